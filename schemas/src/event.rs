@@ -1,0 +1,687 @@
+//! What happened, as it travels in the log. Names are the sources' own text; personal data has
+//! left its connector only as keyed hashes and coarse facts (DESIGN 3).
+//!
+//! Every struct here has an Avro file in `schemas/avro` and one topic; [`Event`] is also its JSON
+//! form (`{"type":"request", "id":…, "tenant":…, …}`), one object a line in NDJSON.
+//! Facts are never edited: a correction is the same id with a higher `revision`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::EventId;
+use crate::unit::{Currency, EventTimeMs, MoneyMicros, ReceivedAtMs};
+
+/// What every event has.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Meta {
+    /// Identity; a repeated delivery has the same.
+    pub id: EventId,
+    /// The tenant's name.
+    pub tenant: String,
+    /// The source's name within the tenant (a log feed, a shop connection, a pixel).
+    pub source: String,
+    /// When it happened, by the source's clock.
+    pub time: EventTimeMs,
+    /// When the door got it. Not a fact: it changes nothing.
+    pub received_at: ReceivedAtMs,
+    /// The file, delivery or request that it came with; named as the cause of restatements.
+    pub batch_id: String,
+    /// 0 for the first statement; the highest revision of an id wins.
+    #[serde(default)]
+    pub revision: u32,
+}
+
+/// Class of an IP address, fixed at ingest. Precedence is the order here, first wins.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum IpClass {
+    /// On an inclusion list (campus, office).
+    Included,
+    /// A privacy relay; not a VPN.
+    Relay,
+    /// Data centre.
+    DataCentre,
+    /// VPN exit.
+    Vpn,
+    /// Mobile network.
+    Cellular,
+    /// Office.
+    Office,
+    /// Residential; also every address that no list names.
+    #[default]
+    Residential,
+}
+
+/// What is kept of an IP address: keyed hashes under the tenant's key, and coarse facts.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct IpFacts {
+    /// HMAC of IP* (IPv4 whole, IPv6 first 64 bits, mapped IPv4 = the IPv4), 16 hex digits.
+    pub star: Hash64,
+    /// HMAC of the /24 or /48, 16 hex digits.
+    pub net: Hash64,
+    /// Its class when it was received.
+    #[serde(default)]
+    pub class: IpClass,
+    /// Autonomous system, 0 = not known.
+    #[serde(default)]
+    pub asn: u32,
+    /// ISO 3166 country, empty = not known.
+    #[serde(default)]
+    pub country: String,
+}
+
+/// A keyed 64-bit hash; JSON and Avro: 16 hexadecimal digits as text.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Hash64(pub u64);
+
+impl Serialize for Hash64 {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&format!("{:016x}", self.0))
+        } else {
+            serializer.serialize_i64(self.0 as i64)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash64 {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+            u64::from_str_radix(&text, 16)
+                .map(Self)
+                .map_err(|_| serde::de::Error::custom("a keyed hash has 16 hexadecimal digits"))
+        } else {
+            i64::deserialize(deserializer).map(|v| Self(v as u64))
+        }
+    }
+}
+
+/// HTTP method of a request for audio.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// The only one that can count.
+    #[default]
+    Get,
+    /// Asks for headers only.
+    Head,
+    /// Any other.
+    Other,
+}
+
+/// What kind of source saw the request.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    /// Delivery log of a CDN or host: bytes are known.
+    #[default]
+    Cdn,
+    /// Redirect prefix: requests only.
+    Prefix,
+}
+
+/// One HTTP request for an enclosure (`delivery.request.v1`).
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Request {
+    /// Path of the audio address without scheme, host and query, percent-decoded once.
+    pub enclosure: String,
+    /// Method.
+    pub method: Method,
+    /// HTTP status; 0 (cut short at the CDN) is written as 206.
+    pub status: u16,
+    /// First byte asked for by an explicit range.
+    pub range_first: Option<u64>,
+    /// Last byte asked for (inclusive), absent = open.
+    pub range_last: Option<u64>,
+    /// First byte of the body really sent.
+    pub sent_first: u64,
+    /// Bytes of the body really sent, 0 = none or not known.
+    pub sent_bytes: u64,
+    /// Total length of the served version where the source says it; marks a stitched version.
+    pub total_bytes: Option<u64>,
+    /// The client's address.
+    pub ip: IpFacts,
+    /// User agent as sent, decoded; empty = none.
+    pub agent: String,
+    /// Session id where the source has one.
+    pub session: Option<String>,
+    /// Host of the Referer.
+    pub referrer: Option<String>,
+    /// What saw it.
+    pub source_kind: SourceKind,
+}
+
+/// What an impression report says.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ImpressionKind {
+    /// The ad was delivered inside a download.
+    #[default]
+    Delivered,
+    /// The player says that it was played: a separate metric, never added.
+    ClientConfirmed,
+}
+
+/// One report of an ad delivered (`delivery.impression.v1`).
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Impression {
+    /// Line item.
+    pub line: String,
+    /// Show.
+    pub show: String,
+    /// Episode GUID as given.
+    pub episode: String,
+    /// What is said.
+    pub kind: ImpressionKind,
+    /// The listener's address.
+    pub ip: IpFacts,
+    /// The listener's user agent.
+    pub agent: String,
+    /// Session id where the source has one.
+    pub session: Option<String>,
+}
+
+/// What a pixel saw.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum PixelKind {
+    /// A page was seen.
+    #[default]
+    Page,
+    /// Something was put into a cart.
+    Cart,
+    /// A lead was left: a conversion.
+    Lead,
+    /// Something was bought: a conversion.
+    Purchase,
+}
+
+/// One pixel hit on a brand's site (`site.pixel.v1`).
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pixel {
+    /// Store.
+    pub store: String,
+    /// What was seen.
+    pub kind: PixelKind,
+    /// Order number, name (`#1041`) or id, when there is one.
+    pub order: Option<String>,
+    /// Value of the purchase.
+    pub value: Option<MoneyMicros>,
+    /// Its currency.
+    pub currency: Option<Currency>,
+    /// Promo code in use.
+    pub code: Option<String>,
+    /// The visitor's address; absent when consent is missing where it is needed.
+    pub ip: Option<IpFacts>,
+    /// The visitor's user agent.
+    pub agent: String,
+}
+
+/// What became of an order.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderKind {
+    /// Placed or paid; several deliveries are one order.
+    #[default]
+    Placed,
+    /// Cancelled: no conversion.
+    Cancelled,
+    /// A refund of a part or all.
+    Refunded,
+}
+
+/// One statement of a shop about an order (`shop.order.v1`).
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Order {
+    /// Store.
+    pub store: String,
+    /// What happened.
+    pub kind: OrderKind,
+    /// The shop's own id of the order.
+    pub order_id: Option<String>,
+    /// Its number or name for people (`#1041` and `1041` are the same).
+    pub order_name: Option<String>,
+    /// When the order was placed, where the event's own time is another (refund, cancel).
+    pub placed_at: Option<EventTimeMs>,
+    /// Placed: product subtotal after discounts, without tax and shipping. Refunded: what of that
+    /// subtotal is given back (positive).
+    pub value: MoneyMicros,
+    /// The shop's currency.
+    pub currency: Currency,
+    /// Promo codes in the order's own order.
+    pub codes: Vec<String>,
+    /// The buyer's address.
+    pub ip: Option<IpFacts>,
+    /// A test order: never a conversion.
+    pub test: bool,
+}
+
+/// One redemption of a promo code (`shop.redemption.v1`).
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Redemption {
+    /// Store.
+    pub store: String,
+    /// The code as typed.
+    pub code: String,
+    /// Order number, name or id, when known.
+    pub order: Option<String>,
+    /// Value of the order, when known.
+    pub value: Option<MoneyMicros>,
+    /// Its currency.
+    pub currency: Option<Currency>,
+    /// The buyer's address.
+    pub ip: Option<IpFacts>,
+}
+
+/// A show (`catalog.show.v1`).
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Show {
+    /// GUID or slug.
+    pub show: String,
+    /// Title.
+    pub title: String,
+}
+
+/// An episode and its byte map (`catalog.episode.v1`).
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Episode {
+    /// Show.
+    pub show: String,
+    /// GUID as given.
+    pub episode: String,
+    /// Title.
+    pub title: String,
+    /// Its audio addresses: paths without host and query.
+    pub enclosures: Vec<String>,
+    /// First publication.
+    pub published_at: Option<EventTimeMs>,
+    /// Size of the file.
+    pub size_bytes: u64,
+    /// Header and ID3 bytes before the audio.
+    pub header_bytes: u64,
+    /// Constant bit rate in bits a second; absent = not known or VBR.
+    pub bit_rate: Option<u32>,
+    /// Duration.
+    pub duration_secs: Option<u32>,
+    /// The catalog says that the bit rate varies.
+    pub vbr: bool,
+}
+
+/// How an ad comes into an episode.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum AdKind {
+    /// Part of the recording.
+    #[default]
+    BakedIn,
+    /// Inserted at download.
+    Inserted,
+}
+
+/// A place in an episode that a line item fills (`catalog.slot.v1`).
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Slot {
+    /// Its id.
+    pub slot: String,
+    /// Show.
+    pub show: String,
+    /// Episode.
+    pub episode: String,
+    /// Line item.
+    pub line: String,
+    /// First byte of the ad.
+    pub first_byte: u64,
+    /// Last byte of the ad (inclusive).
+    pub last_byte: u64,
+    /// The slot is withdrawn.
+    pub removed: bool,
+}
+
+/// A store and the brand it belongs to (`deal.store.v1`).
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Store {
+    /// Store.
+    pub store: String,
+    /// Brand.
+    pub brand: String,
+}
+
+/// A campaign (`deal.campaign.v1`).
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Campaign {
+    /// Campaign.
+    pub campaign: String,
+    /// Brand.
+    pub brand: String,
+    /// Title.
+    pub title: String,
+}
+
+/// Attribution model. The order here is the order of the columns.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Model {
+    /// All to the first touch.
+    First,
+    /// All to the last touch.
+    #[default]
+    Last,
+    /// Equal shares.
+    Linear,
+    /// Half-life weights.
+    TimeDecay,
+    /// 40/20/40.
+    Position,
+}
+
+impl Model {
+    /// All models of the spine, in column order.
+    pub const ALL: [Self; 5] = [
+        Self::First,
+        Self::Last,
+        Self::Linear,
+        Self::TimeDecay,
+        Self::Position,
+    ];
+
+    /// The word for it in tables and files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Last => "last",
+            Self::Linear => "linear",
+            Self::TimeDecay => "time_decay",
+            Self::Position => "position",
+        }
+    }
+}
+
+/// What a line item costs.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceKind {
+    /// `price` per 1,000 delivered ads, up to the goal.
+    #[default]
+    Cpm,
+    /// `price` per conversion (1,000,000 credits) under the line's model.
+    Cpa,
+}
+
+/// Whose report of an ad counts; the others only reconcile.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ControllingSource {
+    /// Bytes of the delivery log.
+    #[default]
+    Bytes,
+    /// Impression reports.
+    Impressions,
+}
+
+/// A line item (`deal.line_item.v1`).
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LineItem {
+    /// Line item.
+    pub line: String,
+    /// Campaign.
+    pub campaign: String,
+    /// Baked in or inserted.
+    pub kind: AdKind,
+    /// Whose report counts.
+    pub controlling: ControllingSource,
+    /// Ads sold.
+    pub goal: u64,
+    /// First day of the flight in the line's zone, `YYYY-MM-DD`.
+    pub start: String,
+    /// Last day of the flight in the line's zone (inclusive), `YYYY-MM-DD`.
+    pub end: String,
+    /// IANA zone of the IO.
+    pub zone: String,
+    /// What the price is for.
+    pub price_kind: PriceKind,
+    /// The price.
+    pub price: MoneyMicros,
+    /// Its currency.
+    pub currency: Currency,
+    /// Model that a CPA price names.
+    pub model: Model,
+}
+
+/// A promo code of a line item (`deal.code.v1`).
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Code {
+    /// Store it is valid in.
+    pub store: String,
+    /// The code.
+    pub code: String,
+    /// Line item.
+    pub line: String,
+}
+
+/// Proof that a baked-in read was aired (`deal.aired.v1`). A correction moves the air date.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Aired {
+    /// Line item.
+    pub line: String,
+    /// Episode.
+    pub episode: String,
+    /// When the episode with the read went out.
+    pub aired_at: EventTimeMs,
+    /// Ads expected from this episode over 30 days.
+    pub episode_goal: u64,
+}
+
+/// A version of the counting rules (`rules.rule_set.v1`). Applies to the tenant, for all time.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RuleSet {
+    /// Name and version, such as `iab-2.2+sample.1`.
+    pub rule_set: String,
+    /// Seconds of audio that make a download.
+    pub threshold_secs: u32,
+    /// Regular expressions of agents that are bots, first match wins.
+    pub bot_agents: Vec<String>,
+    /// Networks (/24, /48) of data centres and VPNs, as keyed hashes of the tenant.
+    pub nonhuman_nets: Vec<Hash64>,
+    /// Referrer hosts whose requests do not count.
+    pub referrers_denied: Vec<String>,
+    /// A lone request for bytes 0-1 is dropped for prefix sources too.
+    pub prefix_drops_range_0_1: bool,
+    /// Downloads a day from which an unlisted IP* loses the day; 0 = off.
+    pub ip_volume_downloads_max: u32,
+}
+
+impl Default for RuleSet {
+    fn default() -> Self {
+        Self {
+            rule_set: String::new(),
+            threshold_secs: 60,
+            bot_agents: Vec::new(),
+            nonhuman_nets: Vec::new(),
+            referrers_denied: Vec::new(),
+            prefix_drops_range_0_1: true,
+            ip_volume_downloads_max: 0,
+        }
+    }
+}
+
+/// A tenant's settings (`rules.settings.v1`).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// How far back a touch may lie.
+    pub lookback_hours: u32,
+    /// Half-life of time-decay.
+    pub half_life_hours: u32,
+    /// More agents than this behind one IP* in a day make it shared on that day.
+    pub shared_agents_day_max: u32,
+    /// More agents than this in 30 days make it shared on each of those days.
+    pub shared_agents_month_max: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            lookback_hours: 30 * 24,
+            half_life_hours: 7 * 24,
+            shared_agents_day_max: 12,
+            shared_agents_month_max: 40,
+        }
+    }
+}
+
+/// One body of each type; the tag is the event's `type` in JSON.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each variant is the struct of the same name")]
+pub enum Body {
+    Request(Request),
+    Impression(Impression),
+    Pixel(Pixel),
+    Order(Order),
+    Redemption(Redemption),
+    Show(Show),
+    Episode(Episode),
+    Slot(Slot),
+    Store(Store),
+    Campaign(Campaign),
+    LineItem(LineItem),
+    Code(Code),
+    Aired(Aired),
+    RuleSet(RuleSet),
+    Settings(Settings),
+}
+
+/// Type of an event: one topic and one Avro schema each.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each variant is the struct of the same name")]
+pub enum EventType {
+    Request,
+    Impression,
+    Pixel,
+    Order,
+    Redemption,
+    Show,
+    Episode,
+    Slot,
+    Store,
+    Campaign,
+    LineItem,
+    Code,
+    Aired,
+    RuleSet,
+    Settings,
+}
+
+impl EventType {
+    /// Every type, in the order of the wire numbering.
+    pub const ALL: [Self; 15] = [
+        Self::Request,
+        Self::Impression,
+        Self::Pixel,
+        Self::Order,
+        Self::Redemption,
+        Self::Show,
+        Self::Episode,
+        Self::Slot,
+        Self::Store,
+        Self::Campaign,
+        Self::LineItem,
+        Self::Code,
+        Self::Aired,
+        Self::RuleSet,
+        Self::Settings,
+    ];
+
+    /// The topic, `<domain>.<name>.v<major>`.
+    #[must_use]
+    pub const fn topic(self) -> &'static str {
+        match self {
+            Self::Request => "delivery.request.v1",
+            Self::Impression => "delivery.impression.v1",
+            Self::Pixel => "site.pixel.v1",
+            Self::Order => "shop.order.v1",
+            Self::Redemption => "shop.redemption.v1",
+            Self::Show => "catalog.show.v1",
+            Self::Episode => "catalog.episode.v1",
+            Self::Slot => "catalog.slot.v1",
+            Self::Store => "deal.store.v1",
+            Self::Campaign => "deal.campaign.v1",
+            Self::LineItem => "deal.line_item.v1",
+            Self::Code => "deal.code.v1",
+            Self::Aired => "deal.aired.v1",
+            Self::RuleSet => "rules.rule_set.v1",
+            Self::Settings => "rules.settings.v1",
+        }
+    }
+}
+
+impl Body {
+    /// Its type.
+    #[must_use]
+    pub const fn event_type(&self) -> EventType {
+        match self {
+            Self::Request(_) => EventType::Request,
+            Self::Impression(_) => EventType::Impression,
+            Self::Pixel(_) => EventType::Pixel,
+            Self::Order(_) => EventType::Order,
+            Self::Redemption(_) => EventType::Redemption,
+            Self::Show(_) => EventType::Show,
+            Self::Episode(_) => EventType::Episode,
+            Self::Slot(_) => EventType::Slot,
+            Self::Store(_) => EventType::Store,
+            Self::Campaign(_) => EventType::Campaign,
+            Self::LineItem(_) => EventType::LineItem,
+            Self::Code(_) => EventType::Code,
+            Self::Aired(_) => EventType::Aired,
+            Self::RuleSet(_) => EventType::RuleSet,
+            Self::Settings(_) => EventType::Settings,
+        }
+    }
+}
+
+/// One event.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// Who, when, from where.
+    #[serde(flatten)]
+    pub meta: Meta,
+    /// What.
+    #[serde(flatten)]
+    pub body: Body,
+}

@@ -1,0 +1,397 @@
+//! Event -> fact: names become 64-bit keyed hashes.
+//!
+//! Promises: the same key and event give the same fact everywhere. Invariant 1: no id but "none"
+//! is 0. Every name that a fact stands on is told to `learn`, so that a collision can be refused.
+
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher24;
+use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher128};
+
+use crate::event::{Body, Event, IpFacts, Order, OrderKind, Pixel, PixelKind, Redemption};
+use crate::fact::{
+    EpisodeFact, Fact, FactBody, ImpressionFact, LineFact, RequestFact, RuleSetFact, SettingsFact,
+    SignalFact, SignalKind, SlotFact,
+};
+use crate::id::{
+    AgentId, BrandId, CampaignId, CodeId, ConversionId, EnclosureId, EpisodeId, EventId,
+    HouseholdId, LineId, ListenerId, NetId, RuleSetId, ShowId, SlotId, StoreId, TenantId,
+};
+use crate::names::NameKind;
+use crate::unit::Day;
+
+/// Hashes names to ids under the installation's key.
+#[derive(Clone, Copy)]
+pub struct IdHasher {
+    key: [u8; 16],
+}
+
+impl std::fmt::Debug for IdHasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IdHasher")
+    }
+}
+
+/// Told of every name that a fact stands on: kind, id, text.
+pub type Learn<'a> = &'a mut dyn FnMut(NameKind, u64, &str);
+
+impl IdHasher {
+    /// Hashes under `key` (a secret of the installation; the journal is bound to it).
+    #[must_use]
+    pub const fn new(key: [u8; 16]) -> Self {
+        Self { key }
+    }
+
+    fn hash(self, kind: u8, scope: u64, text: &[u8]) -> u64 {
+        let mut hasher = SipHasher24::new_with_key(&self.key);
+        hasher.write_u8(kind);
+        hasher.write_u64(scope);
+        hasher.write(text);
+        hasher.finish().max(1)
+    }
+
+    /// A tenant's id.
+    #[must_use]
+    pub fn tenant(self, name: &str) -> TenantId {
+        TenantId(self.hash(NameKind::Tenant as u8, 0, name.as_bytes()))
+    }
+
+    /// Id of a name of a tenant; 0 for the empty text.
+    #[must_use]
+    pub fn name(self, kind: NameKind, tenant: TenantId, text: &str) -> u64 {
+        if text.is_empty() {
+            0
+        } else {
+            self.hash(kind as u8, tenant.0, text.as_bytes())
+        }
+    }
+
+    /// Identity of an event: a hash of (tenant, source, the source's own id).
+    #[must_use]
+    pub fn event_id(self, tenant: &str, source: &str, own_id: &[u8]) -> EventId {
+        let mut hasher = SipHasher128::new_with_key(&self.key);
+        for part in [tenant.as_bytes(), source.as_bytes(), own_id] {
+            hasher.write_u64(part.len() as u64);
+            hasher.write(part);
+        }
+        let hash = hasher.finish128();
+        EventId {
+            hi: hash.h1,
+            lo: hash.h2,
+        }
+    }
+
+    /// IP* + agent + session.
+    #[must_use]
+    pub fn listener(
+        self,
+        tenant: TenantId,
+        star: u64,
+        agent: AgentId,
+        session: &str,
+    ) -> ListenerId {
+        let mut hasher = SipHasher24::new_with_key(&self.key);
+        hasher.write_u8(0xF0);
+        hasher.write_u64(tenant.0);
+        hasher.write_u64(star);
+        hasher.write_u64(agent.0);
+        hasher.write(session.as_bytes());
+        ListenerId(hasher.finish().max(1))
+    }
+
+    /// Identity of something derived from other ids.
+    #[must_use]
+    pub fn derived(self, kind: u8, parts: &[u64]) -> EventId {
+        let mut hasher = SipHasher128::new_with_key(&self.key);
+        hasher.write_u8(kind);
+        for part in parts {
+            hasher.write_u64(*part);
+        }
+        let hash = hasher.finish128();
+        EventId {
+            hi: hash.h1,
+            lo: hash.h2,
+        }
+    }
+
+    /// The fact that an event states.
+    pub fn fact(self, event: &Event, learn: Learn<'_>) -> Fact {
+        let tenant = self.tenant(&event.meta.tenant);
+        learn(NameKind::Tenant, tenant.0, &event.meta.tenant);
+        let mut scope = Scope {
+            hasher: self,
+            tenant,
+            learn,
+        };
+        let body = scope.body(&event.body);
+        Fact {
+            tenant,
+            time: event.meta.time,
+            id: event.meta.id,
+            body,
+        }
+    }
+}
+
+/// Order number, name and id of one order: trimmed, leading `#` off.
+#[must_use]
+pub fn normal_order(text: &str) -> &str {
+    text.trim().trim_start_matches('#').trim()
+}
+
+/// Codes are case-folded and trimmed.
+#[must_use]
+pub fn normal_code(text: &str) -> String {
+    text.trim().to_lowercase()
+}
+
+struct Scope<'a, 'b> {
+    hasher: IdHasher,
+    tenant: TenantId,
+    learn: &'a mut (dyn FnMut(NameKind, u64, &str) + 'b),
+}
+
+impl Scope<'_, '_> {
+    fn id(&mut self, kind: NameKind, text: &str) -> u64 {
+        let id = self.hasher.name(kind, self.tenant, text);
+        if id != 0 {
+            (self.learn)(kind, id, text);
+        }
+        id
+    }
+
+    fn order(&mut self, store: StoreId, text: Option<&String>) -> ConversionId {
+        let text = text.map_or("", |t| normal_order(t));
+        if text.is_empty() {
+            return ConversionId::NONE;
+        }
+        let scope = self
+            .hasher
+            .hash(0xF1, self.tenant.0, &store.0.to_be_bytes());
+        let id = self
+            .hasher
+            .hash(NameKind::Conversion as u8, scope, text.as_bytes());
+        (self.learn)(NameKind::Conversion, id, text);
+        ConversionId(id)
+    }
+
+    fn body(&mut self, body: &Body) -> FactBody {
+        match body {
+            Body::Request(e) => FactBody::Request(self.request(e)),
+            Body::Impression(e) => FactBody::Impression(self.impression(e)),
+            Body::Pixel(e) => FactBody::Signal(self.pixel(e)),
+            Body::Order(e) => FactBody::Signal(self.order_signal(e)),
+            Body::Redemption(e) => FactBody::Signal(self.redemption(e)),
+            Body::Show(e) => FactBody::Show(ShowId(self.id(NameKind::Show, &e.show))),
+            Body::Episode(e) => FactBody::Episode(EpisodeFact {
+                show: ShowId(self.id(NameKind::Show, &e.show)),
+                episode: EpisodeId(self.id(NameKind::Episode, &e.episode)),
+                enclosures: e
+                    .enclosures
+                    .iter()
+                    .map(|path| EnclosureId(self.id(NameKind::Enclosure, path)))
+                    .collect(),
+                published_at: e.published_at,
+                size_bytes: e.size_bytes,
+                header_bytes: e.header_bytes,
+                bit_rate: e.bit_rate.unwrap_or(0),
+                duration_secs: e.duration_secs.unwrap_or(0),
+                vbr: e.vbr,
+            }),
+            Body::Slot(e) => FactBody::Slot(SlotFact {
+                slot: SlotId(self.id(NameKind::Slot, &e.slot)),
+                show: ShowId(self.id(NameKind::Show, &e.show)),
+                episode: EpisodeId(self.id(NameKind::Episode, &e.episode)),
+                line: LineId(self.id(NameKind::Line, &e.line)),
+                first_byte: e.first_byte,
+                last_byte: e.last_byte,
+                removed: e.removed,
+            }),
+            Body::Store(e) => FactBody::Store(
+                StoreId(self.id(NameKind::Store, &e.store)),
+                BrandId(self.id(NameKind::Brand, &e.brand)),
+            ),
+            Body::Campaign(e) => FactBody::Campaign(
+                CampaignId(self.id(NameKind::Campaign, &e.campaign)),
+                BrandId(self.id(NameKind::Brand, &e.brand)),
+            ),
+            Body::LineItem(e) => FactBody::Line(LineFact {
+                line: LineId(self.id(NameKind::Line, &e.line)),
+                campaign: CampaignId(self.id(NameKind::Campaign, &e.campaign)),
+                kind: e.kind,
+                controlling: e.controlling,
+                goal: e.goal,
+                start: civil_day(&e.start).unwrap_or(Day(i32::MAX)),
+                end: civil_day(&e.end).unwrap_or(Day(i32::MIN)),
+                zone: if e.zone.is_empty() {
+                    "UTC".to_owned()
+                } else {
+                    e.zone.clone()
+                },
+                price_kind: e.price_kind,
+                price: e.price,
+                currency: e.currency,
+                model: e.model,
+            }),
+            Body::Code(e) => FactBody::Code(
+                StoreId(self.id(NameKind::Store, &e.store)),
+                CodeId(self.id(NameKind::Code, &normal_code(&e.code))),
+                LineId(self.id(NameKind::Line, &e.line)),
+            ),
+            Body::Aired(e) => FactBody::Aired {
+                line: LineId(self.id(NameKind::Line, &e.line)),
+                episode: EpisodeId(self.id(NameKind::Episode, &e.episode)),
+                aired_at: e.aired_at,
+                episode_goal: e.episode_goal,
+            },
+            Body::RuleSet(e) => FactBody::RuleSet(RuleSetFact {
+                rule_set: RuleSetId(self.id(NameKind::RuleSet, &e.rule_set)),
+                threshold_secs: e.threshold_secs,
+                bot_agents: e.bot_agents.clone(),
+                nonhuman_nets: e.nonhuman_nets.iter().map(|net| NetId(net.0)).collect(),
+                referrers_denied: e
+                    .referrers_denied
+                    .iter()
+                    .map(|host| self.id(NameKind::Referrer, host))
+                    .collect(),
+                prefix_drops_range_0_1: e.prefix_drops_range_0_1,
+                ip_volume_downloads_max: e.ip_volume_downloads_max,
+            }),
+            Body::Settings(e) => FactBody::Settings(SettingsFact {
+                lookback_secs: i64::from(e.lookback_hours) * 3600,
+                half_life_secs: i64::from(e.half_life_hours) * 3600,
+                shared_agents_day_max: e.shared_agents_day_max,
+                shared_agents_month_max: e.shared_agents_month_max,
+            }),
+        }
+    }
+
+    fn listener(
+        &mut self,
+        ip: &IpFacts,
+        agent: &str,
+        session: Option<&String>,
+    ) -> (ListenerId, AgentId) {
+        let agent = AgentId(self.id(NameKind::Agent, agent));
+        let session = session.map_or("", String::as_str);
+        (
+            self.hasher.listener(self.tenant, ip.star.0, agent, session),
+            agent,
+        )
+    }
+
+    fn request(&mut self, e: &crate::event::Request) -> RequestFact {
+        let (listener, agent) = self.listener(&e.ip, &e.agent, e.session.as_ref());
+        RequestFact {
+            enclosure: EnclosureId(self.id(NameKind::Enclosure, &e.enclosure)),
+            listener,
+            household: HouseholdId(e.ip.star.0),
+            net: NetId(e.ip.net.0),
+            agent,
+            referrer: e
+                .referrer
+                .as_ref()
+                .map_or(0, |host| self.id(NameKind::Referrer, host)),
+            sent_first: e.sent_first,
+            sent_bytes: e.sent_bytes,
+            total_bytes: e.total_bytes.unwrap_or(0),
+            status: e.status,
+            method: e.method,
+            ip_class: e.ip.class,
+            source_kind: e.source_kind,
+            range_0_1: e.range_first == Some(0) && e.range_last == Some(1),
+        }
+    }
+
+    fn impression(&mut self, e: &crate::event::Impression) -> ImpressionFact {
+        let (listener, agent) = self.listener(&e.ip, &e.agent, e.session.as_ref());
+        ImpressionFact {
+            line: LineId(self.id(NameKind::Line, &e.line)),
+            show: ShowId(self.id(NameKind::Show, &e.show)),
+            episode: EpisodeId(self.id(NameKind::Episode, &e.episode)),
+            listener,
+            household: HouseholdId(e.ip.star.0),
+            net: NetId(e.ip.net.0),
+            agent,
+            ip_class: e.ip.class,
+            kind: e.kind,
+        }
+    }
+
+    fn code(&mut self, text: Option<&String>) -> CodeId {
+        let code = text.map_or_else(String::new, |t| normal_code(t));
+        CodeId(self.id(NameKind::Code, &code))
+    }
+
+    fn pixel(&mut self, e: &Pixel) -> SignalFact {
+        let store = StoreId(self.id(NameKind::Store, &e.store));
+        SignalFact {
+            store,
+            kind: match e.kind {
+                PixelKind::Purchase => SignalKind::PixelPurchase,
+                PixelKind::Lead => SignalKind::PixelLead,
+                PixelKind::Page | PixelKind::Cart => SignalKind::PixelVisit,
+            },
+            order_name: self.order(store, e.order.as_ref()),
+            order_id: ConversionId::NONE,
+            household: household(e.ip.as_ref()),
+            ip_class: e.ip.as_ref().map(|ip| ip.class).unwrap_or_default(),
+            code: self.code(e.code.as_ref()),
+            value: e.value.unwrap_or_default(),
+            has_value: e.value.is_some(),
+            currency: e.currency.unwrap_or_default(),
+            placed_at: None,
+            test: false,
+        }
+    }
+
+    fn order_signal(&mut self, e: &Order) -> SignalFact {
+        let store = StoreId(self.id(NameKind::Store, &e.store));
+        SignalFact {
+            store,
+            kind: match e.kind {
+                OrderKind::Placed => SignalKind::Order,
+                OrderKind::Cancelled => SignalKind::Cancel,
+                OrderKind::Refunded => SignalKind::Refund,
+            },
+            order_name: self.order(store, e.order_name.as_ref()),
+            order_id: self.order(store, e.order_id.as_ref()),
+            household: household(e.ip.as_ref()),
+            ip_class: e.ip.as_ref().map(|ip| ip.class).unwrap_or_default(),
+            code: self.code(e.codes.first()),
+            value: e.value,
+            has_value: true,
+            currency: e.currency,
+            placed_at: e.placed_at,
+            test: e.test,
+        }
+    }
+
+    fn redemption(&mut self, e: &Redemption) -> SignalFact {
+        let store = StoreId(self.id(NameKind::Store, &e.store));
+        SignalFact {
+            store,
+            kind: SignalKind::Redemption,
+            order_name: self.order(store, e.order.as_ref()),
+            order_id: ConversionId::NONE,
+            household: household(e.ip.as_ref()),
+            ip_class: e.ip.as_ref().map(|ip| ip.class).unwrap_or_default(),
+            code: self.code(Some(&e.code)),
+            value: e.value.unwrap_or_default(),
+            has_value: e.value.is_some(),
+            currency: e.currency.unwrap_or_default(),
+            placed_at: None,
+            test: false,
+        }
+    }
+}
+
+fn household(ip: Option<&IpFacts>) -> HouseholdId {
+    ip.map_or(HouseholdId::NONE, |ip| HouseholdId(ip.star.0))
+}
+
+/// Reads `YYYY-MM-DD`.
+#[must_use]
+pub fn civil_day(text: &str) -> Option<Day> {
+    text.parse::<jiff::civil::Date>().ok().map(Day::from_date)
+}

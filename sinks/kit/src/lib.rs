@@ -1,0 +1,1 @@
+//! hostread-sink-kit
