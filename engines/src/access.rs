@@ -47,7 +47,9 @@ pub struct PostgresAccess {
 
 impl std::fmt::Debug for ClickHouseAccess {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClickHouseAccess").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("ClickHouseAccess")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -115,7 +117,11 @@ impl Secrets {
     /// The stored secrets, or new ones; ports that are taken are replaced. True if they are new.
     pub(crate) fn load_or_create(data_dir: &Path) -> Result<(Self, bool), EngineError> {
         let new = !data_dir.join(FILE_NAME).exists();
-        let mut secrets = if new { Self::random()? } else { Self::load(data_dir)? };
+        let mut secrets = if new {
+            Self::random()?
+        } else {
+            Self::load(data_dir)?
+        };
         secrets.postgres_port = keep_or_choose_port(secrets.postgres_port)?;
         secrets.clickhouse_port = loop {
             let port = keep_or_choose_port(secrets.clickhouse_port)?;
@@ -144,8 +150,10 @@ impl Secrets {
 
     fn save(&self, data_dir: &Path) -> Result<(), EngineError> {
         let path = data_dir.join(FILE_NAME);
-        let text = serde_json::to_vec_pretty(self)
-            .map_err(|source| EngineError::Access { path: path.clone(), source })?;
+        let text = serde_json::to_vec_pretty(self).map_err(|source| EngineError::Access {
+            path: path.clone(),
+            source,
+        })?;
         write_private(&path, &text)
     }
 
@@ -188,8 +196,11 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), EngineError
         return Err(EngineError::file("remove", &partial)(error));
     }
     let write = || {
-        let mut file =
-            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&partial)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&partial, path)
@@ -201,7 +212,9 @@ fn keep_or_choose_port(wanted: u16) -> Result<u16, EngineError> {
     let bound = TcpListener::bind(("127.0.0.1", wanted))
         .or_else(|_| TcpListener::bind(("127.0.0.1", 0)))
         .and_then(|listener| listener.local_addr());
-    bound.map(|address| address.port()).map_err(EngineError::file("bind a port for", "127.0.0.1"))
+    bound
+        .map(|address| address.port())
+        .map_err(EngineError::file("bind a port for", "127.0.0.1"))
 }
 
 pub(crate) fn random_hex() -> Result<String, EngineError> {
@@ -224,7 +237,10 @@ fn derive(secret: &str, tenant: &str) -> String {
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
+        .collect()
 }
 
 #[cfg(test)]
@@ -239,13 +255,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (first, new) = Secrets::load_or_create(dir.path()).unwrap();
         assert!(new);
-        let mode = fs::metadata(dir.path().join(FILE_NAME)).unwrap().permissions().mode();
+        let mode = fs::metadata(dir.path().join(FILE_NAME))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         let (second, new) = Secrets::load_or_create(dir.path()).unwrap();
         assert!(!new);
         assert_eq!(first.gate, second.gate);
         assert_eq!(first.postgres_port, second.postgres_port);
-        assert_eq!(Access::load(dir.path()).unwrap().clickhouse.url, first.access().clickhouse.url);
+        assert_eq!(
+            Access::load(dir.path()).unwrap().clickhouse.url,
+            first.access().clickhouse.url
+        );
     }
 
     #[test]

@@ -53,9 +53,15 @@ pub(crate) enum Death {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Program {
     /// `clickhouse-local` inside a shared library, with its arguments.
-    ClickHouse { library: PathBuf, arguments: Vec<String> },
+    ClickHouse {
+        library: PathBuf,
+        arguments: Vec<String>,
+    },
     /// An executable, with its arguments.
-    Execute { path: PathBuf, arguments: Vec<String> },
+    Execute {
+        path: PathBuf,
+        arguments: Vec<String>,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +108,9 @@ pub fn run_child_if_asked() -> Option<i32> {
         Err(error) => {
             use std::error::Error;
             use std::io::Write;
-            let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+            let cause = error
+                .source()
+                .map_or_else(String::new, |cause| format!(": {cause}"));
             // There is no log yet; the parent keeps what comes here.
             drop(writeln!(std::io::stderr(), "{error}{cause}"));
             Some(EXIT_BEFORE_START)
@@ -139,7 +147,11 @@ fn become_user(user: Option<(u32, u32)>) -> Result<(), ChildError> {
         setgid(Gid::from_raw(gid)).map_err(ChildError::User)?;
         setuid(Uid::from_raw(uid)).map_err(ChildError::User)?;
     }
-    if geteuid().is_root() { Err(ChildError::Root) } else { Ok(()) }
+    if geteuid().is_root() {
+        Err(ChildError::Root)
+    } else {
+        Ok(())
+    }
 }
 
 /// Comes after the change of user, which would clear the request.
@@ -150,7 +162,11 @@ fn die_with_parent(parent: i32, death: Death) -> Result<(), ChildError> {
     };
     prctl::set_pdeathsig(signal).map_err(ChildError::Death)?;
     // The parent may have died before the request.
-    if getppid().as_raw() == parent { Ok(()) } else { Err(ChildError::Orphan) }
+    if getppid().as_raw() == parent {
+        Ok(())
+    } else {
+        Err(ChildError::Orphan)
+    }
 }
 
 /// Limits files to the given folders, listening to one port, and connecting to nothing.
@@ -163,7 +179,10 @@ fn confine(spec: &ChildSpec, library: Option<&Path>) -> Result<(), ChildError> {
         .and_then(Ruleset::create)
         .and_then(|rules| rules.add_rules(path_beneath_rules(read_only, AccessFs::from_read(abi))))
         .and_then(|rules| {
-            rules.add_rules(path_beneath_rules(&spec.read_write, AccessFs::from_all(abi)))
+            rules.add_rules(path_beneath_rules(
+                &spec.read_write,
+                AccessFs::from_all(abi),
+            ))
         })
         .and_then(|rules| rules.add_rule(NetPort::new(spec.port, AccessNet::BindTcp)))
         .and_then(landlock::RulesetCreated::restrict_self)
@@ -171,7 +190,10 @@ fn confine(spec: &ChildSpec, library: Option<&Path>) -> Result<(), ChildError> {
     if status.ruleset == RulesetStatus::NotEnforced {
         use std::io::Write;
         // Grants and the SQL door still hold; `hostread doctor` and the log tell.
-        drop(writeln!(std::io::stderr(), "this kernel has no Landlock: engine runs unconfined"));
+        drop(writeln!(
+            std::io::stderr(),
+            "this kernel has no Landlock: engine runs unconfined"
+        ));
     }
     Ok(())
 }
@@ -180,8 +202,10 @@ fn load(path: &Path) -> Result<libloading::os::unix::Library, ChildError> {
     use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
     // SAFETY: loading runs the library's initialisers. It is the pinned package whose digest npm checked, it is made
     // to be loaded this way, and no other thread of this process exists that they could disturb.
-    unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
-        .map_err(|source| ChildError::Load { path: path.to_owned(), source })
+    unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(|source| ChildError::Load {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn run_clickhouse(
@@ -202,8 +226,12 @@ fn run_clickhouse(
         .collect();
     let count = c_int::try_from(owned.len()).map_err(|_| ChildError::Argument)?;
     // SAFETY: the pinned library exports this symbol as a C function of (int, char **) that returns a pointer.
-    let main = unsafe { loaded.get::<Main>(b"chdb_query_cmdline\0") }
-        .map_err(|source| ChildError::Load { path: path.to_owned(), source })?;
+    let main = unsafe { loaded.get::<Main>(b"chdb_query_cmdline\0") }.map_err(|source| {
+        ChildError::Load {
+            path: path.to_owned(),
+            source,
+        }
+    })?;
     // SAFETY: `pointers` has `count` valid NUL-terminated strings and a final null, as `main` receives them; both
     // vectors outlive the call. The result is left alone: the process ends next.
     let _result = unsafe { main(count, pointers.as_mut_ptr()) };
@@ -214,7 +242,13 @@ fn run_clickhouse(
 pub(crate) fn command(launcher: &Path, spec: &ChildSpec) -> std::io::Result<Command> {
     let spec = serde_json::to_string(spec).map_err(std::io::Error::other)?;
     let mut command = Command::new(launcher);
-    command.arg(COMMAND).arg(spec).env_clear().env("LC_ALL", "C").env("TZ", "UTC").process_group(0);
+    command
+        .arg(COMMAND)
+        .arg(spec)
+        .env_clear()
+        .env("LC_ALL", "C")
+        .env("TZ", "UTC")
+        .process_group(0);
     Ok(command)
 }
 
@@ -240,6 +274,10 @@ impl ChildSpec {
             "/dev/urandom",
             "/dev/random",
         ];
-        SYSTEM.iter().map(PathBuf::from).filter(|path| path.exists()).collect()
+        SYSTEM
+            .iter()
+            .map(PathBuf::from)
+            .filter(|path| path.exists())
+            .collect()
     }
 }

@@ -89,7 +89,12 @@ impl Engines {
             engine: "engines",
             source: std::io::Error::other(error),
         })??;
-        let Opened { access, clickhouse, postgres, lock } = opened;
+        let Opened {
+            access,
+            clickhouse,
+            postgres,
+            lock,
+        } = opened;
         let logs = (clickhouse.log(), postgres.log());
         let clickhouse_supervisor = Supervisor::start(clickhouse)?;
         let postgres_supervisor = Supervisor::start(postgres)?;
@@ -102,7 +107,11 @@ impl Engines {
         };
         let not_ready = |engine, log: &Path| {
             let log = log.to_owned();
-            move |reason| EngineError::NotReady { engine, reason, log }
+            move |reason| EngineError::NotReady {
+                engine,
+                reason,
+                log,
+            }
         };
         let clickhouse = engines.clickhouse_supervisor.wait_ready().await;
         let postgres = engines.postgres_supervisor.wait_ready().await;
@@ -120,7 +129,12 @@ impl Engines {
 
     /// Stops both engines cleanly and waits for their end.
     pub async fn stop(self) {
-        let Self { clickhouse_supervisor, postgres_supervisor, _lock, .. } = self;
+        let Self {
+            clickhouse_supervisor,
+            postgres_supervisor,
+            _lock,
+            ..
+        } = self;
         tokio::join!(clickhouse_supervisor.stop(), postgres_supervisor.stop());
     }
 
@@ -139,7 +153,10 @@ impl Engines {
 
     /// Process ids of the children that run now: ClickHouse, PostgreSQL.
     pub fn pids(&self) -> (Option<i32>, Option<i32>) {
-        let EnginesStatus { clickhouse, postgres } = self.status();
+        let EnginesStatus {
+            clickhouse,
+            postgres,
+        } = self.status();
         (clickhouse.pid, postgres.pid)
     }
 }
@@ -165,7 +182,9 @@ fn open(config: EnginesConfig) -> Result<Opened, EngineError> {
         readers: config
             .readers
             .into_iter()
-            .map(|reader| clickhouse::Reader { tenant: reader.tenant })
+            .map(|reader| clickhouse::Reader {
+                tenant: reader.tenant,
+            })
             .collect(),
         filtered_tables: config.filtered_tables,
         memory_bytes_max: config.clickhouse_memory_bytes_max,
@@ -174,8 +193,19 @@ fn open(config: EnginesConfig) -> Result<Opened, EngineError> {
     let launcher = config.launcher_exe;
     let postgres = Postgres::open(launcher.clone(), &package, place.clone(), &secrets, new)?;
     let access = secrets.access();
-    let clickhouse = ClickHouse { launcher, library, place, secrets, settings };
-    Ok(Opened { access, clickhouse, postgres, lock })
+    let clickhouse = ClickHouse {
+        launcher,
+        library,
+        place,
+        secrets,
+        settings,
+    };
+    Ok(Opened {
+        access,
+        clickhouse,
+        postgres,
+        lock,
+    })
 }
 
 fn lock(root: &Path) -> Result<nix::fcntl::Flock<fs::File>, EngineError> {
@@ -187,6 +217,7 @@ fn lock(root: &Path) -> Result<nix::fcntl::Flock<fs::File>, EngineError> {
         .write(true)
         .open(&path)
         .map_err(EngineError::file("open", &path))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock)
-        .map_err(|_| EngineError::InUse { path: root.to_owned() })
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| EngineError::InUse {
+        path: root.to_owned(),
+    })
 }

@@ -34,12 +34,14 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn find(data_dir: &Path) -> Result<Self, EngineError> {
-        let run_as = if geteuid().is_root() { Some(unprivileged_user()?) } else { None };
+        let run_as = if geteuid().is_root() {
+            Some(unprivileged_user()?)
+        } else {
+            None
+        };
         let link = data_dir.join(LINK);
         let root = match run_as {
-            Some(run_as) if link.is_symlink() || !reachable(data_dir, run_as)? => {
-                relocated(&link)?
-            }
+            Some(run_as) if link.is_symlink() || !reachable(data_dir, run_as)? => relocated(&link)?,
             _ => {
                 create_dir(&link, 0o755)?;
                 link
@@ -57,14 +59,21 @@ impl Place {
     /// Hands a file or folder to the engines' user.
     pub(crate) fn give(&self, path: &Path) -> Result<(), EngineError> {
         if let Some(RunAs { uid, gid }) = self.run_as {
-            chown(path, Some(uid), Some(gid)).map_err(EngineError::file("change owner of", path))?;
+            chown(path, Some(uid), Some(gid))
+                .map_err(EngineError::file("change owner of", path))?;
         }
         Ok(())
     }
 
     /// `package`, or, where the engines' user cannot reach it, a copy of it beside the data.
-    pub(crate) fn reachable_copy(&self, package: &Path, name: &str) -> Result<PathBuf, EngineError> {
-        let Some(run_as) = self.run_as else { return Ok(package.to_owned()) };
+    pub(crate) fn reachable_copy(
+        &self,
+        package: &Path,
+        name: &str,
+    ) -> Result<PathBuf, EngineError> {
+        let Some(run_as) = self.run_as else {
+            return Ok(package.to_owned());
+        };
         if reachable(package, run_as)? {
             return Ok(package.to_owned());
         }
@@ -86,7 +95,10 @@ fn unprivileged_user() -> Result<RunAs, EngineError> {
         .iter()
         .filter_map(|name| User::from_name(name).ok().flatten())
         .find(|user| !user.uid.is_root())
-        .map(|User { uid, gid, .. }| RunAs { uid: Uid::as_raw(uid), gid: Gid::as_raw(gid) })
+        .map(|User { uid, gid, .. }| RunAs {
+            uid: Uid::as_raw(uid),
+            gid: Gid::as_raw(gid),
+        })
         .ok_or(EngineError::NoUnprivilegedUser)
 }
 
@@ -135,7 +147,9 @@ fn copy_tree(from: &Path, to: &Path) -> Result<(), EngineError> {
     for entry in fs::read_dir(from).map_err(EngineError::file("list", from))? {
         let entry = entry.map_err(EngineError::file("list", from))?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type().map_err(EngineError::file("look at", &source))?;
+        let kind = entry
+            .file_type()
+            .map_err(EngineError::file("look at", &source))?;
         if kind.is_dir() {
             copy_tree(&source, &target)?;
         } else if kind.is_symlink() {
@@ -166,13 +180,19 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let inner = base.path().join("inner");
         create_dir(&inner, 0o755).unwrap();
-        let stranger = RunAs { uid: 4_000_001, gid: 4_000_001 };
+        let stranger = RunAs {
+            uid: 4_000_001,
+            gid: 4_000_001,
+        };
         assert!(!reachable(&inner, stranger).unwrap());
         fs::set_permissions(base.path(), fs::Permissions::from_mode(0o711)).unwrap();
         assert!(reachable(&inner, stranger).unwrap());
         fs::set_permissions(base.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let owner = fs::metadata(base.path()).unwrap();
-        let owner = RunAs { uid: owner.uid(), gid: owner.gid() };
+        let owner = RunAs {
+            uid: owner.uid(),
+            gid: owner.gid(),
+        };
         assert!(reachable(&inner, owner).unwrap());
     }
 
@@ -186,7 +206,10 @@ mod tests {
         symlink("tool", from.join("alias")).unwrap();
         let to = base.path().join("to");
         copy_tree(&base.path().join("from"), &to).unwrap();
-        assert_eq!(fs::read_link(to.join("bin/alias")).unwrap(), Path::new("tool"));
+        assert_eq!(
+            fs::read_link(to.join("bin/alias")).unwrap(),
+            Path::new("tool")
+        );
         assert!(executable(&to.join("bin/tool")).unwrap());
     }
 }

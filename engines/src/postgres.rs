@@ -35,9 +35,15 @@ pub(crate) struct Postgres {
 
 /// The engine's folder in the npm package.
 pub(crate) fn package(packages_dir: &Path) -> Result<PathBuf, EngineError> {
-    let path = packages_dir.join("node_modules").join(PACKAGE).join("native");
+    let path = packages_dir
+        .join("node_modules")
+        .join(PACKAGE)
+        .join("native");
     if !path.join("bin/postgres").is_file() {
-        return Err(EngineError::PackageMissing { package: PACKAGE, path });
+        return Err(EngineError::PackageMissing {
+            package: PACKAGE,
+            path,
+        });
     }
     restore_links(&path)?;
     Ok(path)
@@ -52,11 +58,17 @@ struct PackagedLink {
 /// npm packages hold no symbolic links; the package's install script makes them, unless scripts were off.
 fn restore_links(native: &Path) -> Result<(), EngineError> {
     let list = native.join("pg-symlinks.json");
-    let Ok(text) = fs::read(&list) else { return Ok(()) };
-    let links: Vec<PackagedLink> = serde_json::from_slice(&text)
-        .map_err(|source| EngineError::Access { path: list.clone(), source })?;
+    let Ok(text) = fs::read(&list) else {
+        return Ok(());
+    };
+    let links: Vec<PackagedLink> =
+        serde_json::from_slice(&text).map_err(|source| EngineError::Access {
+            path: list.clone(),
+            source,
+        })?;
     for link in links {
-        let (Ok(target), Some(name)) = (link.target.strip_prefix("native"), link.source.file_name())
+        let (Ok(target), Some(name)) =
+            (link.target.strip_prefix("native"), link.source.file_name())
         else {
             continue;
         };
@@ -78,7 +90,12 @@ impl Postgres {
         secrets_are_new: bool,
     ) -> Result<Self, EngineError> {
         let engine = place.reachable_copy(package, "postgres-engine")?;
-        let postgres = Self { launcher, engine, place, port: secrets.postgres_port };
+        let postgres = Self {
+            launcher,
+            engine,
+            place,
+            port: secrets.postgres_port,
+        };
         let data = postgres.data_dir();
         if data.join("PG_VERSION").is_file() {
             if secrets_are_new {
@@ -109,7 +126,11 @@ impl Postgres {
 
     fn tool(&self, name: &str, data: &Path) -> Command {
         let mut command = Command::new(self.engine.join("bin").join(name));
-        command.env_clear().env("LC_ALL", "C").env("TZ", "UTC").env("PATH", "/usr/bin:/bin");
+        command
+            .env_clear()
+            .env("LC_ALL", "C")
+            .env("TZ", "UTC")
+            .env("PATH", "/usr/bin:/bin");
         command.current_dir(data);
         if let Some(RunAs { uid, gid }) = self.place.run_as {
             command.uid(uid).gid(gid);
@@ -118,20 +139,25 @@ impl Postgres {
     }
 
     fn init(&self, data: &Path, secrets: &Secrets) -> Result<(), EngineError> {
-        let password_file = self.place.root.join("postgres.password");
+        let password_file = self.place.root.join("initdb-password.txt");
         write_private(&password_file, secrets.postgres_super.as_bytes())?;
         self.place.give(&password_file)?;
         let mut command = self.tool("initdb", data);
-        command.arg("--pgdata").arg(data).arg("--pwfile").arg(&password_file).args([
-            "--username",
-            SUPERUSER,
-            "--auth=scram-sha-256",
-            "--encoding=UTF8",
-            "--locale-provider=builtin",
-            "--builtin-locale=C.UTF-8",
-            "--locale=C",
-            "--data-checksums",
-        ]);
+        command
+            .arg("--pgdata")
+            .arg(data)
+            .arg("--pwfile")
+            .arg(&password_file)
+            .args([
+                "--username",
+                SUPERUSER,
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                "--locale=C",
+                "--data-checksums",
+            ]);
         let outcome = run_to_end(command, "");
         fs::remove_file(&password_file).map_err(EngineError::file("remove", &password_file))?;
         outcome
@@ -140,7 +166,12 @@ impl Postgres {
     /// Runs statements in the single-user mode, which needs no password and no port.
     fn single_user(&self, data: &Path, sql: &str) -> Result<(), EngineError> {
         let mut command = self.tool("postgres", data);
-        command.arg("--single").arg("-D").arg(data).args(["-c", "exit_on_error=on", "-j", "postgres"]);
+        command.arg("--single").arg("-D").arg(data).args([
+            "-c",
+            "exit_on_error=on",
+            "-j",
+            "postgres",
+        ]);
         run_to_end(command, sql)
     }
 
@@ -148,11 +179,17 @@ impl Postgres {
     fn end_orphan(&self) -> Result<(), EngineError> {
         let data = self.data_dir();
         let lock = data.join("postmaster.pid");
-        let Some(pid) = postmaster_pid(&lock) else { return Ok(()) };
+        let Some(pid) = postmaster_pid(&lock) else {
+            return Ok(());
+        };
         let started = Instant::now();
         while runs_in(pid, &data) {
             let waited = started.elapsed();
-            let signal = if waited > ORPHAN_LIMIT / 2 { Signal::SIGKILL } else { Signal::SIGQUIT };
+            let signal = if waited > ORPHAN_LIMIT / 2 {
+                Signal::SIGKILL
+            } else {
+                Signal::SIGQUIT
+            };
             send(pid, signal);
             if waited > ORPHAN_LIMIT {
                 return Err(self.not_ready(format!("an earlier server, pid {pid}, does not end")));
@@ -168,7 +205,13 @@ impl Postgres {
 }
 
 fn postmaster_pid(lock: &Path) -> Option<i32> {
-    fs::read_to_string(lock).ok()?.lines().next()?.trim().parse().ok()
+    fs::read_to_string(lock)
+        .ok()?
+        .lines()
+        .next()?
+        .trim()
+        .parse()
+        .ok()
 }
 
 /// True if process `pid` is a PostgreSQL that works in `data`.
@@ -184,14 +227,18 @@ fn roles_sql(secrets: &Secrets) -> String {
         ("hostread_sink", &secrets.postgres_sink),
         ("hostread_reader", &secrets.postgres_reader),
     ];
-    let mut sql = format!("ALTER ROLE {SUPERUSER} PASSWORD '{}';\n\n", secrets.postgres_super);
-    for (role, password) in roles {
-        sql.push_str(&format!(
-            "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS; END IF; END $$;\n\n\
+    let superuser = format!(
+        "ALTER ROLE {SUPERUSER} PASSWORD '{}';\n\n",
+        secrets.postgres_super
+    );
+    let roles = roles.map(|(role, password)| {
+        format!(
+            "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN \
+             CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS; END IF; END $$;\n\n\
              ALTER ROLE {role} PASSWORD '{password}';\n\n"
-        ));
-    }
-    sql
+        )
+    });
+    [superuser, roles.concat()].concat()
 }
 
 /// Only in a new data folder: there is no "if not exists" for it.
@@ -206,9 +253,18 @@ fn database_sql() -> String {
 }
 
 fn run_to_end(mut command: Command, input: &str) -> Result<(), EngineError> {
-    let prepare = |reason: String| EngineError::Prepare { engine: NAME, reason };
-    let spawn = |source| EngineError::Spawn { engine: NAME, source };
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let prepare = |reason: String| EngineError::Prepare {
+        engine: NAME,
+        reason,
+    };
+    let spawn = |source| EngineError::Spawn {
+        engine: NAME,
+        source,
+    };
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(spawn)?;
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(input.as_bytes()).map_err(spawn)?;
@@ -219,7 +275,9 @@ fn run_to_end(mut command: Command, input: &str) -> Result<(), EngineError> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let last: Vec<&str> = said.lines().rev().take(5).collect();
-    Err(prepare(last.into_iter().rev().collect::<Vec<_>>().join("; ")))
+    Err(prepare(
+        last.into_iter().rev().collect::<Vec<_>>().join("; "),
+    ))
 }
 
 impl Engine for Postgres {
@@ -238,21 +296,39 @@ impl Engine for Postgres {
             parent: i32::try_from(std::process::id()).unwrap_or(i32::MAX),
             user: ChildSpec::user(self.place.run_as),
             death: Death::Quit,
-            read_write: ["/dev/shm", "/dev/null"].iter().map(PathBuf::from).chain([data.clone()]).collect(),
+            read_write: ["/dev/shm", "/dev/null"]
+                .iter()
+                .map(PathBuf::from)
+                .chain([data.clone()])
+                .collect(),
             read_only: [
                 ChildSpec::system_files(),
-                ["/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/hosts"].map(PathBuf::from).to_vec(),
+                [
+                    "/etc/passwd",
+                    "/etc/group",
+                    "/etc/nsswitch.conf",
+                    "/etc/hosts",
+                ]
+                .map(PathBuf::from)
+                .to_vec(),
                 vec![self.engine.clone()],
             ]
             .concat(),
             port: self.port,
-            program: Program::Execute { path: self.engine.join("bin/postgres"), arguments },
+            program: Program::Execute {
+                path: self.engine.join("bin/postgres"),
+                arguments,
+            },
         };
         let output = self.log();
         let out = fs::File::create(&output).map_err(EngineError::file("create", &output))?;
-        let err = out.try_clone().map_err(EngineError::file("open", &output))?;
-        let mut command = command(&self.launcher, &spec)
-            .map_err(|source| EngineError::Spawn { engine: NAME, source })?;
+        let err = out
+            .try_clone()
+            .map_err(EngineError::file("open", &output))?;
+        let mut command = command(&self.launcher, &spec).map_err(|source| EngineError::Spawn {
+            engine: NAME,
+            source,
+        })?;
         command.stdin(Stdio::null()).stdout(out).stderr(err);
         Ok(command)
     }
@@ -261,13 +337,15 @@ impl Engine for Postgres {
     fn ready(&self, pid: i32) -> bool {
         let lock = fs::read_to_string(self.data_dir().join("postmaster.pid")).unwrap_or_default();
         let mut lines = lock.lines();
-        let its_pid = lines.next().and_then(|line| line.trim().parse::<i32>().ok());
+        let its_pid = lines
+            .next()
+            .and_then(|line| line.trim().parse::<i32>().ok());
         its_pid == Some(pid) && lines.nth(6).is_some_and(|state| state.trim() == "ready")
     }
 
     fn start_limit(&self) -> Duration {
         // Crash recovery reads the write-ahead log since the last checkpoint.
-        Duration::from_secs(120)
+        Duration::from_mins(2)
     }
 
     /// Fast shutdown: open transactions are rolled back, then a checkpoint.
@@ -283,7 +361,11 @@ impl Engine for Postgres {
         let said = fs::read_to_string(self.log()).unwrap_or_default();
         let last: Vec<&str> = said.lines().rev().take(5).collect();
         let last = last.into_iter().rev().collect::<Vec<_>>().join("; ");
-        EngineError::NotReady { engine: NAME, reason: format!("{reason}; {last}"), log: self.log() }
+        EngineError::NotReady {
+            engine: NAME,
+            reason: format!("{reason}; {last}"),
+            log: self.log(),
+        }
     }
 }
 
@@ -308,5 +390,9 @@ fn settings(port: u16) -> Vec<String> {
         "dynamic_library_path=$libdir",
         "jit=off",
     ];
-    fixed.iter().map(|setting| (*setting).to_owned()).chain([format!("port={port}")]).collect()
+    fixed
+        .iter()
+        .map(|setting| (*setting).to_owned())
+        .chain([format!("port={port}")])
+        .collect()
 }

@@ -22,7 +22,7 @@ const FIRST_STARTS_MAX: u32 = 3;
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// A child that lived this long resets the wait between restarts.
-const STEADY: Duration = Duration::from_secs(60);
+const STEADY: Duration = Duration::from_mins(1);
 
 /// One kind of engine.
 pub(crate) trait Engine: Send + 'static {
@@ -67,23 +67,35 @@ impl Supervisor {
         let name = engine.name();
         let thread = std::thread::Builder::new()
             .name(format!("engine-{name}"))
-            .spawn(move || Loop { engine, stopped, status: sender }.run())
-            .map_err(|source| EngineError::Spawn { engine: name, source })?;
-        Ok(Self { stop: Some(stop), thread: Some(thread), status })
+            .spawn(move || {
+                let supervised = Loop {
+                    engine,
+                    stopped,
+                    status: sender,
+                };
+                supervised.run();
+            })
+            .map_err(|source| EngineError::Spawn {
+                engine: name,
+                source,
+            })?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+            status,
+        })
     }
 
     pub(crate) fn status(&self) -> EngineStatus {
         self.status.borrow().clone()
     }
 
-    pub(crate) fn watch(&self) -> watch::Receiver<EngineStatus> {
-        self.status.clone()
-    }
-
     /// Waits until the engine is ready; `None` if it was given up.
     pub(crate) async fn wait_ready(&self) -> Result<(), String> {
         let mut status = self.status.clone();
-        let seen = status.wait_for(|status| status.ready || status.failure.is_some()).await;
+        let seen = status
+            .wait_for(|status| status.ready || status.failure.is_some())
+            .await;
         match seen {
             Ok(status) => status.failure.clone().map_or(Ok(()), Err),
             Err(_) => Err("its supervisor has ended".to_owned()),
@@ -123,14 +135,21 @@ impl<E: Engine> Loop<E> {
                 Ok(Ended::Died(exit)) => {
                     been_ready = true;
                     let exit = exit.map_or_else(String::new, |exit| exit.to_string());
-                    tracing::warn!(engine = self.engine.name(), exit, "engine ended; starting it again");
+                    tracing::warn!(
+                        engine = self.engine.name(),
+                        exit,
+                        "engine ended; starting it again"
+                    );
                 }
                 Err(error) => {
                     failures += 1;
                     if !been_ready && failures >= FIRST_STARTS_MAX {
                         let failure = Some(error.to_string());
                         self.status.send_modify(|status| {
-                            *status = EngineStatus { failure, ..status.clone() };
+                            *status = EngineStatus {
+                                failure,
+                                ..status.clone()
+                            };
                         });
                         return;
                     }
@@ -142,7 +161,11 @@ impl<E: Engine> Loop<E> {
                 status.pid = None;
                 status.ready = false;
             });
-            backoff = if started.elapsed() > STEADY { BACKOFF_MIN } else { backoff };
+            backoff = if started.elapsed() > STEADY {
+                BACKOFF_MIN
+            } else {
+                backoff
+            };
             if self.asked_to_stop(backoff) {
                 return;
             }
@@ -154,8 +177,10 @@ impl<E: Engine> Loop<E> {
     fn one_life(&mut self) -> Result<Ended, EngineError> {
         let name = self.engine.name();
         let mut command = self.engine.prepare()?;
-        let mut child =
-            command.spawn().map_err(|source| EngineError::Spawn { engine: name, source })?;
+        let mut child = command.spawn().map_err(|source| EngineError::Spawn {
+            engine: name,
+            source,
+        })?;
         let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
         self.status.send_modify(|status| status.pid = Some(pid));
         let started = Instant::now();
@@ -172,7 +197,12 @@ impl<E: Engine> Loop<E> {
                 return Err(self.engine.not_ready("it took too long".to_owned()));
             }
         }
-        tracing::info!(engine = name, pid, ms = started.elapsed().as_millis(), "engine is ready");
+        tracing::info!(
+            engine = name,
+            pid,
+            ms = started.elapsed().as_millis(),
+            "engine is ready"
+        );
         self.status.send_modify(|status| status.ready = true);
         loop {
             if let Some(exit) = ended(&mut child) {
@@ -196,7 +226,11 @@ impl<E: Engine> Loop<E> {
         if gone_within(child, limit) {
             return;
         }
-        tracing::warn!(engine = self.engine.name(), pid, "engine did not stop when asked; forcing it");
+        tracing::warn!(
+            engine = self.engine.name(),
+            pid,
+            "engine did not stop when asked; forcing it"
+        );
         send(pid, Signal::SIGTERM);
         if !gone_within(child, limit) {
             end_group(pid);
@@ -205,7 +239,10 @@ impl<E: Engine> Loop<E> {
     }
 
     fn asked_to_stop(&self, wait: Duration) -> bool {
-        !matches!(self.stopped.recv_timeout(wait), Err(RecvTimeoutError::Timeout))
+        !matches!(
+            self.stopped.recv_timeout(wait),
+            Err(RecvTimeoutError::Timeout)
+        )
     }
 }
 

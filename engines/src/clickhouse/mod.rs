@@ -44,8 +44,18 @@ pub(crate) struct ClickHouse {
 
 /// The shared library in the npm package.
 pub(crate) fn library(packages_dir: &Path) -> Result<PathBuf, EngineError> {
-    let path = packages_dir.join("node_modules").join(PACKAGE).join(LIBRARY);
-    if path.is_file() { Ok(path) } else { Err(EngineError::PackageMissing { package: PACKAGE, path }) }
+    let path = packages_dir
+        .join("node_modules")
+        .join(PACKAGE)
+        .join(LIBRARY);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(EngineError::PackageMissing {
+            package: PACKAGE,
+            path,
+        })
+    }
 }
 
 impl ClickHouse {
@@ -84,9 +94,13 @@ impl ClickHouse {
 
     /// Ends a server that outlived its parent; its lock on `status` goes with it.
     fn end_orphan(&self) {
-        let Ok(status) = fs::read_to_string(self.dir().join("data/status")) else { return };
+        let Ok(status) = fs::read_to_string(self.dir().join("data/status")) else {
+            return;
+        };
         let pid = status.lines().find_map(|line| line.strip_prefix("PID: "));
-        let Some(pid) = pid.and_then(|pid| pid.trim().parse::<i32>().ok()) else { return };
+        let Some(pid) = pid.and_then(|pid| pid.trim().parse::<i32>().ok()) else {
+            return;
+        };
         let config = self.config_dir().display().to_string();
         let its_command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         if its_command.contains(&config) {
@@ -156,10 +170,18 @@ impl Engine for ClickHouse {
         create_dir(&self.place.root, 0o755)?;
         let output = self.output();
         let out = fs::File::create(&output).map_err(EngineError::file("create", &output))?;
-        let err = out.try_clone().map_err(EngineError::file("open", &output))?;
-        let mut command = command(&self.launcher, &spec)
-            .map_err(|source| EngineError::Spawn { engine: NAME, source })?;
-        command.current_dir(self.dir()).stdin(Stdio::null()).stdout(out).stderr(err);
+        let err = out
+            .try_clone()
+            .map_err(EngineError::file("open", &output))?;
+        let mut command = command(&self.launcher, &spec).map_err(|source| EngineError::Spawn {
+            engine: NAME,
+            source,
+        })?;
+        command
+            .current_dir(self.dir())
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err);
         Ok(command)
     }
 
@@ -178,7 +200,7 @@ impl Engine for ClickHouse {
     }
 
     fn start_limit(&self) -> Duration {
-        Duration::from_secs(60)
+        Duration::from_mins(1)
     }
 
     fn ask_to_stop(&self, _pid: i32) {
@@ -195,6 +217,10 @@ impl Engine for ClickHouse {
         let mut said = fs::read_to_string(self.output()).unwrap_or_default();
         said.truncate(said.floor_char_boundary(2000));
         let reason = format!("{reason}; {}", said.trim());
-        EngineError::NotReady { engine: NAME, reason, log: self.log() }
+        EngineError::NotReady {
+            engine: NAME,
+            reason,
+            log: self.log(),
+        }
     }
 }

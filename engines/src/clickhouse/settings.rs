@@ -4,7 +4,6 @@
 //! Invariant 1: a reader has grants on `hostread` and on the filtered tables of `serving`, and on nothing else.
 //! Invariant 2: every filtered table has a row filter for every reader.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use crate::access::{CLICKHOUSE_APP, GATE_HEADER, Secrets, reader_user, sha256_hex};
@@ -37,7 +36,9 @@ impl Settings {
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         let tables = self.filtered_tables.iter().map(|table| ("table", table));
         let tenants = self.readers.iter().map(|reader| ("tenant", &reader.tenant));
-        tables.chain(tenants).try_for_each(|(what, name)| plain_name(what, name))
+        tables
+            .chain(tenants)
+            .try_for_each(|(what, name)| plain_name(what, name))
     }
 }
 
@@ -47,12 +48,17 @@ fn plain_name(what: &'static str, value: &str) -> Result<(), EngineError> {
     if !value.is_empty() && value.len() <= 64 && value.chars().all(plain) {
         Ok(())
     } else {
-        Err(EngineError::Name { what, value: value.to_owned() })
+        Err(EngineError::Name {
+            what,
+            value: value.to_owned(),
+        })
     }
 }
 
 fn xml(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 pub(crate) fn config_xml(
@@ -63,11 +69,14 @@ pub(crate) fn config_xml(
 ) -> String {
     let dir = xml(&dir.display().to_string());
     let users = xml(&users.display().to_string());
-    let (gate, port, memory) =
-        (&secrets.gate, secrets.clickhouse_port, settings.memory_bytes_max);
+    let (gate, port, memory) = (
+        &secrets.gate,
+        secrets.clickhouse_port,
+        settings.memory_bytes_max,
+    );
     let mark_cache = memory / 16;
     format!(
-        r#"<clickhouse>
+        r"<clickhouse>
   <path>{dir}/data/</path>
   <tmp_path>{dir}/tmp/</tmp_path>
   <user_files_path>{dir}/user_files/</user_files_path>
@@ -148,7 +157,7 @@ pub(crate) fn config_xml(
     </rule>
   </http_handlers>
 </clickhouse>
-"#
+"
     )
 }
 
@@ -220,7 +229,10 @@ fn reader_profile() -> String {
         ("max_result_rows", u64::from(READER_ROWS_MAX)),
         ("max_result_bytes", u64::from(READER_BYTES_MAX)),
         ("max_threads", u64::from(READER_THREADS_MAX)),
-        ("max_concurrent_queries_for_user", u64::from(READER_QUERIES_MAX)),
+        (
+            "max_concurrent_queries_for_user",
+            u64::from(READER_QUERIES_MAX),
+        ),
         ("max_query_size", QUERY_BYTES_MAX as u64 + 1024),
         ("max_ast_depth", 500),
         ("max_ast_elements", 20_000),
@@ -238,28 +250,35 @@ fn reader_profile() -> String {
         ("priority", 5),
         ("log_queries", 0),
     ];
-    let mut profile = "    <reader>\n".to_owned();
-    for (name, value) in limits {
-        // Writing to a string cannot fail.
-        drop(writeln!(profile, "      <{name}>{value}</{name}>"));
-    }
-    profile.push_str("      <timeout_overflow_mode>throw</timeout_overflow_mode>\n");
-    profile.push_str("      <result_overflow_mode>throw</result_overflow_mode>\n");
-    profile.push_str("    </reader>\n");
-    profile
+    let limits = limits
+        .map(|(name, value)| format!("      <{name}>{value}</{name}>\n"))
+        .concat();
+    format!(
+        "    <reader>
+{limits}      <timeout_overflow_mode>throw</timeout_overflow_mode>
+      <result_overflow_mode>throw</result_overflow_mode>
+    </reader>
+"
+    )
 }
 
 fn reader_xml(reader: &Reader, settings: &Settings, secrets: &Secrets) -> String {
     let tenant = &reader.tenant;
     let user = reader_user(tenant);
     let password = sha256_hex(&secrets.reader_password(tenant));
-    let mut grants = "        <query>GRANT SELECT ON hostread.*</query>\n".to_owned();
-    let mut filters = String::new();
-    for table in &settings.filtered_tables {
-        drop(writeln!(grants, "        <query>GRANT SELECT ON serving.`{table}`</query>"));
-        let filter = format!("<filter>tenant = '{tenant}'</filter>");
-        drop(writeln!(filters, "          <{table}>{filter}</{table}>"));
-    }
+    let each_table = |line: fn(&str, &str) -> String| {
+        let lines = settings
+            .filtered_tables
+            .iter()
+            .map(|table| line(table, tenant));
+        lines.collect::<Vec<_>>().concat()
+    };
+    let grants = each_table(|table, _| {
+        format!("        <query>GRANT SELECT ON serving.`{table}`</query>\n")
+    });
+    let filters = each_table(|table, tenant| {
+        format!("          <{table}><filter>tenant = '{tenant}'</filter></{table}>\n")
+    });
     format!(
         "    <{user}>
       <password_sha256_hex>{password}</password_sha256_hex>
@@ -268,6 +287,7 @@ fn reader_xml(reader: &Reader, settings: &Settings, secrets: &Secrets) -> String
       <quota>default</quota>
       <default_database>hostread</default_database>
       <grants>
+        <query>GRANT SELECT ON hostread.*</query>
 {grants}      </grants>
       <databases>
         <serving>
@@ -285,7 +305,12 @@ mod tests {
 
     fn settings(tenants: &[&str], tables: &[&str]) -> Settings {
         Settings {
-            readers: tenants.iter().map(|t| Reader { tenant: (*t).to_owned() }).collect(),
+            readers: tenants
+                .iter()
+                .map(|t| Reader {
+                    tenant: (*t).to_owned(),
+                })
+                .collect(),
             filtered_tables: tables.iter().map(|t| (*t).to_owned()).collect(),
             memory_bytes_max: 1 << 30,
         }
@@ -298,7 +323,11 @@ mod tests {
 
     #[test]
     fn every_reader_has_a_filter_on_every_table() {
-        let text = users_xml(&settings(&["a", "b"], &["downloads", "credits"]), &secrets()).unwrap();
+        let text = users_xml(
+            &settings(&["a", "b"], &["downloads", "credits"]),
+            &secrets(),
+        )
+        .unwrap();
         for tenant in ["a", "b"] {
             for table in ["downloads", "credits"] {
                 let filter = format!("<{table}><filter>tenant = '{tenant}'</filter></{table}>");
@@ -312,7 +341,10 @@ mod tests {
     #[test]
     fn names_that_need_quoting_are_refused() {
         for tenant in ["", "a b", "a'--", "<a>", "ä", &"x".repeat(65)] {
-            assert!(users_xml(&settings(&[tenant], &[]), &secrets()).is_err(), "{tenant}");
+            assert!(
+                users_xml(&settings(&[tenant], &[]), &secrets()).is_err(),
+                "{tenant}"
+            );
         }
         assert!(users_xml(&settings(&["a"], &["x`y"]), &secrets()).is_err());
     }
