@@ -9,8 +9,8 @@
 //! inside a payload from being taken for one.
 //! Needs: one writer a file.    Promises: `append` buffers, `sync` writes and makes durable.
 //! Leaves out: a file header; whoever owns the file puts its version in the first record.
-//! Invariant 1: after an error in `append` or a write, the file holds exactly what the last good `sync` left, or the writer
-//! answers `Stopped`.    Invariant 2: after a failed `sync` the writer answers `Stopped`.
+//! Invariant 1: after a failed write (not: a record over the limit) the file holds exactly what the last good `sync` left, or the
+//! writer answers `Stopped`.    Invariant 2: after a failed `sync` the writer answers `Stopped`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -94,8 +94,8 @@ impl FrameWriter {
         }
     }
 
-    /// Adds one record; returns the offset of its frame. Durable after `sync`. After an error all frames since the last good
-    /// `sync` are gone.
+    /// Adds one record; returns the offset of its frame. Durable after `sync`. After `TooLarge`
+    /// only this record is missing; after any other error all frames since the last good `sync` are gone.
     pub fn append(&mut self, payload: &[u8]) -> Result<u64> {
         self.append_parts(&[payload])
     }
@@ -144,9 +144,7 @@ impl FrameWriter {
             return Ok(());
         }
         if let Err(error) = self.file.write_at(self.written, &self.buffer) {
-            self.buffer.clear();
-            self.stopped = self.file.truncate(self.synced).is_err();
-            self.written = self.synced;
+            self.stopped = self.roll_back().is_err();
             return Err(error);
         }
         self.written += self.buffer.len() as u64;
@@ -168,6 +166,15 @@ impl FrameWriter {
             self.synced = self.written;
         }
         Ok(self.synced)
+    }
+
+    /// Takes back all frames since the last good `sync`, as if they had not been appended.
+    pub fn roll_back(&mut self) -> Result<()> {
+        self.check()?;
+        self.buffer.clear();
+        self.file.truncate(self.synced)?;
+        self.written = self.synced;
+        Ok(())
     }
 
     /// Length in bytes, buffered frames included; the offset of the next frame.

@@ -63,7 +63,13 @@ impl SimDisk {
         self.state().ignore_sync = ignore;
     }
 
-    /// The same for `sync_dir`.
+    /// The next `sync` of a file fails, and as on a real kernel the unsynced bytes stay readable, count as clean from then on, and
+    /// are gone after a crash.
+    pub fn fail_next_sync(&self) {
+        self.state().fail_next_sync = true;
+    }
+
+    /// As `ignore_sync`, for `sync_dir`.
     pub fn ignore_sync_dir(&self, ignore: bool) {
         self.state().ignore_sync_dir = ignore;
     }
@@ -368,6 +374,11 @@ impl DiskFile for SimFile {
         self.check(&state, "sync")?;
         if SimDisk::step(&mut state, "sync", &self.path)? {
             return Err(no_power("sync", &self.path));
+        }
+        if std::mem::take(&mut state.fail_next_sync) {
+            state.inodes[self.inode].steps.clear();
+            let reason = io::Error::other("simulated disk could not write back");
+            return Err(DiskError::io("sync", &self.path, reason));
         }
         if !state.ignore_sync {
             let inode = &mut state.inodes[self.inode];

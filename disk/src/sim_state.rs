@@ -28,6 +28,10 @@ pub(crate) struct DirStep {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches that tests turn"
+)]
 pub(crate) struct State {
     pub(crate) random: u64,
     /// Counts crashes: a handle or lock from before one is void.
@@ -36,6 +40,7 @@ pub(crate) struct State {
     pub(crate) steps_done: u64,
     pub(crate) power_off_at: Option<u64>,
     pub(crate) ignore_sync: bool,
+    pub(crate) fail_next_sync: bool,
     pub(crate) ignore_sync_dir: bool,
     pub(crate) free_bytes: Option<u64>,
     pub(crate) inodes: Vec<Inode>,
@@ -62,6 +67,7 @@ impl State {
             steps_done: 0,
             power_off_at: None,
             ignore_sync: false,
+            fail_next_sync: false,
             ignore_sync_dir: false,
             free_bytes: None,
             inodes: Vec::new(),
