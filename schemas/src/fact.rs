@@ -251,6 +251,8 @@ pub enum Carry {
     Receipt {
         /// Conversion.
         conversion: ConversionId,
+        /// Identity under which it is held: its household, or itself when it has none.
+        identity: u64,
         /// Its path, oldest first.
         path: Vec<PathTouch>,
         /// Touches beyond the limit of the path.

@@ -8,7 +8,10 @@
 //! * [`event`]: what happened, as it travels in the log: names are text, personal data is hashed.
 //! * [`fact`]: the same, interned to 64-bit ids, as the journal keeps it and the dataflow reads it.
 //! * [`view`]: the rows that the dataflow maintains and the sinks keep.
+//! * [`codec`], [`envelope`]: events as Avro, as log records.
 
+pub mod codec;
+pub mod envelope;
 pub mod event;
 pub mod fact;
 pub mod id;
@@ -16,7 +19,10 @@ pub mod intern;
 pub mod names;
 pub mod unit;
 pub mod view;
+mod wire;
 
+pub use codec::{CodecError, decode, encode};
+pub use envelope::{Decoder, Encoded, Encoder, partition};
 pub use id::{
     AgentId, BatchId, BrandId, CampaignId, CodeId, ConversionId, EnclosureId, EpisodeId, EventId,
     HouseholdId, LineId, ListenerId, NetId, RuleSetId, ShowId, SlotId, SourceId, StoreId, TenantId,
