@@ -13,6 +13,7 @@ mod error;
 mod http;
 mod place;
 mod postgres;
+pub mod sql_door;
 mod supervise;
 
 use std::fs;

@@ -179,6 +179,7 @@ mod tests {
     fn a_folder_under_a_closed_one_is_not_reachable() {
         let base = tempfile::tempdir().unwrap();
         let inner = base.path().join("inner");
+        fs::set_permissions(base.path(), fs::Permissions::from_mode(0o700)).unwrap();
         create_dir(&inner, 0o755).unwrap();
         let stranger = RunAs {
             uid: 4_000_001,

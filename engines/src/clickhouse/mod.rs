@@ -19,7 +19,7 @@ use crate::http;
 use crate::place::{Place, create_dir};
 use crate::supervise::{Engine, send};
 
-pub(crate) use settings::{Reader, Settings};
+pub(crate) use settings::{QUERY_BYTES_MAX, READER_SECONDS_MAX, Reader, Settings};
 
 const NAME: &str = "ClickHouse";
 const PACKAGE: &str = "@chdb/lib-linux-x64-gnu";

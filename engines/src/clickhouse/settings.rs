@@ -108,7 +108,13 @@ pub(crate) fn config_xml(
     <engine>ENGINE = Memory SETTINGS max_rows_to_keep = 10000</engine>
     <flush_interval_milliseconds>1000</flush_interval_milliseconds>
   </query_log>
+  <background_pool_size>4</background_pool_size>
+  <background_schedule_pool_size>16</background_schedule_pool_size>
+  <background_common_pool_size>2</background_common_pool_size>
   <merge_tree>
+    <number_of_free_entries_in_pool_to_lower_max_size_of_merge>4</number_of_free_entries_in_pool_to_lower_max_size_of_merge>
+    <number_of_free_entries_in_pool_to_execute_mutation>4</number_of_free_entries_in_pool_to_execute_mutation>
+    <number_of_free_entries_in_pool_to_execute_optimize_entire_partition>4</number_of_free_entries_in_pool_to_execute_optimize_entire_partition>
     <fsync_after_insert>1</fsync_after_insert>
     <fsync_part_directory>1</fsync_part_directory>
   </merge_tree>
