@@ -1,6 +1,7 @@
 //! What can go wrong with a log, and who can do something about it.
 
 use std::io;
+use std::sync::Arc;
 
 use hostread_disk::DiskError;
 pub use hostread_disk::ErrorKind;
@@ -76,6 +77,9 @@ pub enum LogError {
     /// The disk did not do its part, or bytes on it are damaged.
     #[error("could not use the log's files")]
     Disk(#[from] DiskError),
+    /// A group was not written; all its callers get the same cause.
+    #[error("could not write to the log")]
+    Write(#[source] Arc<DiskError>),
     /// A whole frame that does not say what a log's frame says.
     #[error("segment {segment} holds a frame at byte {offset} that cannot be read: {reason}")]
     Format {
@@ -151,6 +155,7 @@ impl LogError {
             | Self::Schema { .. }
             | Self::NoSuchSchema { .. } => ErrorKind::Input,
             Self::Disk(error) => error.kind(),
+            Self::Write(error) => error.kind(),
             Self::RegistryAnswer { status, .. }
                 if (400..500).contains(status) && *status != 429 =>
             {

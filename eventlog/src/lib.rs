@@ -14,6 +14,8 @@
 //! Invariant 1: offsets of a partition are 0, 1, 2, ... in the order readers see them, and never given out twice.
 //! Invariant 2: a batch is not atomic: after an error or a crash any prefix of each partition's part may be in the log.
 
+pub mod conformance;
+pub mod embedded;
 mod error;
 mod record;
 
@@ -22,6 +24,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use embedded::{EmbeddedLog, EmbeddedSettings};
 pub use error::{ErrorKind, LogError, Result};
 pub use record::{Headers, HeadersBuilder, ReadRecord, Record};
 
