@@ -1,1 +1,25 @@
-//! hostread-connectors-kit
+//! What every connector shares: signatures, pseudonyms, dead letters, the connector trait and the suite each one must pass.
+//! Needs: one secret key a tenant.    Promises: no raw address, e-mail or body leaves here except as a keyed hash or encrypted;
+//! the same input gives the same event ids whenever and in whatever order it comes.
+//! Leaves out: receiving (gateway) and the mappings themselves (one folder each in `sources`).
+//!
+//! ```text
+//! Pseudonymizer  address, e-mail -> keyed hashes + class          signature   HMAC and API keys, compared in constant time
+//! Connector      one raw input -> events or rejections            conformance the suite for it
+//! DeadLetters    what could not be used, encrypted, bounded       dead_letters, list and open it again
+//! ```
+
+pub mod conformance;
+pub mod connector;
+mod deadletter;
+mod deadletter_list;
+mod ip;
+mod pseudonym;
+pub mod signature;
+pub mod text;
+
+pub use connector::{Connector, Mapped, Origin, Raw, Rejected};
+pub use deadletter::{DeadLetter, DeadLetterError, DeadLetterLimits, DeadLetterStats, DeadLetters};
+pub use deadletter_list::{StoredDeadLetter, dead_letters};
+pub use ip::{IpRangeError, IpRanges, parse_address};
+pub use pseudonym::{Pseudonymizer, TenantKey, TenantKeyError};
