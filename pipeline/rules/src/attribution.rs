@@ -1,0 +1,332 @@
+//! Gives a conversion's credit and money to its touches, under every model (definitions 13, 14).
+//!
+//! Needs: the path, oldest first, at most [`TOUCHES_PER_CONVERSION_MAX`] touches and the code's.
+//! Promises: integers only. Leaves out: finding the path (`nearest_k`), roll-ups.
+//! Invariant 1: the credits of a conversion with a path sum to 1,000,000 in each model.
+//! Invariant 2: its money sums to its value after refunds in each model.
+//! Invariant 3: what is left over goes to the largest remainders, ties to the earlier touch.
+
+use hostread_schemas::event::Model;
+use hostread_schemas::fact::PathTouch;
+use hostread_schemas::{
+    CREDIT_MICROS_PER_CONVERSION, CampaignId, ConversionId, EventId, EventTimeMs, LineId,
+    MoneyMicros, ShowId,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::conversion::{Conversion, mix};
+
+/// The oldest touch and the 255 nearest. Too small: long paths lose their middle. Too large: a hot
+/// household costs its whole history per conversion.
+pub const TOUCHES_PER_CONVERSION_MAX: usize = 256;
+const _: () = assert!(TOUCHES_PER_CONVERSION_MAX as u64 <= CREDIT_MICROS_PER_CONVERSION);
+
+/// Steps of the decay table in one half-life.
+const DECAY_STEPS_PER_HALF_LIFE: i128 = 512;
+/// floor(2^32 x 2^(-1/512)).
+const DECAY_FACTOR: u64 = 4_289_156_690;
+/// Steps until the weight is 0 for good.
+const DECAY_STEPS: usize = 11_264;
+
+static DECAY: [u32; DECAY_STEPS] = decay_table();
+
+#[expect(clippy::large_stack_arrays, reason = "it runs at compile time")]
+const fn decay_table() -> [u32; DECAY_STEPS] {
+    let mut table = [0; DECAY_STEPS];
+    let mut weight = 1_u64 << 30;
+    let mut at = 0;
+    while at < DECAY_STEPS {
+        table[at] = weight as u32;
+        weight = (weight * DECAY_FACTOR) >> 32;
+        at += 1;
+    }
+    assert!(weight == 0, "weights beyond the table are 0");
+    table
+}
+
+/// Weight of a touch in the decay model. Ages below 0 are 0; a half-life below 1 s is 1 s.
+fn decay_weight(age_secs: i64, half_life_secs: i64) -> u64 {
+    let steps =
+        i128::from(age_secs.max(0)) * DECAY_STEPS_PER_HALF_LIFE / i128::from(half_life_secs.max(1));
+    let at = usize::try_from(steps).unwrap_or(usize::MAX);
+    DECAY.get(at).copied().map_or(0, u64::from)
+}
+
+/// The weights of a path under a model; `path_ages_secs` are oldest touch first.
+#[must_use]
+pub fn weights(model: Model, path_ages_secs: &[i64], half_life_secs: i64) -> Vec<u64> {
+    let mut weights = Vec::with_capacity(path_ages_secs.len());
+    weigh(model, path_ages_secs, half_life_secs, &mut weights);
+    weights
+}
+
+fn weigh(model: Model, ages_secs: &[i64], half_life_secs: i64, weights: &mut Vec<u64>) {
+    let touches = ages_secs.len();
+    weights.clear();
+    match model {
+        Model::First => {
+            weights.resize(touches, 0);
+            set(weights.first_mut(), 1);
+        }
+        Model::Last => {
+            weights.resize(touches, 0);
+            set(weights.last_mut(), 1);
+        }
+        Model::Linear => weights.resize(touches, 1),
+        Model::TimeDecay => {
+            weights.extend(
+                ages_secs
+                    .iter()
+                    .map(|age| decay_weight(*age, half_life_secs)),
+            );
+            if weights.iter().all(|weight| *weight == 0) {
+                set(weights.last_mut(), 1);
+            }
+        }
+        // 40/20/40: the ends weigh 2(n - 2), the n - 2 between them 1 each.
+        Model::Position => {
+            weights.resize(touches, 1);
+            if touches >= 3 {
+                let end = 2 * (touches as u64 - 2);
+                set(weights.first_mut(), end);
+                set(weights.last_mut(), end);
+            }
+        }
+    }
+}
+
+fn set(place: Option<&mut u64>, weight: u64) {
+    if let Some(place) = place {
+        *place = weight;
+    }
+}
+
+/// Splits an amount in proportion to weights, to the last unit. All weights 0: the last gets it
+/// all. A negative amount is split like its opposite. No weights: nothing.
+#[must_use]
+pub fn apportion(amount: i64, weights: &[u64]) -> Vec<i64> {
+    let mut scratch = Scratch::default();
+    scratch.apportion(amount, weights);
+    scratch.shares
+}
+
+#[derive(Default)]
+struct Scratch {
+    shares: Vec<i64>,
+    /// (remainder, place)
+    remainders: Vec<(u128, usize)>,
+}
+
+impl Scratch {
+    fn apportion(&mut self, amount: i64, weights: &[u64]) {
+        self.shares.clear();
+        self.shares.resize(weights.len(), 0);
+        let sum: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
+        if sum == 0 {
+            if let Some(last) = self.shares.last_mut() {
+                *last = amount;
+            }
+            return;
+        }
+        let size = amount.unsigned_abs();
+        let left = self.floors(size, weights, sum);
+        let largest_first =
+            |a: &(u128, usize), b: &(u128, usize)| b.0.cmp(&a.0).then(a.1.cmp(&b.1));
+        if left > 0 && left < self.remainders.len() {
+            self.remainders
+                .select_nth_unstable_by(left - 1, largest_first);
+        }
+        for (_, place) in self.remainders.iter().take(left) {
+            if let Some(share) = self.shares.get_mut(*place) {
+                *share = share.wrapping_add(1);
+            }
+        }
+        if amount < 0 {
+            for share in &mut self.shares {
+                *share = share.wrapping_neg();
+            }
+        }
+    }
+
+    /// Writes the whole parts and the remainders; returns how many units are left, fewer than
+    /// there are weights. A share of `i64::MIN` wraps and is turned back by the negation.
+    fn floors(&mut self, size: u64, weights: &[u64], sum: u128) -> usize {
+        self.remainders.clear();
+        let mut left = size;
+        let largest = weights.iter().copied().max().unwrap_or(0);
+        // 64-bit division is several times cheaper and nearly always enough.
+        let narrow = u64::try_from(sum)
+            .ok()
+            .filter(|_| size.checked_mul(largest).is_some());
+        for (place, weight) in weights.iter().enumerate() {
+            let (whole, remainder) = if let Some(sum) = narrow {
+                let product = size * weight;
+                (product / sum, u128::from(product % sum))
+            } else {
+                let product = u128::from(size) * u128::from(*weight);
+                ((product / sum) as u64, product % sum)
+            };
+            if let Some(share) = self.shares.get_mut(place) {
+                *share = whole as i64;
+            }
+            left -= whole;
+            self.remainders.push((remainder, place));
+        }
+        debug_assert!((left as usize) < weights.len(), "invariant 3");
+        left as usize
+    }
+}
+
+/// What a (line, campaign, show) gets of a conversion, by model in the order of [`Model::ALL`].
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+)]
+pub struct Share {
+    /// Line item.
+    pub line: LineId,
+    /// Campaign.
+    pub campaign: CampaignId,
+    /// Show; none for a code.
+    pub show: ShowId,
+    /// Touches of the path.
+    pub touches: u32,
+    /// Credits.
+    pub credit_micros: [i64; 5],
+    /// Money.
+    pub money_micros: [i64; 5],
+}
+
+impl Share {
+    const fn key(&self) -> (LineId, CampaignId, ShowId) {
+        (self.line, self.campaign, self.show)
+    }
+}
+
+/// Credits a path under every model, grouped by (line, campaign, show) and sorted by it.
+#[must_use]
+pub fn credit(
+    conversion_time: EventTimeMs,
+    net_value: MoneyMicros,
+    path: &[PathTouch],
+    half_life_secs: i64,
+) -> Vec<Share> {
+    let (mut shares, place) = group(path);
+    let age = |touch: &PathTouch| conversion_time.secs().saturating_sub(touch.time.secs());
+    let ages: Vec<i64> = path.iter().map(age).collect();
+    let mut weights = Vec::with_capacity(path.len());
+    let mut scratch = Scratch::default();
+    for (column, model) in Model::ALL.into_iter().enumerate() {
+        weigh(model, &ages, half_life_secs, &mut weights);
+        scratch.apportion(CREDIT_MICROS_PER_CONVERSION as i64, &weights);
+        add(
+            &mut shares,
+            &place,
+            &scratch.shares,
+            |share| &mut share.credit_micros,
+            column,
+        );
+        scratch.apportion(net_value.0, &weights);
+        add(
+            &mut shares,
+            &place,
+            &scratch.shares,
+            |share| &mut share.money_micros,
+            column,
+        );
+    }
+    debug_assert!(sums_hold(&shares, net_value), "invariants 1 and 2");
+    shares
+}
+
+/// One empty share per (line, campaign, show), sorted, and each touch's place among them.
+fn group(path: &[PathTouch]) -> (Vec<Share>, Vec<usize>) {
+    let mut shares: Vec<Share> = Vec::new();
+    for touch in path {
+        let key = (touch.line, touch.campaign, touch.show);
+        match shares.binary_search_by_key(&key, Share::key) {
+            Ok(at) => {
+                if let Some(share) = shares.get_mut(at) {
+                    share.touches += 1;
+                }
+            }
+            Err(at) => shares.insert(
+                at,
+                Share {
+                    line: touch.line,
+                    campaign: touch.campaign,
+                    show: touch.show,
+                    touches: 1,
+                    ..Share::default()
+                },
+            ),
+        }
+    }
+    let place = |touch: &PathTouch| {
+        let key = (touch.line, touch.campaign, touch.show);
+        shares.partition_point(|share| share.key() < key)
+    };
+    let places = path.iter().map(place).collect();
+    (shares, places)
+}
+
+fn add(
+    shares: &mut [Share],
+    places: &[usize],
+    amounts: &[i64],
+    column_of: impl Fn(&mut Share) -> &mut [i64; 5],
+    column: usize,
+) {
+    for (place, amount) in places.iter().zip(amounts) {
+        if *amount == 0 {
+            continue;
+        }
+        let cell = shares.get_mut(*place).map(&column_of);
+        if let Some(cell) = cell.and_then(|columns| columns.get_mut(column)) {
+            *cell = cell.wrapping_add(*amount);
+        }
+    }
+}
+
+fn sums_hold(shares: &[Share], net_value: MoneyMicros) -> bool {
+    (0..Model::ALL.len()).all(|column| {
+        let credit: i64 = shares.iter().map(|share| share.credit_micros[column]).sum();
+        let money: i64 = shares.iter().map(|share| share.money_micros[column]).sum();
+        credit == CREDIT_MICROS_PER_CONVERSION as i64 && money == net_value.0
+    }) || shares.is_empty()
+}
+
+/// Lets the conversion's code speak (definition 13). Returns `matched_by`: 2 when the code named a
+/// line of the path or added one, 1 with touches, 0 without.
+///
+/// A path that was full before and is as long after has lost its second touch.
+pub fn with_code_touch(
+    path: &mut Vec<PathTouch>,
+    conversion: &Conversion,
+    code_line: Option<(LineId, CampaignId)>,
+) -> u8 {
+    let Some((line, campaign)) = code_line.filter(|(line, _)| line.is_some()) else {
+        return u8::from(!path.is_empty());
+    };
+    if !path.iter().any(|touch| touch.line == line) {
+        path.push(PathTouch {
+            time: conversion.time,
+            touch: code_touch(conversion.conversion),
+            line,
+            campaign,
+            show: ShowId::NONE,
+        });
+        if path.len() > TOUCHES_PER_CONVERSION_MAX {
+            path.remove(1);
+        }
+    }
+    2
+}
+
+/// Identity of the touch that a code adds.
+#[must_use]
+pub const fn code_touch(conversion: ConversionId) -> EventId {
+    EventId {
+        hi: mix(conversion.0 ^ 0xC0DE_70C4_0000_0001),
+        lo: mix(conversion.0 ^ 0xC0DE_70C4_0000_0002),
+    }
+}

@@ -1,0 +1,477 @@
+//! Counts one listener-day: a verdict for each request, downloads, ads delivered.
+//!
+//! Needs: the requests and impressions of one listener on one UTC day, in order (time, event id).
+//! Promises: definitions 3 to 6; O(n log n) for n requests (with k versions that each reach the
+//! threshold O(n log² n)); a handful of allocations a call, none per request.
+//! Leaves out: `ip_volume`, which needs the household's other listeners
+//! ([`CompiledRules::ip_volume_exceeded`]).
+//!
+//! Invariant 1: one verdict per request, in order.
+//! Invariant 2: at most one download per episode, with `union_bytes >= needed_bytes`; its requests
+//! are exactly the `counted` ones of the episode.
+//! Invariant 3: at most one delivery per (line, episode).
+//! Invariant 4: a request more never lowers the union of a version.
+
+use hostread_schemas::event::{ControllingSource, ImpressionKind, IpClass, Method, SourceKind};
+use hostread_schemas::fact::{EpisodeFact, ImpressionFact, LineFact, RequestFact, SlotFact};
+use hostread_schemas::view::Verdict;
+use hostread_schemas::{
+    AgentId, CampaignId, EnclosureId, EpisodeId, EventId, EventTimeMs, HouseholdId, LineId, NetId,
+    ShowId,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::bytes::{self, ByteRange};
+pub use crate::rule_set::{AgentClass, CompiledRules};
+
+/// An episode and the places in it that are not withdrawn.
+#[derive(Clone, Copy, Debug)]
+pub struct CatalogEntry<'a> {
+    /// Its byte map.
+    pub episode: &'a EpisodeFact,
+    /// Its places for ads.
+    pub slots: &'a [SlotFact],
+}
+
+/// What requests are judged by: the facts in force (definition 2).
+pub trait Dimensions {
+    /// The rule set.
+    fn rules(&self) -> &CompiledRules;
+    /// What an agent is; never asked of the agent `none`.
+    fn agent_class(&self, agent: AgentId) -> AgentClass;
+    /// The episode of an audio address.
+    fn episode_of(&self, enclosure: EnclosureId) -> Option<&EpisodeFact>;
+    /// An episode by its id.
+    fn episode(&self, id: EpisodeId) -> Option<&EpisodeFact>;
+    /// The places in an episode.
+    fn slots(&self, episode: EpisodeId) -> &[SlotFact];
+    /// A line item.
+    fn line(&self, line: LineId) -> Option<&LineFact>;
+}
+
+/// What a listener did.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Exposure {
+    /// A request for audio.
+    Request(RequestFact),
+    /// An ad, as reported.
+    Impression(ImpressionFact),
+}
+
+/// A verdict: request, its time, verdict, audio address, episode (none: not one), bytes sent.
+pub type RequestVerdict = (EventId, EventTimeMs, Verdict, EnclosureId, EpisodeId, u64);
+
+/// What one listener-day comes to.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct ListenerDay {
+    /// One per request, in order.
+    pub verdicts: Vec<RequestVerdict>,
+    /// By episode.
+    pub downloads: Vec<CountedDownload>,
+    /// By (line, episode).
+    pub deliveries: Vec<Delivery>,
+}
+
+/// Requests that count as one download.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+)]
+pub struct CountedDownload {
+    /// Episode.
+    pub episode: EpisodeId,
+    /// Show.
+    pub show: ShowId,
+    /// The first filtered-in request of the episode.
+    pub t0: EventTimeMs,
+    /// Household of that request.
+    pub household: HouseholdId,
+    /// Class of its address.
+    pub ip_class: IpClass,
+    /// What saw it.
+    pub source_kind: SourceKind,
+    /// Bytes of the day in the version that made it.
+    pub union_bytes: u64,
+    /// Bytes that make a download.
+    pub needed_bytes: u64,
+    /// Filtered-in requests of the episode.
+    pub requests: u32,
+}
+
+/// An ad delivered.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+)]
+pub struct Delivery {
+    /// Line item.
+    pub line: LineId,
+    /// The line's campaign.
+    pub campaign: CampaignId,
+    /// Episode.
+    pub episode: EpisodeId,
+    /// Show.
+    pub show: ShowId,
+    /// When: the download's t0, or the impression's time.
+    pub time: EventTimeMs,
+    /// Household.
+    pub household: HouseholdId,
+    /// Class of its address.
+    pub ip_class: IpClass,
+}
+
+/// A request that passed the filters.
+#[derive(Clone, Copy)]
+struct Passed<'a> {
+    episode: &'a EpisodeFact,
+    request: &'a RequestFact,
+    time: EventTimeMs,
+    /// Place in `ListenerDay::verdicts`; also the order of requests.
+    index: usize,
+}
+
+impl Passed<'_> {
+    const fn version(&self) -> (EpisodeId, EnclosureId, u64) {
+        let (episode, request) = (self.episode.episode, self.request);
+        (episode, request.enclosure, request.total_bytes)
+    }
+}
+
+/// Counts one listener-day. `exposures` are sorted by (time, id).
+#[must_use]
+pub fn count_listener_day<D: Dimensions + ?Sized>(
+    exposures: &[(EventTimeMs, EventId, Exposure)],
+    dims: &D,
+) -> ListenerDay {
+    let mut day = ListenerDay::default();
+    let mut passed = filter(exposures, dims, &mut day.verdicts);
+    if passed.len() > 1 {
+        passed.sort_unstable_by_key(|p| (p.version(), p.index));
+    }
+    let mut united = Vec::new();
+    for group in passed.chunk_by(|a, b| a.episode.episode == b.episode.episode) {
+        count_episode(group, dims, &mut united, &mut day);
+    }
+    if day.verdicts.len() < exposures.len() {
+        count_impressions(exposures, dims, &mut day);
+    }
+    if day.deliveries.len() > 1 {
+        // Stable: of several impressions the first stays.
+        day.deliveries.sort_by_key(|d| (d.line, d.episode));
+        day.deliveries.dedup_by_key(|d| (d.line, d.episode));
+    }
+    day
+}
+
+/// Writes the verdicts (those that passed as `below_threshold` for now).
+fn filter<'a, D: Dimensions + ?Sized>(
+    exposures: &'a [(EventTimeMs, EventId, Exposure)],
+    dims: &'a D,
+    verdicts: &mut Vec<RequestVerdict>,
+) -> Vec<Passed<'a>> {
+    verdicts.reserve(exposures.len());
+    let mut passed = Vec::with_capacity(exposures.len());
+    let mut judge = Judge {
+        dims,
+        episode: None,
+        agent: None,
+    };
+    for (time, id, exposure) in exposures {
+        let Exposure::Request(request) = exposure else {
+            continue;
+        };
+        let (episode, verdict) = judge.request(request);
+        if let (Some(episode), Verdict::BelowThreshold) = (episode, verdict) {
+            passed.push(Passed {
+                episode,
+                request,
+                time: *time,
+                index: verdicts.len(),
+            });
+        }
+        let episode = episode.map_or(EpisodeId::NONE, |episode| episode.episode);
+        verdicts.push((
+            *id,
+            *time,
+            verdict,
+            request.enclosure,
+            episode,
+            request.sent_bytes,
+        ));
+    }
+    passed
+}
+
+/// The filters, with the last look-ups at hand: the exposures of a listener share them.
+struct Judge<'a, D: ?Sized> {
+    dims: &'a D,
+    episode: Option<(EnclosureId, Option<&'a EpisodeFact>)>,
+    agent: Option<(AgentId, AgentClass)>,
+}
+
+impl<'a, D: Dimensions + ?Sized> Judge<'a, D> {
+    fn episode_of(&mut self, enclosure: EnclosureId) -> Option<&'a EpisodeFact> {
+        match self.episode {
+            Some((known, episode)) if known == enclosure => episode,
+            _ => {
+                let episode = self.dims.episode_of(enclosure);
+                self.episode = Some((enclosure, episode));
+                episode
+            }
+        }
+    }
+
+    fn agent_class(&mut self, agent: AgentId) -> AgentClass {
+        match self.agent {
+            Some((known, class)) if known == agent => class,
+            _ => {
+                let class = self.dims.agent_class(agent);
+                self.agent = Some((agent, class));
+                class
+            }
+        }
+    }
+
+    /// The first filter that says no, else `below_threshold`.
+    fn request(&mut self, request: &RequestFact) -> (Option<&'a EpisodeFact>, Verdict) {
+        let Some(episode) = self.episode_of(request.enclosure) else {
+            return (None, Verdict::NotAnEpisode);
+        };
+        let rules = self.dims.rules();
+        let verdict = if request.method != Method::Get {
+            Verdict::Method
+        } else if !matches!(request.status, 200 | 206) {
+            Verdict::Status
+        } else if let Some(no) = self.agent(request.agent) {
+            no
+        } else if rules.nonhuman_ip(request.ip_class, request.net) {
+            Verdict::NonhumanIp
+        } else if request.range_0_1
+            && (request.source_kind == SourceKind::Cdn || rules.prefix_drops_range_0_1())
+        {
+            Verdict::Range01
+        } else if rules.referrer_denied(request.referrer) {
+            Verdict::Referrer
+        } else {
+            Verdict::BelowThreshold
+        };
+        (Some(episode), verdict)
+    }
+
+    fn agent(&mut self, agent: AgentId) -> Option<Verdict> {
+        if !agent.is_some() {
+            return Some(Verdict::NoUserAgent);
+        }
+        match self.agent_class(agent) {
+            AgentClass::Human => None,
+            AgentClass::Watch => Some(Verdict::Watch),
+            AgentClass::Bot => Some(Verdict::BotUserAgent),
+        }
+    }
+
+    fn human(&mut self, agent: AgentId, class: IpClass, net: NetId) -> bool {
+        self.agent(agent).is_none() && !self.dims.rules().nonhuman_ip(class, net)
+    }
+}
+
+/// Bytes that make a download of an episode (definition 4). Zero in the fact means "not known".
+///
+/// The rate of an episode that the catalog calls VBR is not constant and is not used.
+#[must_use]
+pub fn needed_bytes(episode: &EpisodeFact, threshold_secs: u32) -> u64 {
+    let size = episode.size_bytes;
+    let secs = u64::from(threshold_secs);
+    let duration = u64::from(episode.duration_secs);
+    let audio = if duration != 0 && duration < secs {
+        None
+    } else if episode.vbr {
+        let audio = u128::from(size.saturating_sub(episode.header_bytes));
+        (duration != 0).then(|| (u128::from(secs) * audio).div_ceil(u128::from(duration)) as u64)
+    } else {
+        let rate = u64::from(episode.bit_rate);
+        (rate != 0).then(|| (rate * secs).div_ceil(8))
+    };
+    let needed = audio.map_or(size, |audio| episode.header_bytes.saturating_add(audio));
+    let most = if size == 0 { u64::MAX } else { size };
+    needed.min(most).max(1)
+}
+
+/// The version that makes the download.
+struct Made<'g, 'a> {
+    version: &'g [Passed<'a>],
+    union_bytes: u64,
+    needed_bytes: u64,
+}
+
+/// One episode's filtered-in requests, sorted by (version, order).
+fn count_episode<D: Dimensions + ?Sized>(
+    group: &[Passed<'_>],
+    dims: &D,
+    united: &mut Vec<ByteRange>,
+    day: &mut ListenerDay,
+) {
+    let threshold_secs = dims.rules().threshold_secs();
+    let mut made: Option<Made<'_, '_>> = None;
+    for version in group.chunk_by(|a, b| a.version() == b.version()) {
+        let Some(episode) = version.first().map(|p| p.episode) else {
+            continue;
+        };
+        let needed_bytes = needed_bytes(episode, threshold_secs);
+        let union_bytes = unite(version, needed_bytes, united);
+        let candidate = Made {
+            version,
+            union_bytes,
+            needed_bytes,
+        };
+        let first = |other: &Made<'_, '_>, united: &mut _| {
+            reached_at(&candidate, united) < reached_at(other, united)
+        };
+        if union_bytes >= needed_bytes && made.as_ref().is_none_or(|other| first(other, united)) {
+            made = Some(candidate);
+        }
+    }
+    let first = group.iter().min_by_key(|p| p.index);
+    let (Some(made), Some(first)) = (made, first) else {
+        return;
+    };
+    debug_assert!(made.union_bytes >= made.needed_bytes, "invariant 2");
+    for passed in group {
+        if let Some(verdict) = day.verdicts.get_mut(passed.index) {
+            verdict.2 = Verdict::Counted;
+        }
+    }
+    let episode = made.version.first().unwrap_or(first).episode;
+    let download = CountedDownload {
+        episode: episode.episode,
+        show: episode.show,
+        t0: first.time,
+        household: first.request.household,
+        ip_class: first.request.ip_class,
+        source_kind: first.request.source_kind,
+        union_bytes: made.union_bytes,
+        needed_bytes: made.needed_bytes,
+        requests: u32::try_from(group.len()).unwrap_or(u32::MAX),
+    };
+    deliver_slots(&download, &made, dims, united, &mut day.deliveries);
+    day.downloads.push(download);
+}
+
+/// Unites the bytes of requests of one version into `united`.
+fn unite(requests: &[Passed<'_>], needed: u64, united: &mut Vec<ByteRange>) -> u64 {
+    united.clear();
+    united.extend(requests.iter().map(|p| sent(p, needed)));
+    bytes::unite(united)
+}
+
+fn sent(passed: &Passed<'_>, needed: u64) -> ByteRange {
+    let request = passed.request;
+    match request.source_kind {
+        SourceKind::Cdn => bytes::range(request.sent_first, request.sent_bytes),
+        // Its bytes are not known: the whole file, which always makes a download.
+        SourceKind::Prefix => {
+            let whole = match request.total_bytes {
+                0 => passed.episode.size_bytes,
+                total => total,
+            };
+            (0, whole.max(needed))
+        }
+    }
+}
+
+/// The request with which the union reached what is needed. The union only grows (invariant 4), so
+/// the shortest prefix that suffices is found by halving.
+fn reached_at(made: &Made<'_, '_>, united: &mut Vec<ByteRange>) -> usize {
+    let (mut short, mut enough) = (0, made.version.len());
+    while short + 1 < enough {
+        let middle = short.midpoint(enough);
+        let prefix = made.version.get(..middle).unwrap_or_default();
+        if unite(prefix, made.needed_bytes, united) >= made.needed_bytes {
+            enough = middle;
+        } else {
+            short = middle;
+        }
+    }
+    made.version.get(short).map_or(usize::MAX, |p| p.index)
+}
+
+/// The ads of lines that are counted by bytes.
+fn deliver_slots<D: Dimensions + ?Sized>(
+    download: &CountedDownload,
+    made: &Made<'_, '_>,
+    dims: &D,
+    united: &mut Vec<ByteRange>,
+    deliveries: &mut Vec<Delivery>,
+) {
+    let slots = dims.slots(download.episode);
+    if slots.is_empty() {
+        return;
+    }
+    let prefix = |p: &Passed<'_>| p.request.source_kind == SourceKind::Prefix;
+    let whole = made.version.iter().any(prefix);
+    unite(made.version, made.needed_bytes, united);
+    for slot in slots {
+        if slot.removed || !(whole || bytes::covers(united, slot.first_byte, slot.last_byte)) {
+            continue;
+        }
+        let line = dims.line(slot.line);
+        if let Some(line) = line.filter(|line| line.controlling == ControllingSource::Bytes) {
+            deliveries.push(delivery(line, slot.line, download));
+        }
+    }
+}
+
+const fn delivery(line: &LineFact, id: LineId, download: &CountedDownload) -> Delivery {
+    Delivery {
+        line: id,
+        campaign: line.campaign,
+        episode: download.episode,
+        show: download.show,
+        time: download.t0,
+        household: download.household,
+        ip_class: download.ip_class,
+    }
+}
+
+/// The ads of lines that are counted by impressions.
+fn count_impressions<D: Dimensions + ?Sized>(
+    exposures: &[(EventTimeMs, EventId, Exposure)],
+    dims: &D,
+    day: &mut ListenerDay,
+) {
+    let mut judge = Judge {
+        dims,
+        episode: None,
+        agent: None,
+    };
+    for (time, _, exposure) in exposures {
+        let Exposure::Impression(ad) = exposure else {
+            continue;
+        };
+        let line = dims.line(ad.line);
+        let Some(line) = line.filter(|line| line.controlling == ControllingSource::Impressions)
+        else {
+            continue;
+        };
+        if ad.kind != ImpressionKind::Delivered || !judge.human(ad.agent, ad.ip_class, ad.net) {
+            continue;
+        }
+        let known = dims.episode(ad.episode);
+        if known.is_some_and(|episode| !episode.enclosures.is_empty()) {
+            let at = day
+                .downloads
+                .binary_search_by_key(&ad.episode, |d| d.episode);
+            let download = at.ok().and_then(|at| day.downloads.get(at));
+            if let Some(download) = download {
+                day.deliveries.push(delivery(line, ad.line, download));
+            }
+        } else {
+            day.deliveries.push(Delivery {
+                line: ad.line,
+                campaign: line.campaign,
+                episode: ad.episode,
+                show: ad.show,
+                time: *time,
+                household: ad.household,
+                ip_class: ad.ip_class,
+            });
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! A rule set made ready: patterns compiled once, lists sorted.
+//!
+//! Needs: the rule set in force (definition 2). Promises: an invalid pattern is skipped and
+//! listed, never an error; lookups are binary searches. Leaves out: which rule set is in force.
+//! Invariant 1: a compiled rule set judges an agent by its text alone.
+
+use hostread_schemas::NetId;
+use hostread_schemas::event::IpClass;
+use hostread_schemas::fact::RuleSetFact;
+use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+
+/// Larger patterns are invalid: one rule set must not take the memory of a cell.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+/// Beyond this the patterns are tried one by one: slower, same answers.
+const PATTERN_SET_BYTES_MAX: usize = 64 << 20;
+/// Further patterns are invalid. The public bot lists have some hundreds.
+pub const BOT_PATTERNS_MAX: usize = 10_000;
+
+/// What a known agent is, by its text.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum AgentClass {
+    /// An app, a browser, or nothing that a list names.
+    #[default]
+    Human,
+    /// A watch that fetches what its phone has fetched already.
+    Watch,
+    /// A pattern of the rule set matches.
+    Bot,
+}
+
+/// A rule set, ready to judge.
+#[derive(Clone, Debug)]
+pub struct CompiledRules {
+    threshold_secs: u32,
+    bots: Bots,
+    invalid: Vec<String>,
+    nonhuman_nets: Vec<NetId>,
+    referrers_denied: Vec<u64>,
+    prefix_drops_range_0_1: bool,
+    ip_volume_downloads_max: u32,
+}
+
+#[derive(Clone, Debug)]
+enum Bots {
+    Together(RegexSet),
+    OneByOne(Vec<Regex>),
+}
+
+impl Default for CompiledRules {
+    fn default() -> Self {
+        Self::default_rules()
+    }
+}
+
+impl CompiledRules {
+    /// Makes a rule set ready.
+    #[must_use]
+    pub fn compile(fact: &RuleSetFact) -> Self {
+        let mut valid = Vec::new();
+        let mut invalid = Vec::new();
+        for (index, pattern) in fact.bot_agents.iter().enumerate() {
+            match RegexBuilder::new(pattern)
+                .size_limit(PATTERN_BYTES_MAX)
+                .build()
+            {
+                Ok(regex) if index < BOT_PATTERNS_MAX => valid.push(regex),
+                _ => invalid.push(pattern.clone()),
+            }
+        }
+        let together = RegexSetBuilder::new(valid.iter().map(Regex::as_str))
+            .size_limit(PATTERN_SET_BYTES_MAX)
+            .build();
+        let mut nonhuman_nets = fact.nonhuman_nets.clone();
+        nonhuman_nets.retain(|net| net.is_some());
+        nonhuman_nets.sort_unstable();
+        nonhuman_nets.dedup();
+        let mut referrers_denied = fact.referrers_denied.clone();
+        referrers_denied.retain(|host| *host != 0);
+        referrers_denied.sort_unstable();
+        referrers_denied.dedup();
+        Self {
+            threshold_secs: fact.threshold_secs,
+            bots: together.map_or(Bots::OneByOne(valid), Bots::Together),
+            invalid,
+            nonhuman_nets,
+            referrers_denied,
+            prefix_drops_range_0_1: fact.prefix_drops_range_0_1,
+            ip_volume_downloads_max: fact.ip_volume_downloads_max,
+        }
+    }
+
+    /// The rules of a tenant without a rule set (definition 2).
+    #[must_use]
+    pub fn default_rules() -> Self {
+        Self::compile(&RuleSetFact {
+            threshold_secs: 60,
+            prefix_drops_range_0_1: true,
+            ..RuleSetFact::default()
+        })
+    }
+
+    /// What an agent is. `text` is not empty; an empty one is nobody's and judged before.
+    #[must_use]
+    pub fn classify_agent(&self, text: &str) -> AgentClass {
+        if is_watch(text) {
+            return AgentClass::Watch;
+        }
+        let bot = match &self.bots {
+            Bots::Together(set) => set.is_match(text),
+            Bots::OneByOne(patterns) => patterns.iter().any(|pattern| pattern.is_match(text)),
+        };
+        if bot {
+            AgentClass::Bot
+        } else {
+            AgentClass::Human
+        }
+    }
+
+    /// Patterns that are no regular expression, or too large, or too many: they match nothing.
+    #[must_use]
+    pub fn invalid(&self) -> &[String] {
+        &self.invalid
+    }
+
+    /// Seconds of audio that make a download.
+    #[must_use]
+    pub const fn threshold_secs(&self) -> u32 {
+        self.threshold_secs
+    }
+
+    /// Downloads of an IP* on a day above which it loses all of them; 0 = off.
+    #[must_use]
+    pub const fn ip_volume_downloads_max(&self) -> u32 {
+        self.ip_volume_downloads_max
+    }
+
+    /// A request of a prefix source for bytes 0-1 does not count.
+    #[must_use]
+    pub const fn prefix_drops_range_0_1(&self) -> bool {
+        self.prefix_drops_range_0_1
+    }
+
+    /// Is the address one that no person listens from? (definition 3, `nonhuman_ip`)
+    #[must_use]
+    pub fn nonhuman_ip(&self, class: IpClass, net: NetId) -> bool {
+        match class {
+            IpClass::Included => false,
+            IpClass::DataCentre | IpClass::Vpn => true,
+            IpClass::Relay | IpClass::Cellular | IpClass::Office | IpClass::Residential => {
+                self.nonhuman_nets.binary_search(&net).is_ok()
+            }
+        }
+    }
+
+    /// Do requests with this referrer host not count?
+    #[must_use]
+    pub fn referrer_denied(&self, host: u64) -> bool {
+        self.referrers_denied.binary_search(&host).is_ok()
+    }
+
+    /// Does a household with so many downloads on a day lose them all (definition 3, `ip_volume`)?
+    #[must_use]
+    pub const fn ip_volume_exceeded(&self, class: IpClass, downloads: u64) -> bool {
+        self.ip_volume_downloads_max != 0
+            && !matches!(class, IpClass::Included)
+            && downloads > self.ip_volume_downloads_max as u64
+    }
+}
+
+fn is_watch(text: &str) -> bool {
+    (text.starts_with("atc/") && text.contains("watchOS")) || text.contains("(null)/(null) watchOS")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(patterns: &[&str]) -> CompiledRules {
+        CompiledRules::compile(&RuleSetFact {
+            bot_agents: patterns.iter().map(ToString::to_string).collect(),
+            nonhuman_nets: vec![NetId(9), NetId(3), NetId(0), NetId(9)],
+            referrers_denied: vec![8, 2, 0],
+            ip_volume_downloads_max: 100,
+            ..RuleSetFact::default()
+        })
+    }
+
+    #[test]
+    fn watches() {
+        let watch = [
+            "atc/1.0 watchOS/7.1 model/Watch4,2 hwp/t8006 build/18R590 (6; dt:191)",
+            "(null)/(null) watchOS/5.0.1 model/Watch3,3 hwp/t8004 build/16R381 (6; dt:155)",
+            "Something (null)/(null) watchOS/9.0",
+            "atc/1.0 watchOS/10.5",
+        ];
+        let other = [
+            "atc/1.0",
+            "SomeApp/2.0 watchOS/10.5 model/Watch6,7",
+            "xatc/1.0 watchOS/10.5",
+            "ATC/1.0 watchOS/10.5",
+            "AppleCoreMedia/1.0.0.21F90 (iPhone; U; CPU OS 17_5_1 like Mac OS X; en_us)",
+        ];
+        let rules = rules(&["^atc/"]);
+        for text in watch {
+            assert_eq!(rules.classify_agent(text), AgentClass::Watch, "{text}");
+        }
+        let bots = other.map(|text| rules.classify_agent(text) == AgentClass::Bot);
+        assert_eq!(
+            bots,
+            [true, false, false, false, false],
+            "watch comes before bot"
+        );
+    }
+
+    #[test]
+    fn an_invalid_pattern_is_listed_and_the_others_work() {
+        let rules = rules(&["Googlebot", "(", "(?:a{1000}){1000}", r"^curl/\d"]);
+        assert_eq!(rules.invalid(), ["(", "(?:a{1000}){1000}"]);
+        assert_eq!(rules.classify_agent("x Googlebot/2.1"), AgentClass::Bot);
+        assert_eq!(rules.classify_agent("curl/8.1"), AgentClass::Bot);
+        assert_eq!(rules.classify_agent("curl/x"), AgentClass::Human);
+        assert_eq!(
+            CompiledRules::default().classify_agent("curl/8"),
+            AgentClass::Human
+        );
+    }
+
+    #[test]
+    fn addresses() {
+        let rules = rules(&[]);
+        assert!(rules.nonhuman_ip(IpClass::Vpn, NetId(1)));
+        assert!(rules.nonhuman_ip(IpClass::DataCentre, NetId(1)));
+        assert!(rules.nonhuman_ip(IpClass::Residential, NetId(3)));
+        assert!(rules.nonhuman_ip(IpClass::Relay, NetId(9)));
+        assert!(!rules.nonhuman_ip(IpClass::Relay, NetId(1)));
+        assert!(!rules.nonhuman_ip(IpClass::Included, NetId(9)));
+        assert!(
+            !rules.nonhuman_ip(IpClass::Residential, NetId(0)),
+            "no network is on no list"
+        );
+        assert!(rules.referrer_denied(2) && !rules.referrer_denied(0));
+        assert!(rules.ip_volume_exceeded(IpClass::Office, 101));
+        assert!(!rules.ip_volume_exceeded(IpClass::Office, 100));
+        assert!(!rules.ip_volume_exceeded(IpClass::Included, 101));
+        assert!(!CompiledRules::default().ip_volume_exceeded(IpClass::Office, 1_000_000));
+    }
+}
