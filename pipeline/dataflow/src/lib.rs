@@ -1,1 +1,163 @@
-//! hostread-dataflow
+//! The dataflow: live facts in, rows of the maintained views out. A pure function of (live facts, tick).
+//!
+//! Needs: facts with multiplicity ±1 per event (the head sees to that), ticks in order, an hourly clock.
+//! Promises: the same facts and ticks give the same changes, whatever the number of workers.
+//! Leaves out: files, sockets, clocks, topics, tables; what is published or sealed ([`ledger`]).
+//!
+//! The whole of it:
+//! ```text
+//!  requests, impressions ─► count ─┬─► verdicts, downloads ─► downloads_daily ─► series (show) ─┐
+//!   (rules, agents, catalog, deals)│                                                            ├─► anomalies
+//!                                  ├─► presence ─► shared households ─┐     series (campaign) ──┘
+//!                                  └─► deliveries ─┬─► touches ───────┤            ▲
+//!                                                  │                  ▼            │
+//!  signals ─► conversions (aliases, merge) ────────┼────────────► nearest_k ──┬────┴─► conversions, credits
+//!                                                  ▼        (deals, receipts) └─► attribution_daily
+//!                              delivery_daily ─► line numbers ─► pacing, billing_lines   │
+//!                                                  ▲──────────── credits of CPA lines ◄──┘
+//! ```
+//! Boxes of ours (`count`, `shared households`, `nearest_k`, `line numbers`, `anomalies`) are one
+//! mechanism, [`by_tick`]; everything between them is differential's own.
+
+mod by_tick;
+mod catalog;
+pub mod changes;
+mod conversions;
+mod count;
+mod deals;
+mod households;
+mod keyed;
+pub mod ledger;
+mod lines;
+mod nearest_k;
+mod output;
+mod rollups;
+mod run;
+mod series;
+
+use differential_dataflow::input::{Input, InputSession};
+use hostread_rules::publish::Horizons;
+use hostread_schemas::EventTimeMs;
+use hostread_schemas::event::IpClass;
+use hostread_schemas::fact::{Carry, Fact, FactBody};
+use timely::dataflow::Scope;
+
+pub use output::{Material, Output};
+pub use run::{Dataflow, OutputUpdate};
+
+use by_tick::Stream;
+use count::{Counted, ExposureFact};
+use nearest_k::{Identified, Setting, Touch};
+
+/// What a worker feeds.
+pub(crate) struct Inputs {
+    /// Facts.
+    pub(crate) facts: InputSession<u64, Fact, i64>,
+    /// The clock, whenever an hour has begun.
+    pub(crate) clock: InputSession<u64, EventTimeMs, i64>,
+}
+
+/// Builds the dataflow.
+pub(crate) fn build<'s>(scope: Scope<'s, u64>, horizons: Horizons) -> (Inputs, Stream<'s, Output>) {
+    let (facts_input, facts) = scope.new_collection::<Fact, i64>();
+    let (clock_input, clock) = scope.new_collection::<EventTimeMs, i64>();
+    let hours = clock.clone().map(|clock| clock.hour());
+
+    let deals = facts.clone().filter(|fact| is_reference(&fact.body));
+    let carries = facts.clone().flat_map(|fact| match fact.body {
+        FactBody::Carry(carry) => Some((fact.tenant, carry)),
+        _ => None,
+    });
+
+    let exposures = facts.clone().flat_map(|fact| ExposureFact::of(&fact));
+    let counted = count::count(exposures, deals.clone());
+    let details = counted
+        .clone()
+        .flat_map(|counted| counted.row())
+        .map(Output::Row);
+    let downloads = counted.clone().flat_map(|counted| match counted {
+        Counted::Download(tenant, _, download) => Some((tenant, download)),
+        _ => None,
+    });
+    let deliveries = counted.clone().flat_map(|counted| match counted {
+        Counted::Delivery(tenant, delivered) => Some((tenant, delivered)),
+        _ => None,
+    });
+    let presence = counted.flat_map(|counted| match counted {
+        Counted::Presence(tenant, household, day, agent) => {
+            Some(((tenant, household), (day, agent)))
+        }
+        _ => None,
+    });
+
+    let touches = deliveries
+        .clone()
+        .flat_map(|(tenant, delivered)| touch(tenant, &delivered));
+    let conversions = conversions::conversions(&facts).map(|(tenant, conversion)| {
+        let identity = if conversion.household.is_some() {
+            conversion.household.0
+        } else {
+            conversion.conversion.0
+        };
+        ((tenant, identity), Identified::Conversion(conversion))
+    });
+    let shared = households::shared_households(presence, deals.clone())
+        .map(|((tenant, household), day)| ((tenant, household.0), Identified::Shared(day)));
+    let receipts = carries.clone().flat_map(|(tenant, carry)| match carry {
+        Carry::Receipt {
+            conversion,
+            identity,
+            path,
+            cut,
+        } => Some((
+            (tenant, identity),
+            Identified::Receipt(conversion, path, cut),
+        )),
+        _ => None,
+    });
+    let settings = deals
+        .clone()
+        .map(Setting::Deal)
+        .concat(clock.map(move |clock| Setting::Sealed(horizons.sealed_through(clock))));
+    let credited = nearest_k::nearest_k(
+        touches.concat(conversions).concat(shared).concat(receipts),
+        settings,
+    );
+
+    let rollups = rollups::rollups(&downloads, &deliveries, &credited, &carries, &deals, &hours);
+    let outputs = details.concat(rollups);
+    (
+        Inputs {
+            facts: facts_input,
+            clock: clock_input,
+        },
+        outputs,
+    )
+}
+
+/// Facts that go to every worker.
+fn is_reference(body: &FactBody) -> bool {
+    !matches!(
+        body,
+        FactBody::Request(_) | FactBody::Impression(_) | FactBody::Signal(_) | FactBody::Carry(_)
+    )
+}
+
+/// The touch of a delivery that a household can be matched by.
+fn touch(
+    tenant: hostread_schemas::TenantId,
+    delivered: &count::Delivered,
+) -> Option<(nearest_k::IdentityKey, Identified)> {
+    let delivery = &delivered.delivery;
+    if delivery.ip_class != IpClass::Residential || !delivery.household.is_some() {
+        return None;
+    }
+    let touch = Touch {
+        secs: delivery.time.secs(),
+        touch: delivered.touch,
+        time: delivery.time,
+        line: delivery.line,
+        show: delivery.show,
+    };
+    Some(((tenant, delivery.household.0), Identified::Touch(touch)))
+}

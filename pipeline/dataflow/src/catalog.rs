@@ -1,0 +1,205 @@
+//! What counting knows of a tenant besides the facts themselves: rules, agents, catalog, deals.
+//!
+//! Promises: a change says which *subjects* (enclosures, episodes, lines) it can touch, so that the
+//! counting operator re-reads only the listener-days that hold one. State: one entry per live version
+//! of a reference fact and per agent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use hostread_rules::counting::{AgentClass, CompiledRules, Dimensions};
+use hostread_schemas::fact::{EpisodeFact, Fact, FactBody, LineFact, RuleSetFact, SlotFact};
+use hostread_schemas::{AgentId, EnclosureId, EpisodeId, EventTimeMs, LineId, SlotId, TenantId};
+
+use crate::by_tick::Latest;
+
+/// Which listener-days a change can touch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Touched {
+    /// Every one of the tenant.
+    All,
+    /// Those with an exposure of one of these subjects.
+    Subjects(BTreeSet<u64>),
+}
+
+impl Touched {
+    fn add(&mut self, subject: u64) {
+        if let Self::Subjects(subjects) = self {
+            subjects.insert(subject);
+        }
+    }
+}
+
+/// One tenant's dimensions of counting.
+#[derive(Clone)]
+pub(crate) struct Catalog {
+    rule_set: Latest<(), RuleSetFact>,
+    compiled: Rc<CompiledRules>,
+    agents: Rc<BTreeMap<AgentId, (Rc<str>, AgentClass)>>,
+    by_enclosure: Latest<EnclosureId, EpisodeFact>,
+    by_episode: Latest<EpisodeId, EpisodeFact>,
+    slots: Latest<SlotId, SlotFact>,
+    slots_of: BTreeMap<EpisodeId, Vec<SlotFact>>,
+    lines: Latest<LineId, LineFact>,
+    aired: Latest<(LineId, EpisodeId), (EventTimeMs, u64)>,
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self {
+            rule_set: Latest::default(),
+            compiled: Rc::new(CompiledRules::default_rules()),
+            agents: Rc::default(),
+            by_enclosure: Latest::default(),
+            by_episode: Latest::default(),
+            slots: Latest::default(),
+            slots_of: BTreeMap::new(),
+            lines: Latest::default(),
+            aired: Latest::default(),
+        }
+    }
+}
+
+impl Catalog {
+    /// Learns an agent. No listener-day can have used it before.
+    pub(crate) fn learn_agent(&mut self, agent: AgentId, text: &str, diff: i64) {
+        if diff > 0 {
+            let class = self.compiled.classify_agent(text);
+            Rc::make_mut(&mut self.agents).insert(agent, (Rc::from(text), class));
+        }
+    }
+
+    /// Learns the agents that `now` knows and this older catalog does not.
+    pub(crate) fn learn_missing_agents(&mut self, now: &Self) {
+        for (agent, (text, _)) in now.agents.iter() {
+            if !self.agents.contains_key(agent) {
+                self.learn_agent(*agent, text, 1);
+            }
+        }
+    }
+
+    /// Applies one reference fact and adds what it can touch.
+    pub(crate) fn apply(&mut self, fact: &Fact, diff: i64, touched: &mut Touched) {
+        match &fact.body {
+            FactBody::RuleSet(rules) => {
+                self.rule_set.update((), fact, rules.clone(), diff);
+                self.compile();
+                *touched = Touched::All;
+            }
+            FactBody::Episode(episode) => {
+                for enclosure in &episode.enclosures {
+                    self.by_enclosure
+                        .update(*enclosure, fact, episode.clone(), diff);
+                    touched.add(enclosure.0);
+                }
+                self.touch_episode(episode.episode, touched);
+                self.by_episode
+                    .update(episode.episode, fact, episode.clone(), diff);
+            }
+            FactBody::Slot(slot) => {
+                self.touch_slot(slot.slot, touched);
+                self.slots.update(slot.slot, fact, *slot, diff);
+                self.touch_slot(slot.slot, touched);
+                self.index_slots();
+            }
+            FactBody::Line(line) => {
+                self.lines.update(line.line, fact, line.clone(), diff);
+                self.touch_line(line.line, touched);
+            }
+            FactBody::Aired {
+                line,
+                episode,
+                aired_at,
+                episode_goal,
+            } => {
+                self.aired
+                    .update((*line, *episode), fact, (*aired_at, *episode_goal), diff);
+                self.touch_line(*line, touched);
+            }
+            _ => {}
+        }
+    }
+
+    /// When the line's read in the episode went out.
+    pub(crate) fn aired_at(&self, line: LineId, episode: EpisodeId) -> Option<EventTimeMs> {
+        self.aired
+            .get(&(line, episode))
+            .map(|(aired_at, _)| *aired_at)
+    }
+
+    fn compile(&mut self) {
+        self.compiled = Rc::new(
+            self.rule_set
+                .get(&())
+                .map_or_else(CompiledRules::default_rules, CompiledRules::compile),
+        );
+        // One pass of classification: per distinct agent, never per request.
+        for (text, class) in Rc::make_mut(&mut self.agents).values_mut() {
+            *class = self.compiled.classify_agent(text);
+        }
+    }
+
+    fn touch_episode(&self, episode: EpisodeId, touched: &mut Touched) {
+        touched.add(episode.0);
+        if let Some(known) = self.by_episode.get(&episode) {
+            for enclosure in &known.enclosures {
+                touched.add(enclosure.0);
+            }
+        }
+    }
+
+    fn touch_slot(&self, slot: SlotId, touched: &mut Touched) {
+        if let Some(slot) = self.slots.get(&slot) {
+            self.touch_episode(slot.episode, touched);
+        }
+    }
+
+    fn touch_line(&self, line: LineId, touched: &mut Touched) {
+        touched.add(line.0);
+        for (_, slot) in self.slots.iter() {
+            if slot.line == line {
+                self.touch_episode(slot.episode, touched);
+            }
+        }
+    }
+
+    fn index_slots(&mut self) {
+        self.slots_of.clear();
+        for (_, slot) in self.slots.iter() {
+            if !slot.removed {
+                self.slots_of.entry(slot.episode).or_default().push(*slot);
+            }
+        }
+    }
+}
+
+impl Dimensions for Catalog {
+    fn rules(&self) -> &CompiledRules {
+        &self.compiled
+    }
+
+    fn agent_class(&self, agent: AgentId) -> AgentClass {
+        self.agents
+            .get(&agent)
+            .map_or(AgentClass::Human, |(_, class)| *class)
+    }
+
+    fn episode_of(&self, enclosure: EnclosureId) -> Option<&EpisodeFact> {
+        self.by_enclosure.get(&enclosure)
+    }
+
+    fn episode(&self, id: EpisodeId) -> Option<&EpisodeFact> {
+        self.by_episode.get(&id)
+    }
+
+    fn slots(&self, episode: EpisodeId) -> &[SlotFact] {
+        self.slots_of.get(&episode).map_or(&[], Vec::as_slice)
+    }
+
+    fn line(&self, line: LineId) -> Option<&LineFact> {
+        self.lines.get(&line)
+    }
+}
+
+/// Dimensions of every tenant.
+pub(crate) type Catalogs = BTreeMap<TenantId, Catalog>;

@@ -1,0 +1,128 @@
+//! Which households are shared on which days: too many agents behind one IP*.
+//!
+//! ```text
+//!   presence ---- by (tenant, household) ----> [ shared days ] ----> (household, day)
+//! ```
+//! State: the distinct (day, agent) pairs of each household that had more than one agent; counts per pair.
+//! Invariant 1: what is emitted for a household is exactly `shared_days` of its presence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hostread_rules::household::shared_days;
+use hostread_schemas::fact::{Fact, FactBody, SettingsFact};
+use hostread_schemas::{AgentId, Day, HouseholdId, TenantId};
+
+use crate::by_tick::{Latest, Stream, by_tick};
+use crate::keyed::KeyedMap;
+
+type Key = (TenantId, HouseholdId);
+
+/// Wires the operator.
+pub(crate) fn shared_households<'s>(
+    presence: Stream<'s, (Key, (Day, AgentId))>,
+    settings: Stream<'s, Fact>,
+) -> Stream<'s, (Key, Day)> {
+    let mut state = State::default();
+    by_tick(
+        presence,
+        settings,
+        "SharedHouseholds",
+        |(key, _)| key.1.0,
+        move |_tick, updates, settings, out| state.step(updates, &settings, out),
+    )
+}
+
+#[derive(Default)]
+struct State {
+    households: KeyedMap<Key, Vec<((Day, AgentId), i64)>>,
+    settings: BTreeMap<TenantId, Latest<(), SettingsFact>>,
+}
+
+impl State {
+    fn limits(&self, tenant: TenantId) -> SettingsFact {
+        self.settings
+            .get(&tenant)
+            .and_then(|s| s.get(&()))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn step(
+        &mut self,
+        updates: Vec<((Key, (Day, AgentId)), i64)>,
+        settings: &[(Fact, i64)],
+        out: &mut Vec<((Key, Day), i64)>,
+    ) {
+        let mut before: BTreeMap<TenantId, SettingsFact> = BTreeMap::new();
+        for (fact, diff) in settings {
+            if let FactBody::Settings(value) = &fact.body {
+                before
+                    .entry(fact.tenant)
+                    .or_insert_with(|| self.limits(fact.tenant));
+                self.settings
+                    .entry(fact.tenant)
+                    .or_default()
+                    .update((), fact, *value, *diff);
+            }
+        }
+        let mut by_household: BTreeMap<Key, Vec<((Day, AgentId), i64)>> = BTreeMap::new();
+        for (key, presence, diff) in updates.into_iter().map(|((k, p), d)| (k, p, d)) {
+            by_household.entry(key).or_default().push((presence, diff));
+        }
+        let changed: BTreeSet<TenantId> = before.keys().copied().collect();
+        if !changed.is_empty() {
+            for key in self
+                .households
+                .keys()
+                .filter(|key| changed.contains(&key.0))
+            {
+                by_household.entry(*key).or_default();
+            }
+        }
+        for (key, changes) in by_household {
+            let now = self.limits(key.0);
+            let then = before.get(&key.0).copied().unwrap_or(now);
+            let presence = self.households.entry(key).or_default();
+            emit(key, presence, &then, -1, out);
+            for (pair, diff) in changes {
+                match presence.binary_search_by_key(&pair, |(pair, _)| *pair) {
+                    Ok(at) => {
+                        if let Some((_, count)) = presence.get_mut(at) {
+                            *count += diff;
+                            if *count == 0 {
+                                presence.remove(at);
+                            }
+                        }
+                    }
+                    Err(at) => presence.insert(at, (pair, diff)),
+                }
+            }
+            emit(key, presence, &now, 1, out);
+            if presence.is_empty() {
+                self.households.remove(&key);
+            }
+        }
+    }
+}
+
+fn emit(
+    key: Key,
+    presence: &[((Day, AgentId), i64)],
+    limits: &SettingsFact,
+    diff: i64,
+    out: &mut Vec<((Key, Day), i64)>,
+) {
+    // Fewer pairs than the smaller limit can never be shared: most households end here.
+    let enough = limits
+        .shared_agents_day_max
+        .min(limits.shared_agents_month_max) as usize;
+    if presence.len() <= enough {
+        return;
+    }
+    let pairs: Vec<(Day, AgentId)> = presence.iter().map(|(pair, _)| *pair).collect();
+    out.extend(
+        shared_days(&pairs, limits)
+            .into_iter()
+            .map(|day| ((key, day), diff)),
+    );
+}
