@@ -71,7 +71,7 @@ pub struct IpFacts {
     pub country: String,
 }
 
-/// A keyed 64-bit hash; JSON and Avro: 16 hexadecimal digits as text.
+/// A keyed 64-bit hash; JSON: 16 hexadecimal digits as text; Avro: its bits as a long.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Hash64(pub u64);
 
@@ -89,9 +89,12 @@ impl<'de> Deserialize<'de> for Hash64 {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
             let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+            let digits = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
             u64::from_str_radix(&text, 16)
+                .ok()
+                .filter(|_| digits)
                 .map(Self)
-                .map_err(|_| serde::de::Error::custom("a keyed hash has 16 hexadecimal digits"))
+                .ok_or_else(|| serde::de::Error::custom("a keyed hash has 16 hexadecimal digits"))
         } else {
             i64::deserialize(deserializer).map(|v| Self(v as u64))
         }

@@ -8,7 +8,7 @@
 //! * [`event`]: what happened, as it travels in the log: names are text, personal data is hashed.
 //! * [`fact`]: the same, interned to 64-bit ids, as the journal keeps it and the dataflow reads it.
 //! * [`view`]: the rows that the dataflow maintains and the sinks keep.
-//! * [`codec`], [`envelope`]: events as Avro, as log records.
+//! * [`codec`], [`envelope`]: events as Avro, as log records; [`json`]: as lines of text, and what a door refuses.
 
 pub mod codec;
 pub mod envelope;
@@ -16,8 +16,10 @@ pub mod event;
 pub mod fact;
 pub mod id;
 pub mod intern;
+pub mod json;
 pub mod names;
 pub mod unit;
+mod validate;
 pub mod view;
 mod wire;
 

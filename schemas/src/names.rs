@@ -32,9 +32,11 @@ pub enum NameKind {
     Title,
 }
 
+type NameMap = BTreeMap<(NameKind, u64), Arc<str>>;
+
 /// Names by kind and id, shared between the head that learns them and the sinks that write them.
 #[derive(Clone, Default, Debug)]
-pub struct Names(Arc<RwLock<BTreeMap<(NameKind, u64), Arc<str>>>>);
+pub struct Names(Arc<RwLock<NameMap>>);
 
 impl Names {
     /// Remembers a name; `false` when the id already stands for another text (a collision).
@@ -43,13 +45,8 @@ impl Names {
             .0
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        match names.get(&(kind, id)) {
-            Some(known) => &**known == text,
-            None => {
-                names.insert((kind, id), Arc::from(text));
-                true
-            }
-        }
+        let known = names.entry((kind, id)).or_insert_with(|| Arc::from(text));
+        &**known == text
     }
 
     /// Is the name known?

@@ -48,12 +48,19 @@ impl Day {
         EventTimeMs((self.0 as i64 + 1) * DAY_MS)
     }
 
-    /// The civil date.
+    /// The civil date; the calendar's first or last one when the day lies outside it.
     #[must_use]
     pub fn date(self) -> jiff::civil::Date {
-        jiff::civil::date(1970, 1, 1)
-            .checked_add(jiff::Span::new().days(self.0))
-            .unwrap_or(jiff::civil::Date::MAX)
+        // `days` panics beyond what a span can hold.
+        let out = if self.0 < 0 {
+            jiff::civil::Date::MIN
+        } else {
+            jiff::civil::Date::MAX
+        };
+        jiff::Span::new()
+            .try_days(self.0)
+            .and_then(|days| jiff::civil::date(1970, 1, 1).checked_add(days))
+            .unwrap_or(out)
     }
 
     /// The day of a civil date.
@@ -89,17 +96,28 @@ impl Hour {
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct EventTimeMs(pub i64);
 
+/// The nearest `i32`: a time far outside the calendar falls on its last day, not on a wrong one.
+const fn clamped(count: i64) -> i32 {
+    if count > i32::MAX as i64 {
+        i32::MAX
+    } else if count < i32::MIN as i64 {
+        i32::MIN
+    } else {
+        count as i32
+    }
+}
+
 impl EventTimeMs {
     /// The UTC day it falls on.
     #[must_use]
     pub const fn day(self) -> Day {
-        Day(self.0.div_euclid(DAY_MS) as i32)
+        Day(clamped(self.0.div_euclid(DAY_MS)))
     }
 
     /// The UTC hour it falls in.
     #[must_use]
     pub const fn hour(self) -> Hour {
-        Hour(self.0.div_euclid(HOUR_MS) as i32)
+        Hour(clamped(self.0.div_euclid(HOUR_MS)))
     }
 
     /// Whole seconds since the epoch, cut.
@@ -137,11 +155,37 @@ impl std::fmt::Display for EventTimeMs {
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ReceivedAtMs(pub i64);
 
+/// Reads RFC 3339 or integer milliseconds.
+struct TimeVisitor;
+
+impl serde::de::Visitor<'_> for TimeVisitor {
+    type Value = i64;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an RFC 3339 time or integer milliseconds")
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, v: i64) -> Result<i64, E> {
+        Ok(v)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, v: u64) -> Result<i64, E> {
+        i64::try_from(v).map_err(|_| E::custom("the time is out of range"))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<i64, E> {
+        EventTimeMs::from_rfc3339(v)
+            .map(|t| t.0)
+            .ok_or_else(|| E::custom("an RFC 3339 time such as 2026-11-09T10:00:00Z is needed"))
+    }
+}
+
 macro_rules! serde_time {
     ($name:ident) => {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                if serializer.is_human_readable() {
+                let sayable = jiff::Timestamp::from_millisecond(self.0).is_ok();
+                if serializer.is_human_readable() && sayable {
                     serializer.serialize_str(&EventTimeMs(self.0).to_rfc3339())
                 } else {
                     serializer.serialize_i64(self.0)
@@ -151,28 +195,11 @@ macro_rules! serde_time {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                if !deserializer.is_human_readable() {
-                    return i64::deserialize(deserializer).map(Self);
+                if deserializer.is_human_readable() {
+                    deserializer.deserialize_any(TimeVisitor).map(Self)
+                } else {
+                    i64::deserialize(deserializer).map(Self)
                 }
-                struct Visitor;
-                impl serde::de::Visitor<'_> for Visitor {
-                    type Value = i64;
-                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        f.write_str("an RFC 3339 time or integer milliseconds")
-                    }
-                    fn visit_i64<E: serde::de::Error>(self, v: i64) -> Result<i64, E> {
-                        Ok(v)
-                    }
-                    fn visit_u64<E: serde::de::Error>(self, v: u64) -> Result<i64, E> {
-                        i64::try_from(v).map_err(|_| E::custom("the time is out of range"))
-                    }
-                    fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<i64, E> {
-                        EventTimeMs::from_rfc3339(v).map(|t| t.0).ok_or_else(|| {
-                            E::custom("an RFC 3339 time such as 2026-11-09T10:00:00Z is needed")
-                        })
-                    }
-                }
-                deserializer.deserialize_any(Visitor).map(Self)
             }
         }
     };
@@ -211,10 +238,12 @@ impl MoneyMicros {
         if rest.bytes().any(|b| b != b'0') {
             return None;
         }
-        let fraction: i64 = format!("{kept:0<6}").parse().ok()?;
-        let whole: i64 = whole.parse().ok()?;
+        let fraction: i128 = format!("{kept:0<6}").parse().ok()?;
+        let whole: i128 = whole.parse().ok()?;
         let micros = whole.checked_mul(1_000_000)?.checked_add(fraction)?;
-        Some(Self(if negative { -micros } else { micros }))
+        i64::try_from(if negative { -micros } else { micros })
+            .ok()
+            .map(Self)
     }
 
     /// The exact decimal, two digits at least: `34.40`, `0.000001`.
