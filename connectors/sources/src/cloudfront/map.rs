@@ -1,0 +1,193 @@
+//! One line to a request. Pure.
+
+use hostread_connectors_kit::text::percent_decode;
+use hostread_connectors_kit::{Origin, Rejected};
+use hostread_schemas::event::{Event, Method, Request};
+
+use crate::log::{
+    Delivery, LogSettings, decoded, malformed, method, number, number_or_none, status, text_of,
+    time,
+};
+
+/// What response headers take of `sc-bytes`. Only used where the body's length must be derived: a transfer that was cut, or one
+/// without a length. Real headers are some 350 to 650 bytes; a minute of audio is hundreds of thousands.
+const RESPONSE_HEADER_BYTES: u64 = 500;
+
+const NAMES: [&str; 13] = [
+    "date",
+    "time",
+    "sc-bytes",
+    "c-ip",
+    "cs-method",
+    "cs-uri-stem",
+    "sc-status",
+    "cs(User-Agent)",
+    "cs(Referer)",
+    "x-edge-request-id",
+    "sc-content-len",
+    "sc-range-start",
+    "sc-range-end",
+];
+/// The first 8 must be there; the others may be missing in older logs.
+const REQUIRED: usize = 8;
+const DEFAULT_NAMES: &str = "date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status cs(Referer) \
+    cs(User-Agent) cs-uri-query cs(Cookie) x-edge-result-type x-edge-request-id x-host-header cs-protocol cs-bytes time-taken \
+    x-forwarded-for ssl-protocol ssl-cipher x-edge-response-result-type cs-protocol-version fle-status fle-encrypted-fields \
+    c-port time-to-first-byte x-edge-detailed-result-type sc-content-type sc-content-len sc-range-start sc-range-end";
+
+/// Where each field stands.
+#[derive(Clone, Debug)]
+pub(super) struct Columns {
+    count: usize,
+    places: [Option<usize>; NAMES.len()],
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Self::from_names(DEFAULT_NAMES)
+    }
+}
+
+impl Columns {
+    pub(super) fn from_names(names: &str) -> Self {
+        let names: Vec<&str> = names.split_ascii_whitespace().collect();
+        Self {
+            count: names.len(),
+            places: NAMES.map(|name| names.iter().position(|there| *there == name)),
+        }
+    }
+}
+
+pub(super) fn delivery(
+    columns: &Columns,
+    origin: &Origin<'_>,
+    line: &[u8],
+    settings: LogSettings,
+) -> Result<Event, Rejected> {
+    let text = text_of(line)?;
+    let mut fields = ["-"; NAMES.len()];
+    let mut count = 0;
+    for (place, field) in text.split('\t').enumerate() {
+        count += 1;
+        for (known, slot) in columns.places.iter().zip(&mut fields) {
+            if *known == Some(place) {
+                *slot = field;
+            }
+        }
+    }
+    if count != columns.count {
+        return Err(malformed(
+            "fields",
+            format!("has {count} fields where {} are expected", columns.count),
+        ));
+    }
+    if let Some(missing) = columns
+        .places
+        .iter()
+        .take(REQUIRED)
+        .position(Option::is_none)
+    {
+        let name = NAMES.get(missing).copied().unwrap_or_default();
+        return Err(malformed(
+            "fields",
+            format!("the file has no field \"{name}\""),
+        ));
+    }
+    let [
+        date,
+        clock,
+        sc_bytes,
+        ip,
+        verb,
+        stem,
+        code,
+        agent,
+        referrer,
+        request_id,
+        length,
+        range_start,
+        range_end,
+    ] = fields;
+    let method = method(verb);
+    let sent = Sent {
+        bytes: number(sc_bytes, "sc-bytes")?,
+        length: number_or_none(length, "sc-content-len")?,
+        first: number_or_none(range_start, "sc-range-start")?,
+        last: number_or_none(range_end, "sc-range-end")?,
+    };
+    let body_bytes = sent.body_bytes(method);
+    // CloudFront writes 000 when the client was gone before the last byte of the answer's head was out. If bytes of a body did go
+    // out it is a 206 cut short; with none nothing was delivered and the status stays what it is.
+    let status = match status(code)? {
+        0 if body_bytes > 0 => 206,
+        status => status,
+    };
+    let stem = decode(stem, "cs-uri-stem")?;
+    let referrer = decode(referrer, "cs(Referer)").unwrap_or_default();
+    Delivery {
+        own_id: if request_id == "-" || request_id.is_empty() {
+            line
+        } else {
+            request_id.as_bytes()
+        },
+        time: time(triple(date, '-')?, triple(clock, ':')?, 0)?,
+        ip,
+        target: &stem,
+        referrer: &referrer,
+        request: Request {
+            method,
+            status,
+            range_first: sent.first,
+            range_last: sent.last.filter(|_| sent.first.is_some()),
+            sent_first: sent.first.unwrap_or(0),
+            sent_bytes: body_bytes,
+            total_bytes: sent
+                .length
+                .filter(|_| sent.first.is_none() && status == 200),
+            agent: decode(agent, "cs(User-Agent)")?,
+            ..Request::default()
+        },
+    }
+    .event(origin, settings)
+}
+
+struct Sent {
+    bytes: u64,
+    length: Option<u64>,
+    first: Option<u64>,
+    last: Option<u64>,
+}
+
+impl Sent {
+    /// Bytes of the body that went out: all of it unless fewer bytes than its length were sent altogether.
+    fn body_bytes(&self, method: Method) -> u64 {
+        if method != Method::Get {
+            return 0;
+        }
+        match self.length {
+            Some(length) if self.bytes >= length => length,
+            _ => self.bytes.saturating_sub(RESPONSE_HEADER_BYTES),
+        }
+    }
+}
+
+/// Undoes the log's own encoding; `-` is nothing.
+fn decode(field: &str, name: &str) -> Result<String, Rejected> {
+    match field {
+        "-" => Ok(String::new()),
+        text => decoded(percent_decode(text.as_bytes()).into_owned(), name),
+    }
+}
+
+fn triple(text: &str, separator: char) -> Result<[u64; 3], Rejected> {
+    let wrong = || Rejected::field("date", "time", "is not a date and time");
+    let mut parts = text
+        .split(separator)
+        .map(|part| number(part, "time").map_err(|_| wrong()));
+    let mut next = || parts.next().unwrap_or_else(|| Err(wrong()));
+    let triple = [next()?, next()?, next()?];
+    match parts.next() {
+        None => Ok(triple),
+        Some(_) => Err(wrong()),
+    }
+}

@@ -1,0 +1,229 @@
+//! One line to a request. Pure.
+//! ```text
+//! ip ident user [time offset] "METHOD target protocol" status body_bytes "referer" "agent" ["range" "content-range"]
+//! ```
+
+use hostread_connectors_kit::text::backslash_decode;
+use hostread_connectors_kit::{Origin, Rejected};
+use hostread_schemas::event::{Event, Request};
+use hostread_schemas::unit::EventTimeMs;
+
+use crate::log::{
+    Delivery, LogSettings, decoded, malformed, method, number, number_or_none, status, text_of,
+    time,
+};
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// What is left of a line, taken from the front.
+struct Rest<'a>(&'a str);
+
+impl<'a> Rest<'a> {
+    fn wrong() -> Rejected {
+        malformed("fields", "is not a line of the combined format")
+    }
+
+    fn eat(&mut self, start: &str) -> Result<(), Rejected> {
+        self.0 = self.0.strip_prefix(start).ok_or_else(Self::wrong)?;
+        Ok(())
+    }
+
+    /// Up to `end`, which is taken too.
+    fn until(&mut self, end: &str) -> Result<&'a str, Rejected> {
+        let (found, rest) = self.0.split_once(end).ok_or_else(Self::wrong)?;
+        self.0 = rest;
+        Ok(found)
+    }
+
+    /// What stands between quotes; a quote behind a backslash does not end it.
+    fn quoted(&mut self) -> Result<&'a str, Rejected> {
+        self.eat("\"")?;
+        let mut escaped = false;
+        let end = self.0.bytes().position(|byte| {
+            let ends = byte == b'"' && !escaped;
+            escaped = byte == b'\\' && !escaped;
+            ends
+        });
+        let end = end.ok_or_else(Self::wrong)?;
+        let (found, rest) = self.0.split_at(end);
+        self.0 = rest.get(1..).unwrap_or_default();
+        Ok(found)
+    }
+}
+
+pub(super) fn delivery(
+    origin: &Origin<'_>,
+    line: &[u8],
+    settings: LogSettings,
+) -> Result<Event, Rejected> {
+    let mut rest = Rest(text_of(line)?);
+    let ip = rest.until(" ")?;
+    // ident and user: a user's name may hold blanks.
+    let names = rest.until(" [")?;
+    if !names.contains(' ') {
+        return Err(Rest::wrong());
+    }
+    let time = clock(rest.until("] ")?)?;
+    let asked = rest.quoted()?;
+    rest.eat(" ")?;
+    let status = status(rest.until(" ")?)?;
+    let body_bytes = number_or_none(rest.until(" ")?, "body_bytes")?.unwrap_or(0);
+    let referrer = rest.quoted()?;
+    rest.eat(" ")?;
+    let agent = rest.quoted()?;
+    let (range, content_range) = if rest.0.is_empty() {
+        ("-", "-")
+    } else {
+        rest.eat(" ")?;
+        let range = rest.quoted()?;
+        rest.eat(" ")?;
+        (range, rest.quoted()?)
+    };
+    if !rest.0.is_empty() {
+        return Err(Rest::wrong());
+    }
+    let (verb, target) = request_line(asked)?;
+    let target = unescape(target, "path")?;
+    let referrer = unescape(referrer, "referer").unwrap_or_default();
+    let asked = range_asked(range);
+    let served = served_range(content_range)?;
+    Delivery {
+        own_id: line,
+        time,
+        ip,
+        target: &target,
+        referrer: &referrer,
+        request: Request {
+            method: method(verb),
+            status,
+            range_first: asked.map(|(first, _)| first),
+            range_last: asked.and_then(|(_, last)| last),
+            sent_first: served.map_or_else(|| default_first(status, asked), |served| served.first),
+            sent_bytes: body_bytes,
+            total_bytes: match served {
+                Some(served) => served.total,
+                None => (status == 200).then_some(body_bytes),
+            },
+            agent: unescape(agent, "agent")?,
+            ..Request::default()
+        },
+    }
+    .event(origin, settings)
+}
+
+/// Without a Content-Range, a 206 starts where it was asked to.
+fn default_first(status: u16, asked: Option<(u64, Option<u64>)>) -> u64 {
+    match (status, asked) {
+        (206, Some((first, _))) => first,
+        _ => 0,
+    }
+}
+
+/// `-` is nothing.
+fn unescape(field: &str, name: &str) -> Result<String, Rejected> {
+    match field {
+        "-" => Ok(String::new()),
+        text => decoded(backslash_decode(text.as_bytes()).into_owned(), name),
+    }
+}
+
+fn request_line(text: &str) -> Result<(&str, &str), Rejected> {
+    let wrong = || malformed("request", "the request line cannot be read");
+    let (verb, rest) = text.split_once(' ').ok_or_else(wrong)?;
+    let (target, protocol) = rest.rsplit_once(' ').ok_or_else(wrong)?;
+    let readable = !target.is_empty()
+        && protocol.starts_with("HTTP/")
+        && verb.bytes().all(|b| b.is_ascii_alphabetic());
+    if readable {
+        Ok((verb, target))
+    } else {
+        Err(wrong())
+    }
+}
+
+/// `09/Nov/2026:00:31:41 +0000`
+fn clock(text: &str) -> Result<EventTimeMs, Rejected> {
+    let wrong = || Rejected::field("date", "time", "is not a date and time");
+    let part = |range: std::ops::Range<usize>| text.get(range).ok_or_else(wrong);
+    let digits = |range: std::ops::Range<usize>| number(part(range)?, "time").map_err(|_| wrong());
+    let marks = [
+        (2, b'/'),
+        (6, b'/'),
+        (11, b':'),
+        (14, b':'),
+        (17, b':'),
+        (20, b' '),
+    ];
+    if text.len() != 26
+        || marks
+            .iter()
+            .any(|(at, mark)| text.as_bytes().get(*at) != Some(mark))
+    {
+        return Err(wrong());
+    }
+    let name = part(3..6)?;
+    let month = MONTHS
+        .iter()
+        .position(|month| *month == name)
+        .ok_or_else(wrong)? as u64
+        + 1;
+    let (hours, minutes) = (digits(22..24)?, digits(24..26)?);
+    if hours > 23 || minutes > 59 {
+        return Err(wrong());
+    }
+    let ahead = (hours * 3600 + minutes * 60) as i64;
+    let offset_secs = match part(21..22)? {
+        "+" => ahead,
+        "-" => -ahead,
+        _ => return Err(wrong()),
+    };
+    time(
+        [digits(7..11)?, month, digits(0..2)?],
+        [digits(12..14)?, digits(15..17)?, digits(18..20)?],
+        offset_secs,
+    )
+}
+
+/// First and last byte of a single explicit range; a suffix, several ranges or anything else is none.
+fn range_asked(text: &str) -> Option<(u64, Option<u64>)> {
+    let (first, last) = text.strip_prefix("bytes=")?.trim().split_once('-')?;
+    let first = number(first.trim(), "range").ok()?;
+    let last = match last.trim() {
+        "" => None,
+        last => Some(number(last, "range").ok()?),
+    };
+    Some((first, last))
+}
+
+#[derive(Clone, Copy)]
+struct Served {
+    first: u64,
+    total: Option<u64>,
+}
+
+/// `bytes 0-1576068/51203377`, total `*` when it is not known; `bytes */123` (416) is none.
+fn served_range(text: &str) -> Result<Option<Served>, Rejected> {
+    if text == "-" || text.is_empty() || text.starts_with("bytes */") {
+        return Ok(None);
+    }
+    let wrong = || Rejected::field("number", "content-range", "is not a range");
+    let (range, total) = text
+        .strip_prefix("bytes ")
+        .and_then(|range| range.split_once('/'))
+        .ok_or_else(wrong)?;
+    let (first, last) = range.split_once('-').ok_or_else(wrong)?;
+    let (first, last) = (
+        number(first, "content-range")?,
+        number(last, "content-range")?,
+    );
+    if last < first {
+        return Err(wrong());
+    }
+    let total = match total {
+        "*" => None,
+        total => Some(number(total, "content-range")?),
+    };
+    Ok(Some(Served { first, total }))
+}
