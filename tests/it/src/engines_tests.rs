@@ -1,0 +1,82 @@
+//! The engines' launcher and the SQL door, on real engines.
+//! Needs: `npm ci --prefix engines`, and a launcher: `HOSTREAD_BIN`, or `hostread` (or the example `engines_up`) built
+//! in the same target directory.
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
+mod launcher;
+mod sql_door;
+
+use std::path::{Path, PathBuf};
+
+use hostread_engines::{ClickHouseAccess, Engines, EnginesConfig, ReaderConfig};
+use reqwest::Client;
+
+/// The folder with the pinned packages.
+fn packages_dir() -> PathBuf {
+    std::env::var_os("HOSTREAD_ENGINES_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../engines"),
+        PathBuf::from,
+    )
+}
+
+/// A binary whose `main` becomes an engine when asked.
+fn launcher_exe() -> PathBuf {
+    if let Some(path) = std::env::var_os("HOSTREAD_BIN") {
+        return PathBuf::from(path);
+    }
+    // Tests run from `<target>/<profile>/deps`.
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    let found = [profile.join("hostread"), profile.join("examples/engines_up")];
+    let found = found.into_iter().find(|path| path.is_file());
+    found.expect("a launcher is built: cargo build -p hostread, or set HOSTREAD_BIN")
+}
+
+fn config(data_dir: &Path) -> EnginesConfig {
+    let reader = |tenant: &str| ReaderConfig { tenant: tenant.to_owned() };
+    EnginesConfig {
+        packages_dir: packages_dir(),
+        data_dir: data_dir.to_owned(),
+        launcher_exe: launcher_exe(),
+        readers: vec![reader("ten_a"), reader("ten_b")],
+        filtered_tables: vec!["downloads".to_owned(), "credits".to_owned()],
+        clickhouse_memory_bytes_max: 2 << 30,
+    }
+}
+
+async fn start(data_dir: &Path) -> Engines {
+    Engines::start(config(data_dir)).await.unwrap()
+}
+
+/// Status and text of a query sent straight to ClickHouse, past the door.
+async fn ask(access: &ClickHouseAccess, user: &str, password: &str, query: &str) -> (u16, String) {
+    let (gate, secret) = &access.gate_header;
+    let answer = Client::new()
+        .post(&access.url)
+        .header(gate, secret)
+        .header("X-ClickHouse-User", user)
+        .header("X-ClickHouse-Key", password)
+        .body(query.to_owned())
+        .send()
+        .await
+        .unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+/// A query of our own user; panics unless it works.
+async fn run(access: &ClickHouseAccess, query: &str) -> String {
+    let (status, text) = ask(access, &access.user, &access.password, query).await;
+    assert_eq!(status, 200, "{query}: {text}");
+    text
+}
+
+/// Tries `step` until it answers true.
+async fn eventually(what: &str, mut step: impl AsyncFnMut() -> bool) {
+    for _ in 0..600 {
+        if step().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("never seen: {what}");
+}
