@@ -10,10 +10,12 @@
 //! Invariant 4: what is given is written, equal values too: a replay must overwrite what an older epoch wrote.
 
 mod admit;
+pub mod conformance;
 mod error;
 mod memory;
 mod names;
 mod plan;
+pub mod words;
 
 use async_trait::async_trait;
 use hostread_schemas::view::{View, ViewKey, ViewValue};
@@ -90,6 +92,10 @@ pub trait Sink: Send {
     async fn apply(&mut self, batch: &RangeBatch, names: &Names) -> Result<()>;
     /// What is stored now, by whomever.
     async fn progress(&self) -> Result<Option<Progress>>;
+    /// Parts or the like that the store has not merged yet; a caller writes less often while it grows. 0: no such thing.
+    async fn parts_count(&self) -> Result<u64> {
+        Ok(0)
+    }
     /// Empties every table and forgets the progress, so that another journal can begin: what `hostread sinks resync` does.
     async fn clear(&mut self) -> Result<()>;
 }

@@ -70,6 +70,11 @@ impl MemoryStore {
         self.state().progress
     }
 
+    /// Stores another progress, as a test of a stop between rows and progress needs it.
+    pub fn set_progress(&self, progress: Progress) {
+        self.state().progress = Some(progress);
+    }
+
     /// Every upper that was stored, in order.
     #[must_use]
     pub fn uppers(&self) -> Vec<Tick> {
