@@ -122,3 +122,151 @@ impl Before {
         deviation
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Definition 18 as it reads.
+    fn naively(hours: &[(Hour, i64)], clock: Hour) -> Vec<(Hour, AnomalyRow)> {
+        let count = |at: i32| {
+            hours
+                .iter()
+                .find(|(hour, _)| hour.0 == at)
+                .map_or(0, |(_, count)| *count)
+        };
+        let first = hours
+            .iter()
+            .find(|(_, count)| *count != 0)
+            .map_or(clock, |(hour, _)| *hour);
+        let middle = |mut of: Vec<i64>| {
+            of.sort_unstable();
+            of[(of.len() - 1) / 2]
+        };
+        let mut flagged = Vec::new();
+        for hour in first.0..clock.0 {
+            let before: Vec<i64> = (first.0.max(hour - 48)..hour).map(count).collect();
+            if before.len() < 24 {
+                continue;
+            }
+            let x = count(hour);
+            let median = middle(before.clone());
+            let mad = middle(before.iter().map(|y| (y - median).abs()).collect());
+            let score_milli = 6745 * (x - median) / (10 * mad.max(1));
+            if score_milli.abs() >= 3500 && (x - median).abs() >= 10 {
+                flagged.push((
+                    Hour(hour),
+                    AnomalyRow {
+                        count: x,
+                        median,
+                        mad,
+                        score_milli,
+                    },
+                ));
+            }
+        }
+        flagged
+    }
+
+    fn series(from: i32, counts: &[i64]) -> Vec<(Hour, i64)> {
+        let hour = |(at, count): (usize, &i64)| (Hour(from + at as i32), *count);
+        counts
+            .iter()
+            .enumerate()
+            .map(hour)
+            .filter(|(_, count)| *count != 0)
+            .collect()
+    }
+
+    #[test]
+    fn a_spike_is_flagged_once_a_day_is_known() {
+        let mut counts = [100_i64, 104, 96].repeat(9);
+        counts[23] = 900;
+        counts[26] = 900;
+        let hours = series(1000, &counts);
+        let row = AnomalyRow {
+            count: 900,
+            median: 100,
+            mad: 4,
+            score_milli: 134_900,
+        };
+        assert_eq!(flags(&hours, Hour(1027)), [(Hour(1026), row)]);
+        assert_eq!(flags(&hours, Hour(1026)), [], "its hour is not closed");
+    }
+
+    #[test]
+    fn silence_is_flagged_until_it_is_normal() {
+        let hours = series(0, &[50; 24]);
+        let flagged: Vec<i32> = flags(&hours, Hour(5_000_000))
+            .iter()
+            .map(|(hour, _)| hour.0)
+            .collect();
+        // The lower median of 24 + 24 hours is 0 already.
+        assert_eq!(flagged, (24..48).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn limits_are_inclusive() {
+        let last = |distance: i64| {
+            let mut counts = [100_i64, 101, 99].repeat(8);
+            counts.push(100 + distance);
+            flags(&series(0, &counts), Hour(25)).len()
+        };
+        assert_eq!(
+            [last(9), last(10), last(-9), last(-10)],
+            [0, 1, 0, 1],
+            "the distance"
+        );
+        let wide = |distance: i64| {
+            let mut counts = [1000_i64, 1000 + 674_500, 1000 - 674_500].repeat(8);
+            counts.push(1000 + distance);
+            flags(&series(0, &counts), Hour(25)).len()
+        };
+        assert_eq!([wide(3_500_000), wide(3_499_999)], [1, 0], "the score");
+        assert_eq!([wide(-3_500_000), wide(-3_499_999)], [1, 0]);
+    }
+
+    #[test]
+    fn absurd_series() {
+        let hours = [
+            (Hour(i32::MIN), i64::MIN),
+            (Hour(0), i64::MAX),
+            (Hour(i32::MAX - 1), i64::MAX),
+        ];
+        let flagged = flags(&hours, Hour(i32::MAX));
+        let hours: Vec<i32> = flagged.iter().map(|(hour, _)| hour.0).collect();
+        assert_eq!(hours, [0, i32::MAX - 1]);
+        assert_eq!(flagged[0].1.score_milli, i64::MAX);
+        assert_eq!(flags(&[(Hour(3), 0)], Hour(9)), []);
+        assert_eq!(
+            flags(&[(Hour(5), 9), (Hour(4), 9), (Hour(5), 9)], Hour(9)),
+            []
+        );
+        assert_eq!(flags(&[], Hour(i32::MIN)), []);
+    }
+
+    proptest! {
+        #[test]
+        fn the_naive_count_says_the_same(
+            counts in proptest::collection::vec(
+                prop_oneof![8 => 20_i64..30, 2 => 0_i64..90, 3 => Just(0)], 0..170),
+            gap in 0_i32..120,
+            more in proptest::collection::vec(0_i64..90, 0..40),
+            idle in 0_i32..60,
+        ) {
+            let mut hours = series(500, &counts);
+            hours.extend(series(500 + counts.len() as i32 + gap, &more));
+            let clock = Hour(500 + (counts.len() + more.len()) as i32 + gap + idle);
+            prop_assert_eq!(flags(&hours, clock), naively(&hours, clock));
+            let earlier = Hour(clock.0 - idle - gap);
+            prop_assert_eq!(flags(&hours, earlier), naively(&hours, earlier), "invariant 1");
+        }
+
+        #[test]
+        fn nothing_panics(hours in proptest::collection::vec((any::<i32>(), any::<i64>()), 0..60), clock: i32) {
+            let hours: Vec<_> = hours.iter().map(|(hour, count)| (Hour(*hour), *count)).collect();
+            prop_assert!(flags(&hours, Hour(clock)).len() <= hours.len() * 49);
+        }
+    }
+}

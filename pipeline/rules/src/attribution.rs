@@ -330,3 +330,6 @@ pub const fn code_touch(conversion: ConversionId) -> EventId {
         lo: mix(conversion.0 ^ 0xC0DE_70C4_0000_0002),
     }
 }
+
+#[cfg(test)]
+mod tests;

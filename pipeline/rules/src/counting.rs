@@ -475,3 +475,6 @@ fn count_impressions<D: Dimensions + ?Sized>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

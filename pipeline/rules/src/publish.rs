@@ -127,3 +127,113 @@ fn period_end(period: Period) -> EventTimeMs {
         .end()
         .start()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hostread_schemas::view::{BillingLineKey, BillingLineRow, DownloadsDailyRow};
+    use hostread_schemas::{LineId, MoneyMicros, TenantId};
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_day_is_sealed_and_released_at_the_hour() {
+        let horizons = Horizons::default();
+        let clock = |day: i32, ms: i64| EventTimeMs(Day(day).start().0 + ms);
+        // Day 1000 ends at the start of 1001; 60 + 2 days and 24 hours later it is sealed.
+        assert_eq!(horizons.sealed_through(clock(1064, 0)), Day(1000));
+        assert_eq!(horizons.sealed_through(clock(1064, -1)), Day(999));
+        assert_eq!(
+            horizons.exposures_released_through(clock(1094, 0)),
+            Day(1000)
+        );
+        assert_eq!(
+            horizons.exposures_released_through(clock(1094, -1)),
+            Day(999)
+        );
+        assert_eq!(
+            horizons.conversions_released_through(clock(1402, 0)),
+            Day(1000)
+        );
+        assert_eq!(
+            horizons.conversions_released_through(clock(1402, -1)),
+            Day(999)
+        );
+        assert_eq!(horizons.watermark(clock(5, 7)), clock(4, 7));
+        let short = Horizons {
+            conversion_days: 0,
+            ..horizons
+        };
+        assert_eq!(
+            short.conversions_released_through(clock(1064, 0)),
+            Day(1000),
+            "once sealed"
+        );
+    }
+
+    #[test]
+    fn published_two_days_after_the_period() {
+        let horizons = Horizons::default();
+        assert!(horizons.published(Day(10).end(), Day(13).start()));
+        assert!(!horizons.published(Day(10).end(), EventTimeMs(Day(13).start().0 - 1)));
+        assert!(!horizons.published(EventTimeMs(i64::MAX), Day(13).start()));
+    }
+
+    #[test]
+    fn numbers_of_a_row() {
+        let period = Period(2026 * 12 + 10);
+        let key = BillingLineKey {
+            tenant: TenantId(1),
+            line: LineId(2),
+            period,
+        };
+        let row = BillingLineRow {
+            price_kind: hostread_schemas::event::PriceKind::Cpm,
+            quantity: 3,
+            amount: MoneyMicros(4),
+            currency: hostread_schemas::Currency::default(),
+        };
+        let value = ViewValue::BillingLines(row);
+        let expected = (
+            NumberKey::BillingLines(key),
+            EventTimeMs::from_rfc3339("2026-12-01T00:00:00Z").unwrap_or_default(),
+            vec![(Metric::Quantity, 3), (Metric::AmountMicros, 4)],
+        );
+        assert_eq!(metrics(&ViewKey::BillingLines(key), &value), Some(expected));
+        let other = ViewValue::DownloadsDaily(DownloadsDailyRow { downloads: 1 });
+        assert_eq!(metrics(&ViewKey::BillingLines(key), &other), None);
+        for period in [i32::MIN, i32::MAX] {
+            let key = BillingLineKey {
+                period: Period(period),
+                ..key
+            };
+            assert!(metrics(&ViewKey::BillingLines(key), &value).is_some());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn invariants_1_and_2_days_go_on_and_in_order(
+            clock: i64, later in 0_i64..10_000_000_000, lateness_ms: i64,
+            days: (i32, i32, i32),
+        ) {
+            let horizons = Horizons {
+                lateness_ms,
+                horizon_days: days.0,
+                lookback_days: days.1,
+                conversion_days: days.2,
+                ..Horizons::default()
+            };
+            let at = |clock: i64| {
+                let clock = EventTimeMs(clock);
+                (
+                    horizons.sealed_through(clock),
+                    horizons.exposures_released_through(clock),
+                    horizons.conversions_released_through(clock),
+                )
+            };
+            let (now, then) = (at(clock), at(clock.saturating_add(later)));
+            prop_assert!(now.0 <= then.0 && now.1 <= then.1 && now.2 <= then.2, "invariant 1");
+            prop_assert!(now.1 <= now.0 && now.2 <= now.0, "invariant 2");
+        }
+    }
+}
