@@ -235,6 +235,10 @@ async fn bad_input(subject: &dyn Subject, topics: &[TopicSpec]) {
             value: vec![0; RECORD_BYTES_MAX + 1],
             ..good.clone()
         },
+        Record {
+            headers: vec![("a\0b".to_owned(), Vec::new())],
+            ..good.clone()
+        },
     ];
     for bad in bad {
         let error = log

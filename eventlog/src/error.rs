@@ -74,6 +74,12 @@ pub enum LogError {
         /// The limit.
         bytes_max: usize,
     },
+    /// A header's name is over 65,535 bytes or holds a NUL, which Kafka cannot carry.
+    #[error("header name {name:?} cannot be used")]
+    HeaderName {
+        /// Its beginning.
+        name: String,
+    },
     /// The disk did not do its part, or bytes on it are damaged.
     #[error("could not use the log's files")]
     Disk(#[from] DiskError),
@@ -104,12 +110,6 @@ pub enum LogError {
         /// Its reason.
         #[source]
         source: rdkafka::error::KafkaError,
-    },
-    /// Kafka did not confirm in time.
-    #[error("Kafka did not confirm the batch within {waited_ms} ms")]
-    Unconfirmed {
-        /// How long it was waited for.
-        waited_ms: u64,
     },
     /// The schema registry did not answer.
     #[error("could not reach the schema registry")]
@@ -152,6 +152,7 @@ impl LogError {
             | Self::PartitionCount { .. }
             | Self::Topic { .. }
             | Self::TooLarge { .. }
+            | Self::HeaderName { .. }
             | Self::Schema { .. }
             | Self::NoSuchSchema { .. } => ErrorKind::Input,
             Self::Disk(error) => error.kind(),
@@ -164,7 +165,6 @@ impl LogError {
             Self::Closed
             | Self::Thread(_)
             | Self::Kafka { .. }
-            | Self::Unconfirmed { .. }
             | Self::RegistryRequest(_)
             | Self::RegistryAnswer { .. } => ErrorKind::Dependency,
             Self::Truncated { .. }

@@ -17,15 +17,17 @@
 pub mod conformance;
 pub mod embedded;
 mod error;
+mod kafka;
 mod record;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use async_trait::async_trait;
+pub use async_trait::async_trait;
 
 pub use embedded::{EmbeddedLog, EmbeddedSettings};
 pub use error::{ErrorKind, LogError, Result};
+pub use kafka::{KafkaLog, KafkaSettings};
 pub use record::{Headers, HeadersBuilder, ReadRecord, Record};
 
 /// Next offset to read, per (topic, partition).

@@ -17,7 +17,7 @@ pub struct Record {
     pub partition: u32,
     /// May be empty.
     pub key: Vec<u8>,
-    /// CloudEvents attributes and `traceparent`. Names up to 65,535 bytes.
+    /// CloudEvents attributes and `traceparent`. Names up to 65,535 bytes, without NUL.
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body.
     pub value: Vec<u8>,

@@ -24,7 +24,7 @@ pub(crate) fn look(disk: &dyn Disk, dir: &Path) -> Result<State> {
     loop {
         match look_once(disk, dir) {
             Err(LogError::Disk(error)) if error.is_not_found() && attempt < ATTEMPTS_MAX => {
-                attempt += 1
+                attempt += 1;
             }
             other => return other,
         }
@@ -48,7 +48,7 @@ fn look_once(disk: &dyn Disk, dir: &Path) -> Result<State> {
         }
     }
     let Some((scan, len)) = scan else {
-        let layout = Arc::new(Layout::new(Vec::new())?);
+        let layout = Arc::new(Layout::empty());
         return Ok(State {
             layout,
             segments: VecDeque::new(),

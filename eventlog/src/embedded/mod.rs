@@ -26,7 +26,8 @@ use tracing::{info, warn};
 
 use self::codec::GroupEncoder;
 use self::reader::EmbeddedReader;
-use self::segments::{Layout, Opened, Shared, State};
+pub(crate) use self::segments::Layout;
+use self::segments::{Opened, Shared, State};
 use self::writer::{EncodedRun, Pending, Writer, create_segment};
 use crate::{EventLog, LogError, LogReader, Offsets, RECORD_BYTES_MAX, Record, Result, TopicSpec};
 
@@ -107,7 +108,7 @@ impl EmbeddedLog {
         }
         let found = match &last {
             Some((_, scan)) => scan.layout.clone(),
-            None => Layout::new(Vec::new())?,
+            None => Layout::empty(),
         };
         let layout = Arc::new(found.extended(topics)?);
         let mut ends = last
@@ -191,7 +192,7 @@ impl EmbeddedLog {
         let mut runs: Vec<EncodedRun> = Vec::new();
         let mut open: Vec<(usize, usize)> = Vec::new();
         for record in batch {
-            check_size(record)?;
+            check_record(record)?;
             let (topic, partition) = (record.topic.as_str(), record.partition);
             let slot = self.layout.slot_of(topic, partition)?;
             let at = open.iter().position(|(there, _)| *there == slot);
@@ -241,7 +242,7 @@ fn first_of_layout(
     Ok((frames, segment))
 }
 
-pub(crate) fn check_size(record: &Record) -> Result<()> {
+pub(crate) fn check_record(record: &Record) -> Result<()> {
     let bytes = record.bytes();
     if bytes > RECORD_BYTES_MAX {
         return Err(LogError::TooLarge {
@@ -249,14 +250,10 @@ pub(crate) fn check_size(record: &Record) -> Result<()> {
             bytes_max: RECORD_BYTES_MAX,
         });
     }
-    match record
-        .headers
-        .iter()
-        .find(|(name, _)| name.len() > usize::from(u16::MAX))
-    {
-        Some((name, _)) => Err(LogError::TooLarge {
-            bytes: name.len(),
-            bytes_max: usize::from(u16::MAX),
+    let carried = |name: &str| u16::try_from(name.len()).is_ok() && !name.contains('\0');
+    match record.headers.iter().find(|(name, _)| !carried(name)) {
+        Some((name, _)) => Err(LogError::HeaderName {
+            name: name.chars().take(40).collect(),
         }),
         None => Ok(()),
     }

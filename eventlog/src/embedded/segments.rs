@@ -24,6 +24,14 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
+    pub(crate) fn empty() -> Self {
+        Self {
+            topics: Vec::new(),
+            bases: Vec::new(),
+            slots: 0,
+        }
+    }
+
     pub(crate) fn new(topics: Vec<TopicSpec>) -> Result<Self> {
         let (mut bases, mut slots) = (Vec::new(), 0);
         for (index, spec) in topics.iter().enumerate() {
@@ -325,11 +333,7 @@ pub(crate) struct Scan {
 
 impl Scan {
     pub(crate) fn new(number: u64) -> Self {
-        let layout = Layout {
-            topics: Vec::new(),
-            bases: Vec::new(),
-            slots: 0,
-        };
+        let layout = Layout::empty();
         Self {
             number,
             layout,

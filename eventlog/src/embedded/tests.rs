@@ -266,7 +266,7 @@ fn damage_is_an_error_that_names_the_segment() {
     let mut reader = log.reader(&all_at(&topics(), 0)).unwrap();
     match read_now(reader.as_mut()) {
         Err(LogError::Disk(DiskError::Damaged { path, .. })) => {
-            assert!(path.ends_with("000000000001.log"))
+            assert!(path.ends_with("000000000001.log"));
         }
         other => panic!("{other:?}"),
     }

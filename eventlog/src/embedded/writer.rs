@@ -88,10 +88,7 @@ impl Writer {
             warn!(error = %error, batches = group.len(), "log group not written");
         }
         for pending in group {
-            let answer = result
-                .as_ref()
-                .map(|()| ())
-                .map_err(|error| LogError::Write(Arc::clone(error)));
+            let answer = result.clone().map_err(LogError::Write);
             // Nobody listening means the caller gave up waiting; the batch is in all the same.
             drop(pending.done.send(answer));
             drop(pending.room);

@@ -1,0 +1,235 @@
+//! The log on a genuine Kafka: the conformance suite, and a broker that dies.
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
+use std::collections::BTreeSet;
+use std::process::id;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use hostread_eventlog::conformance::{Subject, all_at, run_conformance, sample};
+use hostread_eventlog::{
+    ErrorKind, EventLog, KafkaLog, KafkaSettings, LogError, Offsets, Record, TopicSpec,
+};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::kafka::{Broker, shared};
+
+struct OnKafka {
+    brokers: String,
+}
+
+#[hostread_eventlog::async_trait]
+impl Subject for OnKafka {
+    async fn open(&self, topics: &[TopicSpec]) -> Arc<dyn EventLog> {
+        Arc::new(
+            KafkaLog::open(KafkaSettings::new(&self.brokers), topics)
+                .await
+                .unwrap(),
+        )
+    }
+
+    async fn open_error(&self, topics: &[TopicSpec]) -> LogError {
+        KafkaLog::open(KafkaSettings::new(&self.brokers), topics)
+            .await
+            .err()
+            .unwrap()
+    }
+
+    async fn expire(&self, topics: &[TopicSpec]) {
+        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .create()
+            .unwrap();
+        let mut all = TopicPartitionList::new();
+        for spec in topics {
+            for partition in 0..spec.partitions {
+                all.add_partition_offset(&spec.name, partition as i32, Offset::End)
+                    .unwrap();
+            }
+        }
+        admin
+            .delete_records(&all, &AdminOptions::new())
+            .await
+            .unwrap();
+    }
+}
+
+fn topic(case: &str, partitions: u32) -> TopicSpec {
+    TopicSpec::new(format!("test.{case}-{}.v1", id()), partitions)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conforms() {
+    run_conformance(&OnKafka { brokers: shared() }, &id().to_string()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_killed_twice_loses_and_doubles_nothing() {
+    let mut broker = tokio::task::spawn_blocking(Broker::start).await.unwrap();
+    let topics = [topic("kill", 2)];
+    let mut settings = KafkaSettings::new(broker.bootstrap());
+    settings.confirm_ms_max = 60_000;
+    let log: Arc<dyn EventLog> = Arc::new(KafkaLog::open(settings, &topics).await.unwrap());
+    let reader = log.reader(&all_at(&topics, 0)).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let appending = {
+        let (log, stop, topic) = (Arc::clone(&log), Arc::clone(&stop), topics[0].name.clone());
+        tokio::spawn(async move {
+            let mut sent = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let batch = (sent..sent + 100)
+                    .map(|n| sample(&topic, n as u32 % 2, n))
+                    .collect();
+                log.append(batch).await.unwrap();
+                sent += 100;
+            }
+            sent
+        })
+    };
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        broker = tokio::task::spawn_blocking(move || {
+            broker.kill();
+            broker.restart();
+            broker
+        })
+        .await
+        .unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stop.store(true, Ordering::Relaxed);
+    let sent = appending.await.unwrap();
+    let numbers = tokio::task::spawn_blocking(move || {
+        let (mut reader, mut numbers, deadline) =
+            (reader, Vec::new(), Instant::now() + Duration::from_secs(60));
+        while (numbers.len() as u64) < sent && Instant::now() < deadline {
+            let records = reader.poll(10_000, Duration::from_millis(500)).unwrap();
+            numbers.extend(
+                records
+                    .iter()
+                    .map(|record| record.timestamp_ms - 1_700_000_000_000),
+            );
+        }
+        numbers
+    })
+    .await
+    .unwrap();
+    let distinct: BTreeSet<i64> = numbers.iter().copied().collect();
+    assert_eq!((numbers.len() as u64, distinct.len() as u64), (sent, sent));
+    let odd: Vec<i64> = numbers
+        .iter()
+        .copied()
+        .filter(|number| number % 2 == 1)
+        .collect();
+    assert!(odd.is_sorted(), "a partition keeps its order");
+    assert!(
+        sent > 500,
+        "{sent} records were sent: nothing was in the air at the kills"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_no_broker_answers_appends_fail_in_time_and_reads_are_empty() {
+    let mut broker = tokio::task::spawn_blocking(Broker::start).await.unwrap();
+    let topics = [topic("away", 1)];
+    let mut settings = KafkaSettings::new(broker.bootstrap());
+    settings.confirm_ms_max = 2_000;
+    let log = KafkaLog::open(settings, &topics).await.unwrap();
+    let mut reader = log.reader(&all_at(&topics, 0)).unwrap();
+    let record = || vec![sample(&topics[0].name, 0, 1)];
+    log.append(record()).await.unwrap();
+    broker = tokio::task::spawn_blocking(move || {
+        broker.stop();
+        broker
+    })
+    .await
+    .unwrap();
+    let started = Instant::now();
+    let error = log.append(record()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Dependency, "{error:?}");
+    assert!(
+        started.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        started.elapsed()
+    );
+    let (read, mut reader) =
+        tokio::task::spawn_blocking(move || (reader.poll(10, Duration::from_secs(1)), reader))
+            .await
+            .unwrap();
+    assert!(read.unwrap().len() <= 1, "at most the record from before");
+    let broker = tokio::task::spawn_blocking(move || {
+        broker.restart();
+        broker
+    })
+    .await
+    .unwrap();
+    log.append(record()).await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let wanted = log.end_offsets().await.unwrap();
+    let end = wanted[&(topics[0].name.clone(), 0)];
+    let last = tokio::task::spawn_blocking(move || {
+        loop {
+            assert!(Instant::now() < deadline, "the reader did not come back");
+            if let Some(record) = reader.poll(10, Duration::from_secs(1)).unwrap().last()
+                && record.offset + 1 == end
+            {
+                return record.offset;
+            }
+        }
+    })
+    .await
+    .unwrap();
+    assert!(last >= 1);
+    drop(broker);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_strangers_record_does_not_stop_the_reader() {
+    let topics = [topic("stranger", 1)];
+    let log = KafkaLog::open(KafkaSettings::new(shared()), &topics)
+        .await
+        .unwrap();
+    let producer: FutureProducer = ClientConfig::new()
+        .set("bootstrap.servers", shared())
+        .create()
+        .unwrap();
+    let headers = OwnedHeaders::new().insert(Header {
+        key: "hostread_ms",
+        value: Some("no number"),
+    });
+    let headers = headers.insert(Header {
+        key: "null",
+        value: None::<&str>,
+    });
+    let record: FutureRecord<'_, str, str> = FutureRecord::to(&topics[0].name)
+        .partition(0)
+        .headers(headers);
+    producer
+        .send(record, Duration::from_secs(10))
+        .await
+        .unwrap();
+    let ours = Record {
+        value: b"ours".to_vec(),
+        ..sample(&topics[0].name, 0, 1)
+    };
+    log.append(vec![ours]).await.unwrap();
+    let from: Offsets = all_at(&topics, 0);
+    let reader = log.reader(&from).unwrap();
+    let (records, _) = hostread_eventlog::conformance::read_count(reader, 2).await;
+    assert!(records[0].key.is_empty() && records[0].value.is_empty());
+    assert_eq!(
+        records[0].headers.to_vec(),
+        [("null".to_owned(), Vec::new())]
+    );
+    assert!(
+        records[0].timestamp_ms > 1_700_000_000_000,
+        "the broker's time stands in"
+    );
+    assert_eq!(&records[1].value[..], b"ours");
+}
