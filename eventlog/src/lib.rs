@@ -19,6 +19,7 @@ pub mod embedded;
 mod error;
 mod kafka;
 mod record;
+mod registry;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub use embedded::{EmbeddedLog, EmbeddedSettings};
 pub use error::{ErrorKind, LogError, Result};
 pub use kafka::{KafkaLog, KafkaSettings};
 pub use record::{Headers, HeadersBuilder, ReadRecord, Record};
+pub use registry::{ConfluentRegistry, InProcessRegistry, Registry};
 
 /// Next offset to read, per (topic, partition).
 pub type Offsets = BTreeMap<(String, u32), u64>;
