@@ -3,6 +3,7 @@
 //! Promises: the same key and event give the same fact everywhere. Invariant 1: no id but "none"
 //! is 0. Every name that a fact stands on is told to `learn`, so that a collision can be refused.
 
+use std::borrow::Cow;
 use std::hash::Hasher;
 
 use siphasher::sip::SipHasher24;
@@ -133,6 +134,21 @@ impl IdHasher {
     }
 }
 
+/// First and last day of a flight that cannot be read: it ends before it starts. Both are in the calendar, so that arithmetic on
+/// them stays in range.
+const FLIGHT_NEVER: (Day, Day) = (Day(2_932_896), Day(0));
+
+/// Hosts are compared without case and final dot.
+#[must_use]
+pub fn normal_host(text: &str) -> Cow<'_, str> {
+    let host = text.trim().trim_end_matches('.');
+    if host.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(host.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(host)
+    }
+}
+
 /// Order number, name and id of one order: trimmed, leading `#` off.
 #[must_use]
 pub fn normal_order(text: &str) -> &str {
@@ -221,8 +237,8 @@ impl Scope<'_, '_> {
                 kind: e.kind,
                 controlling: e.controlling,
                 goal: e.goal,
-                start: civil_day(&e.start).unwrap_or(Day(i32::MAX)),
-                end: civil_day(&e.end).unwrap_or(Day(i32::MIN)),
+                start: civil_day(&e.start).unwrap_or(FLIGHT_NEVER.0),
+                end: civil_day(&e.end).unwrap_or(FLIGHT_NEVER.1),
                 zone: if e.zone.is_empty() {
                     "UTC".to_owned()
                 } else {
@@ -252,7 +268,7 @@ impl Scope<'_, '_> {
                 referrers_denied: e
                     .referrers_denied
                     .iter()
-                    .map(|host| self.id(NameKind::Referrer, host))
+                    .map(|host| self.id(NameKind::Referrer, &normal_host(host)))
                     .collect(),
                 prefix_drops_range_0_1: e.prefix_drops_range_0_1,
                 ip_volume_downloads_max: e.ip_volume_downloads_max,
@@ -291,7 +307,7 @@ impl Scope<'_, '_> {
             referrer: e
                 .referrer
                 .as_ref()
-                .map_or(0, |host| self.id(NameKind::Referrer, host)),
+                .map_or(0, |host| self.id(NameKind::Referrer, &normal_host(host))),
             sent_first: e.sent_first,
             sent_bytes: e.sent_bytes,
             total_bytes: e.total_bytes.unwrap_or(0),

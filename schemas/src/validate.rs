@@ -60,7 +60,7 @@ pub fn validate(event: &Event, now: EventTimeMs) -> Result<(), FieldError> {
             ] {
                 count(field, bytes.unwrap_or_default())?;
             }
-            address(Some(&e.ip))?;
+            listener_address(&e.ip)?;
             agent(&e.agent)?;
             optional("session", e.session.as_deref())?;
             optional("referrer", e.referrer.as_deref())
@@ -69,7 +69,7 @@ pub fn validate(event: &Event, now: EventTimeMs) -> Result<(), FieldError> {
             name("line", &e.line)?;
             optional("show", Some(&e.show))?;
             optional("episode", Some(&e.episode))?;
-            address(Some(&e.ip))?;
+            listener_address(&e.ip)?;
             agent(&e.agent)?;
             optional("session", e.session.as_deref())
         }
@@ -318,6 +318,14 @@ fn instant(field: &str, time: Option<EventTimeMs>, now: EventTimeMs) -> Checked 
         }
         _ => Ok(()),
     }
+}
+
+/// Without an address everybody with the same agent would be one listener.
+fn listener_address(ip: &IpFacts) -> Checked {
+    if ip.star.0 == 0 {
+        return refuse("ip", "is needed");
+    }
+    address(Some(ip))
 }
 
 fn address(ip: Option<&IpFacts>) -> Checked {
