@@ -1,1 +1,30 @@
-//! hostread-gateway
+//! The HTTP doors: what comes in over the network becomes durable events.
+//! Needs: an event log, a folder for spill and dead letters, a clock, keys.
+//! Promises: 2xx means durable; a refusal names what is wrong and changes nothing; no input makes a door panic or hang.
+//! Leaves out: TLS and public reach (a proxy's), what events mean (the pipeline's).
+//!
+//! ```text
+//! POST /v1/events  /v1/redemptions  /v1/import/{format}     API key          ─► intake ─► log
+//! GET  /v1/pixel.gif  /v1/impression.gif   POST /v1/pixel   public key `k`   ─► intake ─► log, or spill ─► log
+//! POST /hooks/shopify/{connection}                          HMAC             ─► intake ─► log, or dead letters
+//! GET  /livez  /readyz  /readyz/pipeline  /metrics
+//! ```
+
+mod body;
+mod config;
+mod doors;
+mod intake;
+mod problem;
+mod server;
+mod telemetry;
+mod tenants;
+pub mod upload;
+
+pub use config::{ConfigError, GatewayConfig, LimitsConfig, TenantConfig};
+pub use intake::Clock;
+pub use server::{Gateway, GatewayError, GatewayParts, MetricsText, PipelineReady, Spilled};
+
+/// Folder of the spill below the gateway's folder.
+pub const SPILL_DIR: &str = "spill";
+/// Folder of the dead letters below the gateway's folder.
+pub const DEAD_LETTERS_DIR: &str = "dead-letters";

@@ -9,8 +9,21 @@
 
 pub mod cloudfront;
 pub mod combined;
+pub mod deals_csv;
+pub mod events_json;
+pub mod impression;
 pub mod lines;
 pub mod log;
+pub mod pixel;
+pub mod redemption;
+pub mod shopify;
+mod web;
+
+/// The public key in a query string or JSON object, if it names one.
+#[must_use]
+pub fn public_key(body: &[u8]) -> Option<String> {
+    web::Answers::read(body).ok()?.owned("k")
+}
 
 /// Every connector by name: what metrics, dead letters and documents call it.
 pub const CONNECTORS: &[&str] = &[

@@ -7,6 +7,7 @@ use hostread_schemas::unit::EventTimeMs;
 
 use crate::cloudfront::Cloudfront;
 use crate::combined::Combined;
+use crate::web::clean_agent;
 
 /// What a log feed is, beyond its format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,6 +160,7 @@ impl Delivery<'_> {
             source_kind: settings.source_kind,
             ..self.request
         };
+        request.agent = clean_agent(&request.agent);
         if request.method != Method::Get {
             request.sent_bytes = 0;
         }

@@ -1,0 +1,58 @@
+//! One file a door. A door reads, asks a connector, hands the events to the intake and answers; it decides nothing else.
+
+pub(crate) mod events;
+pub(crate) mod health;
+pub(crate) mod import;
+pub(crate) mod redemptions;
+pub(crate) mod shopify;
+pub(crate) mod web;
+
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use hostread_schemas::event::Event;
+use hostread_schemas::json::FieldError;
+use hostread_schemas::unit::EventTimeMs;
+
+use crate::problem::{Problem, RejectedEntry};
+use crate::telemetry;
+use crate::tenants::Door;
+
+/// Counts the answer.
+fn answer(door: Door, result: Result<Response, Problem>) -> Response {
+    let response = result.unwrap_or_else(IntoResponse::into_response);
+    telemetry::answered(door.name(), response.status().as_u16());
+    response
+}
+
+fn authorization(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()
+}
+
+/// What no door takes.
+fn checked(event: Event, now_ms: i64) -> Result<Event, FieldError> {
+    hostread_schemas::json::validate(&event, EventTimeMs(now_ms))?;
+    Ok(event)
+}
+
+/// A batch of one request: the same body is the same batch.
+fn batch_of(prefix: &str, body: &[u8]) -> String {
+    let hash = hostread_connectors_kit::signature::sha256_hex(body);
+    format!("{prefix}:{}", hash.get(..16).unwrap_or_default())
+}
+
+/// Good events apart from bad entries.
+fn sort_out(entries: Vec<Result<Event, FieldError>>) -> (Vec<Event>, Vec<RejectedEntry>) {
+    let mut good = Vec::with_capacity(entries.len());
+    let mut rejected = Vec::new();
+    for (index, entry) in entries.into_iter().enumerate() {
+        match entry {
+            Ok(event) => good.push(event),
+            Err(error) => rejected.push(RejectedEntry {
+                index,
+                field: error.field,
+                message: error.message,
+            }),
+        }
+    }
+    (good, rejected)
+}

@@ -1,0 +1,229 @@
+//! From accepted events to durable ones: the log, or for single events the spill while the log is away; dead letters.
+//! Promises: `Ok` means durable.    Leaves out: what an event is.
+//! Invariant 1: nothing is answered with 2xx before the log, the spill or the dead letters have synced it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use hostread_connectors_kit::{DeadLetter, DeadLetters};
+use hostread_disk::Spill;
+use hostread_eventlog::{ErrorKind, EventLog, Record};
+use hostread_schemas::event::Event;
+use hostread_schemas::{Encoder, partition};
+
+use crate::problem::Problem;
+use crate::telemetry;
+use crate::tenants::Tenant;
+
+/// Milliseconds since 1970, as the whole installation counts them.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Records of one append; larger batches go in several.
+const APPEND_RECORDS_MAX: usize = 4_096;
+/// After a failed append single events go straight to the spill for this long.
+const LOG_PAUSE_MS: i64 = 1_000;
+const DRAIN_EVERY: Duration = Duration::from_millis(500);
+const DRAIN_RECORDS_MAX: usize = 4_096;
+const DRAIN_BYTES_MAX: u64 = 4 << 20;
+
+pub(crate) struct Intake {
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) encoder: Encoder,
+    pub(crate) spill: Arc<Spill>,
+    pub(crate) dead_letters: Arc<DeadLetters>,
+    pub(crate) clock: Clock,
+    pub(crate) append_timeout: Duration,
+    /// Until when the log is taken to be away.
+    pub(crate) away_until_ms: AtomicI64,
+}
+
+impl Intake {
+    pub(crate) fn now_ms(&self) -> i64 {
+        (self.clock)()
+    }
+
+    fn record(&self, event: &Event) -> Record {
+        let encoded = self.encoder.encode(event);
+        Record {
+            partition: partition(&event.meta.tenant, self.log.partitions(encoded.topic)),
+            topic: encoded.topic.to_owned(),
+            key: encoded.key,
+            headers: encoded.headers,
+            value: encoded.value,
+            timestamp_ms: event.meta.received_at.0,
+        }
+    }
+
+    /// Makes events durable in the log.
+    pub(crate) async fn append(&self, events: &[Event]) -> Result<(), Problem> {
+        for part in events.chunks(APPEND_RECORDS_MAX) {
+            let records = part.iter().map(|event| self.record(event)).collect();
+            self.append_records(records)
+                .await
+                .map_err(|()| Problem::LogAway)?;
+        }
+        Ok(())
+    }
+
+    async fn append_records(&self, records: Vec<Record>) -> Result<(), ()> {
+        let appended = tokio::time::timeout(self.append_timeout, self.log.append(records)).await;
+        let passing = match appended {
+            Ok(Ok(())) => {
+                self.away_until_ms.store(i64::MIN, Ordering::Relaxed);
+                return Ok(());
+            }
+            Ok(Err(error)) => {
+                telemetry::log_away(&error);
+                error.kind() != ErrorKind::Input
+            }
+            Err(_) => {
+                telemetry::log_slow(self.append_timeout);
+                true
+            }
+        };
+        if passing {
+            let until = monotonic_ms().saturating_add(LOG_PAUSE_MS);
+            self.away_until_ms.store(until, Ordering::Relaxed);
+        }
+        Err(())
+    }
+
+    /// Makes one event durable: in the log, or while that is away in the spill.
+    pub(crate) async fn append_or_spill(&self, event: Event) -> Result<(), Problem> {
+        let away = monotonic_ms() < self.away_until_ms.load(Ordering::Relaxed);
+        if !away && self.append_records(vec![self.record(&event)]).await.is_ok() {
+            return Ok(());
+        }
+        let mut line = Vec::with_capacity(512);
+        hostread_schemas::json::write(&event, &mut line);
+        let spill = Arc::clone(&self.spill);
+        let spilled = tokio::task::spawn_blocking(move || spill.append(&[line])).await;
+        match spilled {
+            Ok(Ok(appended)) if appended.kept == 1 => {
+                telemetry::spilled();
+                Ok(())
+            }
+            Ok(Ok(_)) => {
+                telemetry::spill_cut();
+                Err(Problem::LogAway)
+            }
+            Ok(Err(error)) => {
+                telemetry::spill_failed(&error);
+                Err(Problem::LogAway)
+            }
+            Err(_) => Err(Problem::Internal),
+        }
+    }
+
+    /// Keeps inputs that cannot be used.
+    pub(crate) async fn bury(
+        &self,
+        tenant: &Arc<Tenant>,
+        connector: &'static str,
+        letters: Vec<Letter>,
+    ) -> Result<(), Problem> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        telemetry::buried(connector, letters.len());
+        let (dead_letters, tenant) = (Arc::clone(&self.dead_letters), Arc::clone(tenant));
+        let received_at = hostread_schemas::ReceivedAtMs(self.now_ms());
+        let buried = tokio::task::spawn_blocking(move || {
+            let letters: Vec<DeadLetter<'_>> = letters
+                .iter()
+                .map(|letter| DeadLetter {
+                    tenant: &tenant.name,
+                    source: &letter.source,
+                    connector,
+                    reason: &letter.reason,
+                    position: &letter.position,
+                    received_at,
+                    body: &letter.body,
+                })
+                .collect();
+            dead_letters.append(&tenant.key, &letters)
+        })
+        .await;
+        match buried {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                telemetry::dead_letters_failed(&error);
+                Err(Problem::LogAway)
+            }
+            Err(_) => Err(Problem::Internal),
+        }
+    }
+
+    /// Moves what was spilled into the log, until the task is dropped. Also removes old dead letters.
+    pub(crate) async fn drain(self: Arc<Self>) {
+        let mut tick = tokio::time::interval(DRAIN_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            while self.spill.stats().records > 0 && self.drain_once().await {}
+            let now = hostread_schemas::ReceivedAtMs(self.now_ms());
+            let dead_letters = Arc::clone(&self.dead_letters);
+            let pruned = tokio::task::spawn_blocking(move || dead_letters.prune(now)).await;
+            if let Ok(Err(error)) = pruned {
+                telemetry::dead_letters_failed(&error);
+            }
+        }
+    }
+
+    /// One piece of the spill; `false` when it has to wait.
+    async fn drain_once(&self) -> bool {
+        let spill = Arc::clone(&self.spill);
+        let peeked =
+            tokio::task::spawn_blocking(move || spill.peek(DRAIN_RECORDS_MAX, DRAIN_BYTES_MAX))
+                .await;
+        let lines = match peeked {
+            Ok(Ok(lines)) if !lines.is_empty() => lines,
+            Ok(Err(error)) => {
+                telemetry::spill_failed(&error);
+                return false;
+            }
+            _ => return false,
+        };
+        let mut records = Vec::with_capacity(lines.len());
+        for line in &lines {
+            match hostread_schemas::json::read(line) {
+                Ok(event) => records.push(self.record(&event)),
+                // Written by a version that knew more: nobody else could read it either.
+                Err(_) => telemetry::spill_unreadable(),
+            }
+        }
+        if !records.is_empty() && self.append_records(records).await.is_err() {
+            return false;
+        }
+        let (spill, count) = (Arc::clone(&self.spill), lines.len());
+        match tokio::task::spawn_blocking(move || spill.release(count)).await {
+            Ok(Ok(())) => {
+                telemetry::drained(count);
+                true
+            }
+            Ok(Err(error)) => {
+                telemetry::spill_failed(&error);
+                false
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+/// An input that cannot be used.
+pub(crate) struct Letter {
+    pub(crate) source: String,
+    pub(crate) reason: String,
+    pub(crate) position: String,
+    pub(crate) body: Vec<u8>,
+}
+
+/// For pauses only: never leaves the process.
+fn monotonic_ms() -> i64 {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    START
+        .get_or_init(std::time::Instant::now)
+        .elapsed()
+        .as_millis() as i64
+}
