@@ -183,13 +183,13 @@ impl State {
             let removed = conversions_of(&changes, -1);
             let added = conversions_of(&changes, 1);
             index_uses(&mut self.uses, key.0, &changes);
-            let affected = identity.affected(&changes, now.deals, all);
-            for conversion in affected.iter().chain(&removed) {
+            let mut standing = identity.affected(&changes, now.deals, all);
+            standing.retain(|conversion| !removed.contains(conversion));
+            for conversion in standing.iter().chain(&removed) {
                 identity.emit(conversion, &then, -1, out);
             }
             identity.apply(changes, now.deals, all);
-            let gone: BTreeSet<&Conversion> = removed.iter().collect();
-            for conversion in affected.iter().filter(|c| !gone.contains(c)).chain(&added) {
+            for conversion in standing.iter().chain(&added) {
                 identity.emit(conversion, &now, 1, out);
             }
             for conversion in &added {

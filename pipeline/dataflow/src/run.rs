@@ -3,7 +3,7 @@
 //! Promises: when [`Dataflow::completed`] is past a tick, every update of that tick has been or can
 //! be drained. Invariant 1: ticks are fed in order.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -41,9 +41,10 @@ enum Command {
 /// A running dataflow.
 pub struct Dataflow {
     commands: Vec<Sender<Command>>,
-    outputs: Receiver<Vec<OutputUpdate>>,
+    outputs: Mutex<Receiver<Vec<OutputUpdate>>>,
     completed: Vec<Arc<AtomicU64>>,
-    workers: Option<WorkerGuards<()>>,
+    failed: Arc<AtomicBool>,
+    workers: Mutex<Option<WorkerGuards<()>>>,
 }
 
 impl std::fmt::Debug for Dataflow {
@@ -62,6 +63,18 @@ struct Seat {
     commands: Receiver<Command>,
     outputs: Sender<Vec<OutputUpdate>>,
     completed: Arc<AtomicU64>,
+    failed: Arc<AtomicBool>,
+}
+
+/// Says so when its worker dies.
+struct Alarm<'a>(&'a AtomicBool);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Release);
+        }
+    }
 }
 
 impl Dataflow {
@@ -75,6 +88,7 @@ impl Dataflow {
         let mut commands = Vec::new();
         let mut completed = Vec::new();
         let mut seats = Vec::new();
+        let failed = Arc::new(AtomicBool::new(false));
         for _ in 0..workers {
             let (command_sender, command_receiver) = channel();
             let reached = Arc::new(AtomicU64::new(0));
@@ -84,6 +98,7 @@ impl Dataflow {
                 commands: command_receiver,
                 outputs: output_sender.clone(),
                 completed: reached,
+                failed: Arc::clone(&failed),
             }));
         }
         let seats = Mutex::new(seats);
@@ -108,9 +123,10 @@ impl Dataflow {
         })?;
         Ok(Self {
             commands,
-            outputs,
+            outputs: Mutex::new(outputs),
             completed,
-            workers: Some(guards),
+            failed,
+            workers: Mutex::new(Some(guards)),
         })
     }
 
@@ -156,9 +172,24 @@ impl Dataflow {
         )
     }
 
+    /// Has a worker died? Nothing will complete any more.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
     /// Takes what has come out so far.
     pub fn drain(&self, into: &mut Vec<OutputUpdate>) {
-        while let Ok(mut batch) = self.outputs.try_recv() {
+        let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Ok(mut batch) = outputs.try_recv() {
+            into.append(&mut batch);
+        }
+    }
+
+    /// Waits a little for something to come out.
+    pub fn pause(&self, wait: Duration, into: &mut Vec<OutputUpdate>) {
+        let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(mut batch) = outputs.recv_timeout(wait) {
             into.append(&mut batch);
         }
     }
@@ -173,11 +204,10 @@ impl Dataflow {
             if done {
                 return true;
             }
-            match self.outputs.recv_timeout(Duration::from_millis(1)) {
-                Ok(mut batch) => into.append(&mut batch),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.completed() >= upper,
+            if self.failed() {
+                return false;
             }
+            self.pause(Duration::from_millis(1), into);
         }
     }
 }
@@ -185,8 +215,19 @@ impl Dataflow {
 impl Drop for Dataflow {
     fn drop(&mut self) {
         self.commands.clear();
-        // Dropping the guards joins the threads.
-        drop(self.workers.take());
+        let workers = self
+            .workers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(workers) = workers else { return };
+        if self.failed() {
+            // The others wait for the dead one for ever; the process is about to stop.
+            std::mem::forget(workers);
+        } else {
+            // Joins the threads.
+            drop(workers);
+        }
     }
 }
 
@@ -204,6 +245,7 @@ fn home(fact: &Fact, peers: usize) -> usize {
 }
 
 fn work(worker: &mut Worker, seat: &Seat, horizons: Horizons) {
+    let _alarm = Alarm(&seat.failed);
     let outputs = seat.outputs.clone();
     let (mut inputs, probe) = worker.dataflow::<u64, _, _>(|scope| {
         let (inputs, collection) = build(scope, horizons);

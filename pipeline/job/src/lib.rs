@@ -1,1 +1,39 @@
-//! hostread-job
+//! The job: log -> head -> journal -> dataflow -> sinks. The one crate that knows both ends.
+//!
+//! ```text
+//!            sequencer thread                        workers          collector thread         a task per sink
+//!  log ─► decode ─► head ─► tick record ─┬─ feed ──► dataflow ─► complete ticks ─┐
+//!                                        └─ fsync ─► durable ────────────────────┴─► settle ─► fold ─► apply [lower, upper)
+//! ```
+//! Needs: one process per journal; sinks that keep their own progress.
+//! Promises: every tick's changes reach every sink once, in order, and only when the tick is both
+//! durable and complete; after a restart they are the same changes.
+//! Leaves out: reading configuration, opening logs and sinks (the binary), dead-letter files.
+//!
+//! Invariant 1: changes of a tick leave only when its record is synced.
+//! Invariant 2: the journal's `since` stays below every sink's upper.
+//! Invariant 3: within a range a row's old value is the last new one.
+//!
+//! Limits: [`JobConfig::unsynced_ticks_max`], [`JobConfig::waiting_changes_max`]; either pauses reading
+//! the log. The doors never feel it.
+
+mod clock;
+mod collect;
+mod config;
+mod decode;
+mod error;
+mod housekeeping;
+mod release;
+pub mod replay;
+mod sequence;
+mod sink_task;
+mod start;
+mod status;
+
+pub use clock::{Clock, wall_ms};
+pub use config::JobConfig;
+pub use decode::{AskSchema, Decode, Undecodable};
+pub use error::JobError;
+pub use sequence::DeadLetters;
+pub use start::{Parts, Running, start};
+pub use status::{FreshnessSummary, Status};

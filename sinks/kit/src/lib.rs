@@ -79,7 +79,7 @@ pub struct Progress {
 
 /// Where rows go.
 #[async_trait]
-pub trait Sink: Send {
+pub trait Sink: Send + Sync {
     /// A word for logs and metrics.
     fn name(&self) -> &'static str;
     /// The views that it keeps; upserts of others are passed over.

@@ -1,1 +1,0 @@
-//! hostread-benches

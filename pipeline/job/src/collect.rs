@@ -1,0 +1,188 @@
+//! The collector: a tick's output leaves when the tick is complete and durable.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use hostread_dataflow::changes::{TickOutput, by_tick};
+use hostread_dataflow::ledger::{TickContext, settle};
+use hostread_dataflow::{Dataflow, Material, OutputUpdate};
+use hostread_journal::ReleaseRecord;
+use hostread_rules::Horizons;
+use hostread_schemas::Tick;
+use hostread_schemas::fact::{Carry, RetentionClass};
+use hostread_schemas::view::Change;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::error::JobError;
+use crate::status::{Status, guard};
+
+/// What is known of a tick besides its changes.
+#[derive(Debug)]
+pub(crate) struct Collected {
+    pub(crate) context: TickContext,
+    pub(crate) events: u64,
+    pub(crate) accepted_at_max_ms: i64,
+}
+
+/// A settled tick on its way to the sinks.
+#[derive(Debug)]
+pub(crate) struct SettledTick {
+    pub(crate) tick: Tick,
+    pub(crate) clock: hostread_schemas::EventTimeMs,
+    pub(crate) events: u64,
+    pub(crate) accepted_at_max_ms: i64,
+    pub(crate) changes: Vec<Change>,
+}
+
+/// Shared by sequencer, collector and sinks.
+#[derive(Default)]
+pub(crate) struct Handover {
+    expected: Mutex<VecDeque<Collected>>,
+    material: Mutex<BTreeMap<Material, i64>>,
+    waiting: Mutex<BTreeMap<&'static str, Arc<AtomicUsize>>>,
+    moved: Condvar,
+    moved_lock: Mutex<()>,
+}
+
+impl Handover {
+    /// A tick was fed.
+    pub(crate) fn expect(&self, collected: Collected) {
+        guard(&self.expected).push_back(collected);
+    }
+
+    /// Something moved on.
+    pub(crate) fn wake(&self) {
+        self.moved.notify_all();
+    }
+
+    /// Counts the changes that wait for a sink.
+    pub(crate) fn waiting_for(&self, sink: &'static str) -> Arc<AtomicUsize> {
+        Arc::clone(guard(&self.waiting).entry(sink).or_default())
+    }
+
+    /// Changes that wait for the slowest sink.
+    pub(crate) fn waiting_changes(&self) -> usize {
+        guard(&self.waiting)
+            .values()
+            .map(|n| n.load(Ordering::Relaxed))
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Waits until a tick has left; `false` when the job stops first.
+    pub(crate) fn wait_settled(&self, tick: Tick, status: &Status) -> bool {
+        while status.settled() <= tick {
+            if status.stopping() {
+                return false;
+            }
+            let lock = guard(&self.moved_lock);
+            drop(self.moved.wait_timeout(lock, Duration::from_millis(5)));
+        }
+        true
+    }
+
+    /// What must be carried when these days are released.
+    pub(crate) fn carries_through(&self, through: ReleaseRecord) -> Vec<Material> {
+        guard(&self.material)
+            .keys()
+            .filter(|material| match (&material.carry, material.class) {
+                // Paths are frozen before their touches go, unless the conversion goes too.
+                (Carry::Receipt { .. }, _) => material.day > through.conversions_through,
+                (_, RetentionClass::Exposure) => material.day <= through.exposures_through,
+                (_, RetentionClass::Conversion) => material.day <= through.conversions_through,
+                (_, RetentionClass::Reference) => false,
+            })
+            .cloned()
+            .collect()
+    }
+
+    /// Applies what came and went.
+    pub(crate) fn keep(&self, changes: &[(Material, i64)]) {
+        let mut material = guard(&self.material);
+        for (carry, diff) in changes {
+            let count = material.entry(carry.clone()).or_insert(0);
+            *count += diff;
+            if *count == 0 {
+                material.remove(carry);
+            }
+        }
+    }
+}
+
+/// Settles ticks in order and gives them to every sink.
+pub(crate) struct Collector {
+    pub(crate) dataflow: Arc<Dataflow>,
+    pub(crate) handover: Arc<Handover>,
+    pub(crate) status: Arc<Status>,
+    pub(crate) horizons: Horizons,
+    pub(crate) sinks: Vec<(&'static str, UnboundedSender<Arc<SettledTick>>)>,
+}
+
+impl Collector {
+    /// Runs until the job stops and everything durable has left.
+    pub(crate) fn run(&self) -> Result<(), JobError> {
+        let mut updates: Vec<OutputUpdate> = Vec::new();
+        let mut pending: BTreeMap<Tick, Vec<OutputUpdate>> = BTreeMap::new();
+        loop {
+            if self.dataflow.failed() {
+                return Err(JobError::Dataflow("a worker died".to_owned()));
+            }
+            let completed = self.dataflow.completed();
+            let durable = self.status.durable();
+            self.dataflow.drain(&mut updates);
+            for update in updates.drain(..) {
+                pending.entry(Tick(update.1)).or_default().push(update);
+            }
+            let mut left = false;
+            while let Some(collected) = self.next_ready(completed, durable) {
+                let tick = collected.context.tick;
+                let output = by_tick(pending.remove(&tick).unwrap_or_default())
+                    .remove(&tick)
+                    .unwrap_or_default();
+                self.settle(&collected, output)?;
+                left = true;
+            }
+            if left {
+                self.handover.wake();
+            } else if self.status.stopping() && guard(&self.handover.expected).is_empty() {
+                return Ok(());
+            } else {
+                self.dataflow.pause(Duration::from_millis(1), &mut updates);
+            }
+        }
+    }
+
+    fn next_ready(&self, completed: Tick, durable: Tick) -> Option<Collected> {
+        let mut expected = guard(&self.handover.expected);
+        let tick = expected.front()?.context.tick;
+        if tick < completed && tick <= durable {
+            expected.pop_front()
+        } else {
+            None
+        }
+    }
+
+    fn settle(&self, collected: &Collected, output: TickOutput) -> Result<(), JobError> {
+        self.handover.keep(&output.material);
+        let tick = collected.context.tick;
+        let changes = settle(output.changes, &collected.context, &self.horizons)?;
+        let settled = Arc::new(SettledTick {
+            tick,
+            clock: collected.context.clock,
+            events: collected.events,
+            accepted_at_max_ms: collected.accepted_at_max_ms,
+            changes,
+        });
+        for (sink, sender) in &self.sinks {
+            self.handover
+                .waiting_for(sink)
+                .fetch_add(settled.changes.len(), Ordering::Relaxed);
+            // A sink that is gone has said why.
+            drop(sender.send(Arc::clone(&settled)));
+        }
+        self.status.settled.store(tick.0 + 1, Ordering::Release);
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! What an operator may set of the job.
+
+use std::time::Duration;
+
+use hostread_rules::Horizons;
+
+use crate::clock::Clock;
+
+/// Settings of the job.
+#[derive(Clone, Debug)]
+pub struct JobConfig {
+    /// Worker threads of the dataflow.
+    pub workers: usize,
+    /// How long things may move.
+    pub horizons: Horizons,
+    /// A tick closes at this many events. Larger: more throughput, more delay.
+    pub tick_events_max: usize,
+    /// A tick stays open this long at most. Longer: more throughput, more delay.
+    pub tick_open_max: Duration,
+    /// A sink applies a range about this often.
+    pub range_every: Duration,
+    /// A range is applied at this many rows at the latest.
+    pub range_rows_max: usize,
+    /// Changes that may wait for the slowest sink before reading pauses (about 256 bytes each).
+    pub waiting_changes_max: usize,
+    /// Ticks that the dataflow may be ahead of the last fsync, or behind the last feed.
+    pub unsynced_ticks_max: u64,
+    /// The tick log is compacted when this many events lie in it.
+    pub compact_events: u64,
+    /// Where the clock comes from.
+    pub clock: Clock,
+}
+
+impl Default for JobConfig {
+    fn default() -> Self {
+        Self {
+            workers: 2,
+            horizons: Horizons::default(),
+            tick_events_max: 20_000,
+            tick_open_max: Duration::from_millis(250),
+            range_every: Duration::from_millis(400),
+            range_rows_max: 50_000,
+            waiting_changes_max: 1_000_000,
+            unsynced_ticks_max: 4,
+            compact_events: 1_000_000,
+            clock: Clock::wall(),
+        }
+    }
+}

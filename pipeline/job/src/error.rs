@@ -1,0 +1,60 @@
+//! Why the job stopped.
+
+use hostread_dataflow::ledger::ReleaseMoved;
+use hostread_eventlog::LogError;
+use hostread_journal::JournalError;
+use hostread_schemas::Tick;
+use hostread_sink_kit::SinkError;
+
+/// Why the job stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The journal cannot be read or written.
+    #[error("the journal failed")]
+    Journal(#[from] JournalError),
+    /// The log cannot be read on.
+    #[error("the event log failed")]
+    Log(#[from] LogError),
+    /// A sink cannot be owned or refused a range for good.
+    #[error("sink \"{sink}\" failed")]
+    Sink {
+        /// Which.
+        sink: &'static str,
+        /// Why.
+        #[source]
+        source: SinkError,
+    },
+    /// A sink has less than the journal can still replay.
+    #[error(
+        "sink \"{sink}\" stands at tick {upper}, the journal can replay from tick {since} on; run `hostread sinks resync`"
+    )]
+    SinkBehind {
+        /// Which.
+        sink: &'static str,
+        /// Where it stands.
+        upper: Tick,
+        /// The journal's oldest state.
+        since: Tick,
+    },
+    /// A sink has more than the journal: the journal is from the past.
+    #[error(
+        "sink \"{sink}\" stands at tick {upper}, the journal ends at tick {last}; restore the journal that the sink was written from"
+    )]
+    SinkAhead {
+        /// Which.
+        sink: &'static str,
+        /// Where it stands.
+        upper: Tick,
+        /// The journal's newest tick.
+        last: Tick,
+    },
+    /// The dataflow could not be started or one of its workers died.
+    #[error("the dataflow failed: {0}")]
+    Dataflow(String),
+    /// A release moved a number: a bug, nothing was written of it.
+    #[error("a release moved a number")]
+    Release(#[from] ReleaseMoved),
+    /// A row's old value is not the last new one: a bug, nothing was written of it.
+    #[error("a row changed from a value that it did not have at tick {0}")]
+    BrokenRow(Tick),
+}

@@ -1,0 +1,180 @@
+//! One task per sink: folds settled ticks into ranges and applies them, for ever retrying what may
+//! work later.
+//!
+//! Invariant 1: ranges are applied in order without gaps. Invariant 2: a row is written once per
+//! range, with its newest value, even when it ends as it began: an earlier epoch may have written
+//! what stood between.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hostread_schemas::view::{View, ViewKey};
+use hostread_schemas::{Names, Tick};
+use hostread_sink_kit::{FreshnessRow, RangeBatch, Sink, SinkErrorKind, Upsert};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
+
+use crate::clock::wall_ms;
+use crate::collect::SettledTick;
+use crate::error::JobError;
+use crate::status::{Status, guard};
+
+/// First and longest pause between tries of a range.
+const RETRY_FIRST: Duration = Duration::from_millis(200);
+const RETRY_LONGEST: Duration = Duration::from_secs(10);
+/// Parts from which the ranges are stretched.
+const PARTS_MANY: u64 = 1_500;
+/// The longest range when parts grow.
+const RANGE_STRETCHED: Duration = Duration::from_secs(1);
+
+pub(crate) struct SinkTask {
+    pub(crate) sink: Box<dyn Sink>,
+    pub(crate) upper: Tick,
+    pub(crate) names: Names,
+    pub(crate) status: Arc<Status>,
+    pub(crate) waiting: Arc<AtomicUsize>,
+    pub(crate) range_every: Duration,
+    pub(crate) range_rows_max: usize,
+}
+
+#[derive(Default)]
+struct Range {
+    upserts: BTreeMap<ViewKey, Upsert>,
+    upper: Tick,
+    changes: usize,
+    events: u64,
+    accepted_at_max_ms: i64,
+    clock: hostread_schemas::EventTimeMs,
+}
+
+impl SinkTask {
+    pub(crate) async fn run(
+        mut self,
+        mut ticks: UnboundedReceiver<Arc<SettledTick>>,
+    ) -> Result<(), JobError> {
+        let mut range = Range {
+            upper: self.upper,
+            ..Range::default()
+        };
+        let mut due = Instant::now() + self.range_every;
+        let mut every = self.range_every;
+        let mut ranges = 0_u64;
+        loop {
+            let tick = tokio::time::timeout_at(due, ticks.recv()).await;
+            let ended = match tick {
+                Ok(Some(tick)) => {
+                    self.fold(&mut range, &tick)?;
+                    false
+                }
+                Ok(None) => true,
+                Err(_) => false,
+            };
+            let full = range.upserts.len() >= self.range_rows_max;
+            if (ended || full || Instant::now() >= due) && range.upper > self.upper {
+                let done = std::mem::replace(&mut range, Range::default());
+                self.apply(done).await?;
+                range.upper = self.upper;
+                ranges += 1;
+                if ranges.is_multiple_of(16) {
+                    let parts = self.sink.parts_count().await.unwrap_or(0);
+                    every = if parts > PARTS_MANY {
+                        RANGE_STRETCHED
+                    } else {
+                        self.range_every
+                    };
+                }
+            }
+            if ended {
+                return Ok(());
+            }
+            if Instant::now() >= due {
+                due = Instant::now() + every;
+            }
+        }
+    }
+
+    /// Adds a tick to the range.
+    fn fold(&self, range: &mut Range, tick: &SettledTick) -> Result<(), JobError> {
+        range.changes += tick.changes.len();
+        if tick.tick < self.upper {
+            return Ok(());
+        }
+        let views: &[View] = self.sink.views();
+        for change in tick
+            .changes
+            .iter()
+            .filter(|change| views.contains(&change.key.view()))
+        {
+            let upsert = Upsert {
+                tick: tick.tick,
+                key: change.key,
+                value: change.new.clone(),
+            };
+            match range.upserts.entry(change.key) {
+                Entry::Vacant(entry) => {
+                    entry.insert(upsert);
+                }
+                Entry::Occupied(mut entry) => {
+                    if entry.get().value != change.old {
+                        return Err(JobError::BrokenRow(tick.tick));
+                    }
+                    entry.insert(upsert);
+                }
+            }
+        }
+        range.upper = tick.tick.next();
+        range.events += tick.events;
+        range.accepted_at_max_ms = range.accepted_at_max_ms.max(tick.accepted_at_max_ms);
+        range.clock = tick.clock;
+        Ok(())
+    }
+
+    async fn apply(&mut self, range: Range) -> Result<(), JobError> {
+        let freshness = (range.events > 0).then(|| FreshnessRow {
+            tick: Tick(range.upper.0.saturating_sub(1)),
+            clock: range.clock,
+            accepted_at_max_ms: range.accepted_at_max_ms,
+            visible_at_ms: wall_ms(),
+            events: range.events,
+        });
+        let batch = RangeBatch {
+            lower: self.upper,
+            upper: range.upper,
+            upserts: range.upserts.into_values().collect(),
+            freshness,
+        };
+        let name = self.sink.name();
+        let mut pause = RETRY_FIRST;
+        while let Err(error) = self.sink.apply(&batch, &self.names).await {
+            if !matches!(error.kind(), SinkErrorKind::Dependency { .. }) {
+                return Err(JobError::Sink {
+                    sink: name,
+                    source: error,
+                });
+            }
+            tracing::warn!(sink = name, %error, lower = %batch.lower, upper = %batch.upper, "range not written yet");
+            self.status.set_trouble(name, Some(error.to_string()));
+            if self.status.stopping() {
+                return Ok(());
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RETRY_LONGEST);
+        }
+        self.status.set_trouble(name, None);
+        self.upper = batch.upper;
+        guard(&self.status.uppers).insert(name, batch.upper);
+        self.waiting.fetch_sub(range.changes, Ordering::Relaxed);
+        let rows = batch.upserts.len() as u64;
+        self.status.rows_written.fetch_add(rows, Ordering::Relaxed);
+        if let Some(freshness) = freshness {
+            self.status
+                .note_freshness(wall_ms() - freshness.accepted_at_max_ms);
+        }
+        metrics::counter!("sink_rows_written_total", "sink" => name).increment(rows);
+        metrics::gauge!("sink_upper_ticks", "sink" => name).set(batch.upper.0 as f64);
+        Ok(())
+    }
+}

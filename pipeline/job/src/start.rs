@@ -1,0 +1,381 @@
+//! Starting, restarting and stopping the job.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+use hostread_dataflow::Dataflow;
+use hostread_disk::Disk;
+use hostread_eventlog::{EventLog, Offsets};
+use hostread_journal::{Journal, Opened};
+use hostread_schemas::intern::IdHasher;
+use hostread_schemas::{EventTimeMs, HOUR_MS, Names, Tick};
+use hostread_sink_kit::{Progress, Sink, SinkErrorKind};
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::collect::{Collector, Handover};
+use crate::config::JobConfig;
+use crate::decode::Decode;
+use crate::error::JobError;
+use crate::housekeeping;
+use crate::sequence::{DeadLetters, OpenTick, Sequencer, context_of, feed};
+use crate::sink_task::SinkTask;
+use crate::status::{Status, guard};
+
+/// What a job is made of.
+pub struct Parts {
+    /// Disk of the journal.
+    pub disk: Arc<dyn Disk>,
+    /// Folder of the journal.
+    pub journal_dir: PathBuf,
+    /// Identity of a journal that is created now.
+    pub journal_id: u128,
+    /// The installation's hash key.
+    pub hasher: IdHasher,
+    /// Where events come from.
+    pub log: Arc<dyn EventLog>,
+    /// Reads records.
+    pub decode: Decode,
+    /// Where rows go.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// Where records go that cannot be used.
+    pub dead_letters: DeadLetters,
+}
+
+/// A running job.
+pub struct Running {
+    /// Where it stands.
+    pub status: Arc<Status>,
+    /// The names it knows.
+    pub names: Names,
+    threads: Vec<JoinHandle<()>>,
+    sinks: Vec<tokio::task::JoinHandle<()>>,
+    journal: Arc<Journal>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Running({:?})", self.status)
+    }
+}
+
+impl Running {
+    /// Stops reading, lets what is durable reach the sinks, closes the journal.
+    ///
+    /// # Errors
+    /// Why the job had stopped on its own, if it had.
+    pub async fn stop(self) -> Result<(), String> {
+        self.status.stop.store(true, Ordering::Release);
+        for thread in self.threads {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                self.status.fail("a thread of the job panicked".to_owned());
+            }
+        }
+        for sink in self.sinks {
+            if sink.await.is_err() {
+                self.status.fail("a sink's task panicked".to_owned());
+            }
+        }
+        if let Err(error) = self.journal.close() {
+            self.status.fail(describe(&error.into()));
+        }
+        self.status.failure().map_or(Ok(()), Err)
+    }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn describe(error: &JobError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// Opens journal and sinks, loads what is live, replays what the sinks lack, goes on from the log.
+///
+/// # Errors
+/// When the journal cannot be opened or a sink cannot be owned.
+pub async fn start(config: JobConfig, parts: Parts) -> Result<Running, JobError> {
+    let Parts {
+        disk,
+        journal_dir,
+        journal_id,
+        hasher,
+        log,
+        decode,
+        mut sinks,
+        dead_letters,
+    } = parts;
+    let opened =
+        tokio::task::spawn_blocking(move || Journal::open(disk, &journal_dir, journal_id, hasher))
+            .await
+            .map_err(|error| JobError::Dataflow(error.to_string()))??;
+    let status = Arc::new(Status::default());
+    let uppers = own_sinks(&mut sinks, &opened, &status).await?;
+    let names = opened.names.clone();
+    let dataflow =
+        Arc::new(Dataflow::start(config.workers, config.horizons).map_err(JobError::Dataflow)?);
+    let handover = Arc::new(Handover::default());
+    let mut senders = Vec::new();
+    let mut tasks = Vec::new();
+    for (sink, upper) in sinks.into_iter().zip(uppers) {
+        let (sender, receiver) = unbounded_channel();
+        let name = sink.name();
+        senders.push((name, sender));
+        let task = SinkTask {
+            sink,
+            upper,
+            names: names.clone(),
+            status: Arc::clone(&status),
+            waiting: handover.waiting_for(name),
+            range_every: config.range_every,
+            range_rows_max: config.range_rows_max,
+        };
+        let status = Arc::clone(&status);
+        tasks.push(tokio::spawn(async move {
+            if let Err(error) = task.run(receiver).await {
+                tracing::error!(sink = name, error = %describe(&error), "sink stopped");
+                status.fail(describe(&error));
+            }
+        }));
+    }
+    let collector = Collector {
+        dataflow: Arc::clone(&dataflow),
+        handover: Arc::clone(&handover),
+        status: Arc::clone(&status),
+        horizons: config.horizons,
+        sinks: senders,
+    };
+    let Opened {
+        journal,
+        head,
+        offsets,
+        released,
+        clock,
+        last,
+        ..
+    } = opened;
+    let journal = Arc::new(journal);
+    let sequencer = Sequencer {
+        hasher,
+        journal: Arc::clone(&journal),
+        head,
+        dataflow,
+        handover,
+        status: Arc::clone(&status),
+        decode,
+        dead_letters,
+        clock,
+        clock_fed: None,
+        released,
+        received_max: clock.0,
+        open: OpenTick::default(),
+        config: config.clone(),
+    };
+    let offsets = resume_offsets(log.as_ref(), offsets).await?;
+    let threads = vec![
+        thread("sequencer", &status, {
+            let status = Arc::clone(&status);
+            move || sequence(sequencer, log.as_ref(), &offsets, last, &status)
+        }),
+        thread("collector", &status, move || collector.run()),
+        thread("housekeeping", &status, {
+            let (journal, status) = (Arc::clone(&journal), Arc::clone(&status));
+            move || housekeeping::run(&journal, &status, config.compact_events)
+        }),
+    ];
+    Ok(Running {
+        status,
+        names,
+        threads,
+        sinks: tasks,
+        journal,
+    })
+}
+
+/// Every partition of the log: where the journal stands, or its start.
+async fn resume_offsets(log: &dyn EventLog, known: Offsets) -> Result<Offsets, JobError> {
+    let mut offsets = log.start_offsets().await?;
+    offsets.extend(known);
+    Ok(offsets)
+}
+
+/// Takes ownership of every sink and checks that the journal and the sinks fit.
+async fn own_sinks(
+    sinks: &mut [Box<dyn Sink>],
+    opened: &Opened,
+    status: &Status,
+) -> Result<Vec<Tick>, JobError> {
+    let mut uppers = Vec::new();
+    for sink in sinks {
+        let name = sink.name();
+        let progress = own(sink.as_mut(), opened.journal_id, status).await?;
+        let upper = progress.upper;
+        if upper.0 > opened.last.0 + 1 {
+            return Err(JobError::SinkAhead {
+                sink: name,
+                upper,
+                last: opened.last,
+            });
+        }
+        if upper.0.saturating_sub(1) < opened.since.0 {
+            return Err(JobError::SinkBehind {
+                sink: name,
+                upper,
+                since: opened.since,
+            });
+        }
+        guard(&status.uppers).insert(name, upper);
+        uppers.push(upper);
+    }
+    Ok(uppers)
+}
+
+async fn own(sink: &mut dyn Sink, journal_id: u128, status: &Status) -> Result<Progress, JobError> {
+    let name = sink.name();
+    loop {
+        let opened = match sink.migrate().await {
+            Ok(()) => sink.open(journal_id).await,
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(progress) => {
+                status.set_trouble(name, None);
+                return Ok(progress);
+            }
+            Err(error) if matches!(error.kind(), SinkErrorKind::Dependency { .. }) => {
+                tracing::warn!(sink = name, %error, "sink not ready");
+                status.set_trouble(name, Some(error.to_string()));
+                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            }
+            Err(source) => return Err(JobError::Sink { sink: name, source }),
+        }
+    }
+}
+
+fn thread(
+    name: &'static str,
+    status: &Arc<Status>,
+    run: impl FnOnce() -> Result<(), JobError> + Send + 'static,
+) -> JoinHandle<()> {
+    let status = Arc::clone(status);
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            if let Err(error) = run() {
+                tracing::error!(thread = name, error = %describe(&error), "the job stopped");
+                status.fail(describe(&error));
+            }
+        })
+        .expect("the machine has room for a thread")
+}
+
+/// The sequencer's thread: load, replay, then the log.
+fn sequence(
+    mut sequencer: Sequencer,
+    log: &dyn EventLog,
+    offsets: &Offsets,
+    last: Tick,
+    status: &Arc<Status>,
+) -> Result<(), JobError> {
+    restore(&mut sequencer, last)?;
+    status.loaded.store(true, Ordering::Release);
+    let mut reader = log.reader(offsets)?;
+    sequencer.run(reader.as_mut())
+}
+
+/// Loads the live facts as of the lowest upper and replays the ticks since.
+fn restore(sequencer: &mut Sequencer, last: Tick) -> Result<(), JobError> {
+    let journal = Arc::clone(&sequencer.journal);
+    let status = Arc::clone(&sequencer.status);
+    let loaded = Tick(status.upper().0.saturating_sub(1));
+    let mut facts_count = 0_u64;
+    let dataflow = Arc::clone(&sequencer.dataflow);
+    journal.load(loaded, &mut |facts| {
+        facts_count += facts.len() as u64;
+        dataflow.feed(
+            loaded,
+            facts.into_iter().map(|fact| (fact, 1)).collect(),
+            None,
+        );
+    })?;
+    let clock = clock_of(&journal, loaded, last, sequencer.clock)?;
+    if clock.0 > 0 {
+        sequencer.clock_fed = Some(clock.0.div_euclid(HOUR_MS));
+        dataflow.feed(loaded, Vec::new(), Some(clock));
+    }
+    dataflow.advance(loaded.next());
+    // Rows as of `loaded` are in the sinks already; only what they would carry on is kept.
+    let mut updates = Vec::new();
+    if !dataflow.wait(loaded.next(), &mut updates) {
+        return Err(JobError::Dataflow("a worker died while loading".to_owned()));
+    }
+    let mut by_tick: BTreeMap<_, _> = hostread_dataflow::changes::by_tick(updates);
+    if let Some(output) = by_tick.remove(&loaded) {
+        sequencer.handover.keep(&output.material);
+    }
+    status.settled.store(loaded.next().0, Ordering::Release);
+    status.fed.store(last.0, Ordering::Release);
+    status.durable.store(last.0, Ordering::Release);
+    status.clock.store(sequencer.clock.0, Ordering::Release);
+    tracing::info!(tick = %loaded, facts = facts_count, "loaded the live events");
+    if last > loaded {
+        replay(sequencer, &journal, loaded.next())?;
+    }
+    Ok(())
+}
+
+fn replay(sequencer: &mut Sequencer, journal: &Journal, from: Tick) -> Result<(), JobError> {
+    let mut ticks = 0_u64;
+    for record in journal.ticks(from)? {
+        let record = record?;
+        let hour = record.clock.0.div_euclid(HOUR_MS);
+        let clock =
+            (sequencer.clock_fed != Some(hour) && record.clock.0 > 0).then_some(record.clock);
+        if clock.is_some() {
+            sequencer.clock_fed = Some(hour);
+        }
+        let collected = context_of(&record);
+        let tick = record.tick;
+        feed(
+            &sequencer.dataflow,
+            &sequencer.handover,
+            record,
+            collected,
+            clock,
+        );
+        ticks += 1;
+        // At most a few ticks in flight, as while running.
+        let behind = Tick(tick.0.saturating_sub(16));
+        if !sequencer.handover.wait_settled(behind, &sequencer.status) {
+            break;
+        }
+    }
+    tracing::info!(ticks, "replayed the tick log");
+    Ok(())
+}
+
+/// The clock of a tick; `newest` is the clock of the last one.
+fn clock_of(
+    journal: &Journal,
+    tick: Tick,
+    last: Tick,
+    newest: EventTimeMs,
+) -> Result<EventTimeMs, JobError> {
+    if tick == last {
+        return Ok(newest);
+    }
+    if tick <= journal.since() {
+        return Ok(EventTimeMs(0));
+    }
+    match journal.ticks(tick)?.next() {
+        Some(record) => Ok(record?.clock),
+        None => Ok(newest),
+    }
+}
