@@ -150,11 +150,19 @@ impl EventType {
 }
 
 /// The schemas that a body was written under.
-#[derive(Debug)]
 pub struct Writer {
     event_type: EventType,
     /// `None`: the compiled-in one.
-    other: Option<Box<Schema>>,
+    other: Option<Resolver>,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer")
+            .field("event_type", &self.event_type)
+            .field("current", &self.is_current())
+            .finish()
+    }
 }
 
 impl Writer {
@@ -188,10 +196,12 @@ impl Writer {
             apache_avro::schema_compatibility::SchemaCompatibility::can_read(&schema, current)
                 .map_err(|error| refused(error.to_string()))?;
         }
-        Ok(Self {
-            event_type,
-            other: (!same).then(|| Box::new(schema)),
-        })
+        let other = if same {
+            None
+        } else {
+            Some(Resolver::new(event_type, schema, current)?)
+        };
+        Ok(Self { event_type, other })
     }
 
     /// The type of its events.
@@ -213,9 +223,7 @@ impl Writer {
         }
         match &self.other {
             None => wire::get_event(self.event_type, body),
-            Some(schema) => {
-                wire::get_event(self.event_type, &resolve(self.event_type, schema, body)?)
-            }
+            Some(resolver) => wire::get_event(self.event_type, &resolver.resolve(body)?),
         }
     }
 }
@@ -252,39 +260,63 @@ fn current_schema(event_type: EventType) -> Result<&'static Schema, CodecError> 
     Ok(cell.get_or_init(|| schema))
 }
 
-/// The same event under the compiled-in schema.
-fn resolve(event_type: EventType, writer: &Schema, body: &[u8]) -> Result<Vec<u8>, CodecError> {
-    // Takes effect once a process: without it a wrong length asks for half a gigabyte.
-    apache_avro::util::max_allocation_bytes(16 * BODY_BYTES_MAX);
-    let unresolved = |source: apache_avro::Error| CodecError::Unresolved {
-        event_type: event_type.as_str(),
-        source: Box::new(source),
-    };
-    let current = current_schema(event_type)?;
-    let mut source = Counted {
-        rest: body,
-        starved: false,
-    };
-    let value = GenericDatumReader::builder(writer)
-        .reader_schema(current)
-        .build()
-        .and_then(|reader| reader.read_value(&mut source));
-    // Apache's reader takes the end of the input for a null in unions, texts and booleans (Invariant 1).
-    if source.starved || !source.rest.is_empty() {
-        return Err(CodecError::Malformed {
-            field: "meta",
-            problem: if source.starved {
-                "the input ends too early"
-            } else {
-                "bytes are left over after it"
-            },
-        });
+/// Makes bodies under another version of a schema into bodies under the compiled-in one.
+struct Resolver {
+    event_type: EventType,
+    reader: GenericDatumReader<'static>,
+    writer: GenericDatumWriter<'static>,
+}
+
+impl Resolver {
+    fn new(
+        event_type: EventType,
+        schema: Schema,
+        current: &'static Schema,
+    ) -> Result<Self, CodecError> {
+        let refused = |error: apache_avro::Error| CodecError::Schema {
+            problem: error.to_string(),
+        };
+        // The reader keeps references into the schema, and working them out anew for each body costs as much as the body. A
+        // process learns a few schemas in its life (`envelope::SCHEMAS_MAX`), so they may stay.
+        let schema: &'static Schema = Box::leak(Box::new(schema));
+        Ok(Self {
+            event_type,
+            reader: GenericDatumReader::builder(schema)
+                .reader_schema(current)
+                .build()
+                .map_err(refused)?,
+            writer: GenericDatumWriter::builder(current)
+                .build()
+                .map_err(refused)?,
+        })
     }
-    let value = value.map_err(unresolved)?;
-    GenericDatumWriter::builder(current)
-        .build()
-        .and_then(|writer| writer.write_value_to_vec(value))
-        .map_err(unresolved)
+
+    fn resolve(&self, body: &[u8]) -> Result<Vec<u8>, CodecError> {
+        // Takes effect once a process: without it a wrong length asks for half a gigabyte.
+        apache_avro::util::max_allocation_bytes(16 * BODY_BYTES_MAX);
+        let unresolved = |source: apache_avro::Error| CodecError::Unresolved {
+            event_type: self.event_type.as_str(),
+            source: Box::new(source),
+        };
+        let malformed = |problem| CodecError::Malformed {
+            field: "meta",
+            problem,
+        };
+        let mut source = Counted {
+            rest: body,
+            starved: false,
+        };
+        let value = self.reader.read_value(&mut source);
+        // Apache's reader takes the end of the input for a null in unions, texts and booleans (Invariant 1).
+        if source.starved {
+            return Err(malformed("the input ends too early"));
+        }
+        let value = value.map_err(unresolved)?;
+        if !source.rest.is_empty() {
+            return Err(malformed("bytes are left over after it"));
+        }
+        self.writer.write_value_to_vec(value).map_err(unresolved)
+    }
 }
 
 /// Notes when more was asked for than there is.

@@ -19,6 +19,9 @@ use crate::event::{Body, Event, EventType};
 /// Cells of an installation: a tenant lives in one. More: more journals to own. Fewer: coarser moves between machines.
 pub const CELLS: u32 = 64;
 
+/// Most schemas that a decoder learns: 15 types in more versions than ever come. Each stays for the life of the process.
+pub const SCHEMAS_MAX: usize = 1_000;
+
 const FRAME_BYTES: usize = 5;
 
 /// A record to be appended to the log.
@@ -170,8 +173,16 @@ impl Decoder {
         }
     }
 
-    /// Learns a schema of the registry. Refuses one that is not of an event type or that the compiled-in one cannot read.
+    /// Learns a schema of the registry; nothing new when the id is known. Refuses one that is not of an event type or that the compiled-in one cannot read.
     pub fn add(&mut self, id: u32, schema_json: &str) -> Result<(), CodecError> {
+        if self.knows(id) {
+            return Ok(()); // an id stands for one schema for ever
+        }
+        if self.writers.len() >= SCHEMAS_MAX {
+            return Err(CodecError::Schema {
+                problem: format!("{SCHEMAS_MAX} schemas are known already"),
+            });
+        }
         self.writers.insert(id, Writer::parse(schema_json)?);
         Ok(())
     }

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
+use hostread_schemas::EventTimeMs;
 use hostread_schemas::codec::{CodecError, Writer, body_fields, decode, encode};
 use hostread_schemas::envelope::{Decoder, Encoder};
 use hostread_schemas::event::EventType;
 use proptest::prelude::*;
+use serde_json::Value as Json;
 
 use crate::random::Random;
 
@@ -35,6 +38,33 @@ fn body(event: &hostread_schemas::event::Event) -> Vec<u8> {
     out
 }
 
+/// Does the value that Apache reads say the same as the JSON form, field by field and symbol by symbol?
+fn same(avro: &Value, json: &Json) -> bool {
+    match (avro, json) {
+        (Value::Union(_, inner), json) => same(inner, json),
+        (Value::Record(fields), json) => fields.iter().all(|(name, value)| {
+            let within = if name == "meta" { json } else { &json[name] };
+            same(value, within)
+        }),
+        (Value::Array(items), Json::Array(all)) => {
+            items.len() == all.len() && items.iter().zip(all).all(|(a, b)| same(a, b))
+        }
+        (Value::Enum(_, text) | Value::String(text), Json::String(word)) => text == word,
+        (Value::Boolean(a), Json::Bool(b)) => a == b,
+        (Value::Null, Json::Null) => true,
+        (Value::Int(a), Json::Number(b)) => Some(i64::from(*a)) == b.as_i64(),
+        (Value::Long(a), Json::Number(b)) => {
+            Some(*a) == b.as_i64() || Some(*a as u64) == b.as_u64()
+        }
+        (Value::Long(a), Json::String(hash)) => format!("{a:016x}") == *hash,
+        (Value::TimestampMillis(a), Json::String(time)) => EventTimeMs(*a).to_rfc3339() == *time,
+        (Value::Fixed(16, bytes), Json::String(id)) => {
+            bytes.iter().map(|b| format!("{b:02x}")).collect::<String>() == *id
+        }
+        _ => false,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -49,16 +79,17 @@ proptest! {
             let schema = schema(event_type);
             let value = GenericDatumReader::builder(&schema).build().unwrap()
                 .read_value(&mut bytes.as_slice()).unwrap();
+            prop_assert!(same(&value, &serde_json::to_value(&event).unwrap()), "{value:?}");
             let theirs = GenericDatumWriter::builder(&schema).build().unwrap()
                 .write_value_to_vec(value.clone()).unwrap();
             prop_assert_eq!(&theirs, &bytes);
 
             // The way of resolution gives the same event.
             let (foreign_schema, writer) = foreign(event_type);
-            let apache_avro::types::Value::Record(mut fields) = value else { panic!("a record") };
+            let Value::Record(mut fields) = value else { panic!("a record") };
             fields.insert(1, ("added_later".to_owned(), "x".into()));
             let newer = GenericDatumWriter::builder(&foreign_schema).build().unwrap()
-                .write_value_to_vec(apache_avro::types::Value::Record(fields)).unwrap();
+                .write_value_to_vec(Value::Record(fields)).unwrap();
             prop_assert_eq!(&writer.decode(&newer).unwrap(), &event);
             for cut in [0, newer.len() / 2, newer.len() - 1] {
                 prop_assert!(writer.decode(&newer[..cut]).is_err());
