@@ -161,7 +161,7 @@ impl std::fmt::Debug for Writer {
         f.debug_struct("Writer")
             .field("event_type", &self.event_type)
             .field("current", &self.is_current())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
