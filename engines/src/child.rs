@@ -1,11 +1,13 @@
 //! The child side: what runs between `exec` of our own binary and the engine's code.
 //! Needs: `run_child_if_asked` as the first thing in `main`, before any thread exists.
-//! Promises, in this order: the child is not root, dies with the thread that started it, and sees only its own
-//! folders; only then is foreign code loaded.
+//! Promises, in this order: the child sees only its own folders, is not root, and dies with the thread that started
+//! it; only then is foreign code loaded.
 //! Leaves out: supervision (`supervise`), configuration (`clickhouse`, `postgres`).
 //! Invariant 1: a child whose parent is already gone never starts the engine.
 
 use std::ffi::{CString, c_char, c_int, c_void};
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -84,6 +86,14 @@ enum ChildError {
         #[source]
         source: libloading::Error,
     },
+    #[error("could not open \"{}\"", path.display())]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("could not hide the process's memory from others of its user")]
+    Dumpable(#[source] nix::Error),
     #[error("could not run \"{}\"", path.display())]
     Execute {
         path: PathBuf,
@@ -121,14 +131,15 @@ pub fn run_child_if_asked() -> Option<i32> {
 fn run(spec: &[u8]) -> Result<i32, ChildError> {
     let spec: ChildSpec = serde_json::from_slice(spec).map_err(ChildError::Spec)?;
     let library = match &spec.program {
-        // Opened while still root: the package may lie where the unprivileged user cannot go.
-        Program::ClickHouse { library, .. } => Some(library.as_path()),
+        Program::ClickHouse { library, .. } => Some(library.clone()),
         Program::Execute { .. } => None,
     };
-    confine(&spec, library)?;
-    let loaded = library.map(load).transpose()?;
+    confine(&spec, library.as_deref())?;
+    // Opened while still root: the package may lie where the unprivileged user cannot go.
+    let opened = library.as_deref().map(open).transpose()?;
     become_user(spec.user)?;
     die_with_parent(spec.parent, spec.death)?;
+    let loaded = opened.as_ref().map(load).transpose()?;
     match (spec.program, loaded) {
         (Program::ClickHouse { arguments, library }, Some(loaded)) => {
             run_clickhouse(&loaded, &library, &arguments)
@@ -198,14 +209,24 @@ fn confine(spec: &ChildSpec, library: Option<&Path>) -> Result<(), ChildError> {
     Ok(())
 }
 
-fn load(path: &Path) -> Result<libloading::os::unix::Library, ChildError> {
-    use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
-    // SAFETY: loading runs the library's initialisers. It is the pinned package whose digest npm checked, it is made
-    // to be loaded this way, and no other thread of this process exists that they could disturb.
-    unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(|source| ChildError::Load {
+fn open(path: &Path) -> Result<File, ChildError> {
+    File::open(path).map_err(|source| ChildError::Open {
         path: path.to_owned(),
         source,
     })
+}
+
+/// Loads the library by its open file.
+fn load(file: &File) -> Result<libloading::os::unix::Library, ChildError> {
+    use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    // After a change of user, the kernel hides a process's own files from it, and from others of that user.
+    prctl::set_dumpable(true).map_err(ChildError::Dumpable)?;
+    // SAFETY: loading runs the library's initialisers. It is the pinned package whose digest npm checked, it is made
+    // to be loaded this way, and no other thread of this process exists that they could disturb.
+    let loaded = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_LOCAL) };
+    prctl::set_dumpable(false).map_err(ChildError::Dumpable)?;
+    loaded.map_err(|source| ChildError::Load { path, source })
 }
 
 fn run_clickhouse(

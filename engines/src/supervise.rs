@@ -1,11 +1,13 @@
 //! Keeps one engine running: starts it, waits until it is ready, starts it again when it dies, stops it cleanly.
 //! Needs: an `Engine` that can build its command and say when it is ready.
 //! Promises: the thread that starts children lives as long as they do (their death signal is tied to it); one child
-//! at a time; a stop waits for the child and ends with SIGKILL if it must.
+//! at a time; a stop waits for the child and ends with SIGKILL if it must; what a child prints stays bounded.
 //! Leaves out: what the engines are.
 //! Invariant 1: `ready` is true only between a probe that passed and the child's end.
 
-use std::process::{Child, Command, ExitStatus};
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -17,6 +19,9 @@ use tokio::sync::watch;
 use crate::error::EngineError;
 
 const POLL: Duration = Duration::from_millis(15);
+/// What a child printed is cut to nothing beyond this; it is looked at when a child starts and now and then.
+const OUTPUT_BYTES_MAX: u64 = 16 << 20;
+const OUTPUT_LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How often a start is tried before the engine has ever been ready; after that there is no bound.
 const FIRST_STARTS_MAX: u32 = 3;
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
@@ -35,6 +40,8 @@ pub(crate) trait Engine: Send + 'static {
     /// Asks for a clean stop and returns at once or soon.
     fn ask_to_stop(&self, pid: i32);
     fn stop_limit(&self) -> Duration;
+    /// The file that gets what the child prints.
+    fn output(&self) -> PathBuf;
     /// An error that names the log.
     fn not_ready(&self, reason: String) -> EngineError;
 }
@@ -204,7 +211,12 @@ impl<E: Engine> Loop<E> {
             "engine is ready"
         );
         self.status.send_modify(|status| status.ready = true);
+        let mut looked = Instant::now();
         loop {
+            if looked.elapsed() > OUTPUT_LOOK_EVERY {
+                looked = Instant::now();
+                cut_output(&self.engine.output());
+            }
             if let Some(exit) = ended(&mut child) {
                 self.status.send_modify(|status| status.ready = false);
                 end_group(pid);
@@ -243,6 +255,44 @@ impl<E: Engine> Loop<E> {
             self.stopped.recv_timeout(wait),
             Err(RecvTimeoutError::Timeout)
         )
+    }
+}
+
+/// Opens the file for what a child prints: each line goes to the end, so that it may be cut meanwhile.
+pub(crate) fn open_output(path: &Path) -> Result<(Stdio, Stdio), EngineError> {
+    cut_output(path);
+    let out = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(EngineError::file("open", path))?;
+    let err = out.try_clone().map_err(EngineError::file("open", path))?;
+    Ok((out.into(), err.into()))
+}
+
+/// The end of a log, on one line.
+pub(crate) fn last_lines(path: &Path) -> String {
+    tail(&String::from_utf8_lossy(
+        &fs::read(path).unwrap_or_default(),
+    ))
+}
+
+pub(crate) fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines
+        .get(lines.len().saturating_sub(5)..)
+        .unwrap_or_default()
+        .join("; ")
+}
+
+fn cut_output(path: &Path) {
+    let Ok(found) = fs::metadata(path) else {
+        return;
+    };
+    if found.len() > OUTPUT_BYTES_MAX
+        && let Err(error) = OpenOptions::new().write(true).truncate(true).open(path)
+    {
+        tracing::warn!(path = %path.display(), %error, "could not cut a log");
     }
 }
 

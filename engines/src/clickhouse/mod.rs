@@ -17,7 +17,7 @@ use crate::child::{ChildSpec, Death, Program, command};
 use crate::error::EngineError;
 use crate::http;
 use crate::place::{Place, create_dir};
-use crate::supervise::{Engine, send};
+use crate::supervise::{Engine, last_lines, open_output, send};
 
 pub(crate) use settings::{QUERY_BYTES_MAX, READER_SECONDS_MAX, Reader, Settings};
 
@@ -69,10 +69,6 @@ impl ClickHouse {
 
     pub(crate) fn log(&self) -> PathBuf {
         self.dir().join("log/clickhouse.err.log")
-    }
-
-    fn output(&self) -> PathBuf {
-        self.place.root.join("clickhouse.out")
     }
 
     /// Folders and configuration; written anew at every start.
@@ -168,11 +164,7 @@ impl Engine for ClickHouse {
             },
         };
         create_dir(&self.place.root, 0o755)?;
-        let output = self.output();
-        let out = fs::File::create(&output).map_err(EngineError::file("create", &output))?;
-        let err = out
-            .try_clone()
-            .map_err(EngineError::file("open", &output))?;
+        let (out, err) = open_output(&self.output())?;
         let mut command = command(&self.launcher, &spec).map_err(|source| EngineError::Spawn {
             engine: NAME,
             source,
@@ -213,10 +205,12 @@ impl Engine for ClickHouse {
         Duration::from_secs(10)
     }
 
+    fn output(&self) -> PathBuf {
+        self.place.root.join("clickhouse.out")
+    }
+
     fn not_ready(&self, reason: String) -> EngineError {
-        let mut said = fs::read_to_string(self.output()).unwrap_or_default();
-        said.truncate(said.floor_char_boundary(2000));
-        let reason = format!("{reason}; {}", said.trim());
+        let reason = format!("{reason}; {}", last_lines(&self.output()));
         EngineError::NotReady {
             engine: NAME,
             reason,
