@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{Disk, DiskError, FRAME_HEADER_BYTES, FrameReader, FrameWriter, Result, Tail};
+use crate::{Disk, FRAME_HEADER_BYTES, FrameReader, FrameWriter, Result, Tail};
 
 /// How much a spill may hold.
 #[derive(Clone, Copy, Debug)]
@@ -272,10 +272,5 @@ impl Spill {
             bytes: state.segments.iter().map(|segment| segment.bytes).sum(),
             cut_total: state.cut_total,
         }
-    }
-
-    /// Whether an error means that the disk is full, not that the spill is broken.
-    pub fn is_full(error: &DiskError) -> bool {
-        error.is_no_space()
     }
 }

@@ -248,10 +248,11 @@ fn parts_of(
     for run in group.runs() {
         let range = start..start + run.bytes as usize;
         start = range.end;
-        let slot = layout
-            .slot(run.topic, run.partition)
-            .ok_or("it names another topic")?;
-        let Some(wanted) = next[slot] else { continue };
+        // No slot: a topic that came after this reader was opened, beside another process.
+        let slot = layout.slot(run.topic, run.partition);
+        let Some((slot, wanted)) = slot.and_then(|slot| Some((slot, next[slot]?))) else {
+            continue;
+        };
         let wanted = ahead
             .iter()
             .rev()
