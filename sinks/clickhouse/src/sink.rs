@@ -47,21 +47,21 @@ impl ClickHouseSink {
         })
     }
 
-    /// What is stored, if we are its owner still.
+    /// What is stored, if it is not another owner's who opened at the same moment.
     async fn stored(&self, ours: Owned) -> Result<Option<Progress>> {
-        match progress::read(&self.connection).await? {
-            // Two opened at once and the other one is left.
-            Some(stored)
-                if stored.owner != ours.owner && stored.progress.epoch == ours.progress.epoch =>
-            {
-                Err(SinkError::Fenced {
-                    sink: NAME,
-                    stored: stored.progress.epoch,
-                    ours: ours.progress.epoch,
-                })
-            }
-            stored => Ok(stored.map(|stored| stored.progress)),
+        let stored = progress::read(&self.connection).await?;
+        if let Some(Owned { progress, owner }) = stored
+            && (progress.journal_id, progress.epoch)
+                == (ours.progress.journal_id, ours.progress.epoch)
+            && owner != ours.owner
+        {
+            return Err(SinkError::Fenced {
+                sink: NAME,
+                stored: progress.epoch,
+                ours: ours.progress.epoch,
+            });
         }
+        Ok(stored.map(|stored| stored.progress))
     }
 
     async fn write_chunks(
