@@ -6,10 +6,10 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
-use hostread_schemas::EventTimeMs;
 use hostread_schemas::codec::{CodecError, Writer, body_fields, decode, encode};
 use hostread_schemas::envelope::{Decoder, Encoder};
 use hostread_schemas::event::EventType;
+use hostread_schemas::{EventId, EventTimeMs};
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
@@ -59,7 +59,8 @@ fn same(avro: &Value, json: &Json) -> bool {
         (Value::Long(a), Json::String(hash)) => format!("{a:016x}") == *hash,
         (Value::TimestampMillis(a), Json::String(time)) => EventTimeMs(*a).to_rfc3339() == *time,
         (Value::Fixed(16, bytes), Json::String(id)) => {
-            bytes.iter().map(|b| format!("{b:02x}")).collect::<String>() == *id
+            let bytes: [u8; 16] = bytes.as_slice().try_into().unwrap();
+            EventId::from(u128::from_be_bytes(bytes)).to_hex() == *id
         }
         _ => false,
     }
