@@ -305,6 +305,14 @@ fn replay_log(
         }
     }
     let end = reader.end().clone();
+    if reader.misses_segment() {
+        let path = segment_path(dir, end.next);
+        return Err(JournalError::damaged(
+            &path,
+            0,
+            "the newest segment is missing",
+        ));
+    }
     if !at_since {
         return Err(damaged_log(dir, *first));
     }

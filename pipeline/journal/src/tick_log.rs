@@ -4,6 +4,7 @@
 //! ticks-<first tick>   frame: header   1 | format, journal id, first tick, chain so far
 //!                      frame: part     2 | tick u64 | part u32 | parts u32 | chain | block        one record = its parts in order
 //!                      frame: closed   3                                       vouches for all before it
+//!                      frame: goes on  4                                       vouches for the next segment's being there
 //! chain = blake3(chain before | tick | part | parts | block)
 //! ```
 //! Needs: one writer.    Promises: reading gives a prefix of what was appended, every synced record in it; anything else is an
@@ -27,6 +28,7 @@ pub(crate) const SEGMENT_BYTES: u64 = 64 << 20;
 const HEADER: u8 = 1;
 const PART: u8 = 2;
 const CLOSED: u8 = 3;
+const GOES_ON: u8 = 4;
 /// Kind, tick, part, parts.
 const PART_HEAD_BYTES: usize = 17;
 pub(crate) type Chain = [u8; 32];
@@ -92,6 +94,8 @@ pub(crate) struct LogWriter {
     segment: Tick,
     next: Tick,
     chain: Chain,
+    /// A roll was begun and not ended: a file with the next segment's name may be there.
+    rolling: bool,
 }
 
 impl LogWriter {
@@ -112,6 +116,7 @@ impl LogWriter {
             segment: first,
             next: first,
             chain,
+            rolling: false,
         })
     }
 
@@ -137,12 +142,13 @@ impl LogWriter {
             segment: end.segment,
             next: end.next,
             chain: end.chain,
+            rolling: false,
         })
     }
 
     /// Writes records and makes them durable; says where each starts. After an error none of them counts.
     pub(crate) fn write(&mut self, records: &[Arc<Encoded>]) -> Result<Vec<Place>> {
-        if self.frames.len() > SEGMENT_BYTES {
+        if self.rolling || self.frames.len() > SEGMENT_BYTES {
             self.roll()?;
         }
         let mut chain = self.chain;
@@ -175,14 +181,20 @@ impl LogWriter {
         if self.segment == self.next {
             return Ok(false);
         }
+        // Fails for good if the segment takes no more writes: then the next one, whose mark may be durable, stays.
         self.frames.sync()?;
-        self.frames = start_segment(
+        self.rolling = true;
+        let next = start_segment(
             self.disk.as_ref(),
             &self.dir,
             self.journal,
             self.next,
             self.chain,
         )?;
+        self.frames.append(&[GOES_ON])?;
+        self.frames.sync()?;
+        self.rolling = false;
+        self.frames = next;
         self.segment = self.next;
         Ok(true)
     }
@@ -291,6 +303,10 @@ pub(crate) struct LogReader {
     end: LogEnd,
     /// Nothing before this reader's start can vouch for the chain.
     unlinked: bool,
+    /// The segment being read says that there is a next one.
+    goes_on: bool,
+    /// Where the segment before stopped being whole: only its mark may be torn.
+    torn_before: Option<(Tick, u64)>,
 }
 
 impl LogReader {
@@ -317,6 +333,8 @@ impl LogReader {
                 chain: Chain::default(),
             },
             unlinked: true,
+            goes_on: false,
+            torn_before: None,
         }
     }
 
@@ -346,6 +364,11 @@ impl LogReader {
         Ok(begun.then_some(self.end.chain))
     }
 
+    /// Whether a segment is missing behind the one that was read last.
+    pub(crate) fn misses_segment(&self) -> bool {
+        self.goes_on
+    }
+
     /// Where reading has come to.
     pub(crate) fn end(&self) -> &LogEnd {
         &self.end
@@ -370,12 +393,8 @@ impl LogReader {
         };
         let path = segment_path(&self.dir, first);
         let newest = self.is_newest();
-        let tail = if newest && self.newest_end.is_none() {
-            Tail::MayBeTorn
-        } else {
-            Tail::Whole
-        };
-        let mut frames = FrameReader::open(self.disk.as_ref(), &path, tail)?;
+        let mut frames = FrameReader::open(self.disk.as_ref(), &path, Tail::MayBeTorn)?;
+        self.goes_on = false;
         if let (true, Some(end)) = (newest, self.newest_end) {
             frames.set_end(end);
         }
@@ -388,7 +407,7 @@ impl LogReader {
                 return Err(self.damaged("the segment has no header"));
             }
             if linked && next != first {
-                return Err(self.damaged("the segment does not follow the one before"));
+                return Err(self.does_not_follow());
             }
             self.frames = None;
             self.end.next = first;
@@ -411,7 +430,7 @@ impl LogReader {
             return Err(self.damaged("the segment belongs to another place or journal"));
         }
         if linked && (next != first || chain != header.chain) {
-            return Err(self.damaged("the segment does not follow the one before"));
+            return Err(self.does_not_follow());
         }
         self.end.next = first;
         self.end.chain = header.chain;
@@ -419,6 +438,16 @@ impl LogReader {
         self.frames = Some(frames);
         self.unlinked = false;
         Ok(true)
+    }
+
+    fn does_not_follow(&self) -> JournalError {
+        match self.torn_before {
+            Some((segment, offset)) => {
+                let path = segment_path(&self.dir, segment);
+                JournalError::damaged(&path, offset, "the segment's end is not whole")
+            }
+            None => self.damaged("the segment does not follow the one before"),
+        }
     }
 
     /// The next whole record, or nothing at the end of the log.
@@ -448,12 +477,14 @@ impl LogReader {
                 return Ok(Step::End);
             };
             let Some((offset, payload)) = frames.next_frame()? else {
-                if !parts.is_empty() && !newest {
+                if !newest && !parts.is_empty() {
                     return Err(damaged(start, "the segment ends inside a record"));
                 }
+                self.torn_before = frames.torn_at().map(|at| (end.segment, at));
                 return Ok(Step::End);
             };
-            if payload == [CLOSED] && parts.is_empty() {
+            if parts.is_empty() && (payload == [CLOSED] || payload == [GOES_ON]) {
+                self.goes_on = payload == [GOES_ON];
                 start = frames.position();
                 self.end.offset = start;
                 continue;
