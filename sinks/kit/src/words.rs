@@ -171,27 +171,33 @@ pub fn number_key(key: &NumberKey, names: &Names) -> String {
             ("period", period.to_string()),
         ],
     };
-    let fields = fields
-        .into_iter()
-        .map(|(field, text)| format!("{}:{}", json_text(field), json_text(&text)));
-    format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+    let mut json = String::from("{");
+    for (index, (field, text)) in fields.iter().enumerate() {
+        if index > 0 {
+            json.push(',');
+        }
+        push_json_text(&mut json, field);
+        json.push(':');
+        push_json_text(&mut json, text);
+    }
+    json.push('}');
+    json
 }
 
-/// A text as JSON.
-fn json_text(text: &str) -> String {
+/// Appends a text as JSON. A NUL becomes U+FFFD: not every store has a text with a NUL.
+pub fn push_json_text(json: &mut String, text: &str) {
     use std::fmt::Write;
-    let mut json = String::with_capacity(text.len() + 2);
     json.push('"');
     for c in text.chars() {
         match c {
             '"' => json.push_str("\\\""),
             '\\' => json.push_str("\\\\"),
+            '\0' => json.push('\u{fffd}'),
             c if c < ' ' => write!(json, "\\u{:04x}", u32::from(c)).expect("a string takes all"),
             c => json.push(c),
         }
     }
     json.push('"');
-    json
 }
 
 #[cfg(test)]

@@ -1,104 +1,90 @@
-//! Rows of a chunk as text of COPY, columns in the order of the staging tables.
+//! Rows of a chunk as JSON; the fields have the names of the columns.
 
 use hostread_schemas::view::{
     BillingLineRow, Cause, DeliveryDailyRow, LateOf, LateRow, PacingRow, RestatementRow, ViewKey,
     ViewValue,
 };
 use hostread_schemas::{NameKind, Names};
-use hostread_sink_kit::{Chunk, NameCache, Upsert, version_of, words};
+use hostread_sink_kit::{Chunk, Upsert, version_of, words};
 
-use crate::copy::CopyText;
+use crate::json::JsonRows;
 
-/// The chunk's rows, and whether any of them is gone.
-pub(crate) fn encode(chunk: &Chunk<'_>, epoch: u64, names: &Names) -> (Vec<u8>, bool) {
-    let mut cache = NameCache::new(names);
-    let mut copy = CopyText::default();
-    let mut any_gone = false;
-    for upsert in &chunk.rows {
-        let Some(values) = write_key(&mut copy, upsert, names, &mut cache) else {
-            continue;
-        };
-        match &upsert.value {
-            Some(value) => write_value(&mut copy, value, names),
-            None => (0..values).for_each(|_| copy.null()),
-        }
-        any_gone |= upsert.value.is_none();
-        copy.number(version_of(epoch, upsert.tick));
-        copy.flag(upsert.value.is_none());
-        copy.end_row();
-    }
-    (copy.into_bytes(), any_gone)
+/// What a chunk asks for.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    /// Rows that stand, if any.
+    pub(crate) upserts: Option<String>,
+    /// Keys that are gone, if any.
+    pub(crate) deletes: Option<String>,
 }
 
-/// Writes the key and says how many value columns follow; `None`, and nothing written, for a view that is not kept here.
-fn write_key(
-    copy: &mut CopyText,
-    upsert: &Upsert,
-    names: &Names,
-    cache: &mut NameCache,
-) -> Option<usize> {
-    let mut start = |copy: &mut CopyText, line: Option<u64>| {
-        let tenant = upsert.key.tenant().0;
-        cache.need(NameKind::Tenant, tenant);
-        copy.name(cache, NameKind::Tenant, tenant);
-        if let Some(line) = line {
-            cache.need(NameKind::Line, line);
-            copy.name(cache, NameKind::Line, line);
+pub(crate) fn encode(chunk: &Chunk<'_>, epoch: u64, names: &Names) -> Encoded {
+    let rows = |gone: bool| {
+        let mut rows = JsonRows::new();
+        let mut any = false;
+        for upsert in chunk.rows.iter().filter(|row| row.value.is_none() == gone) {
+            any = true;
+            rows.begin_row();
+            rows.plain("version", version_of(epoch, upsert.tick));
+            write_key(&mut rows, upsert, names);
+            if let Some(value) = &upsert.value {
+                write_value(&mut rows, value, names);
+            }
+            rows.end_row();
         }
+        any.then(|| rows.finish())
     };
+    Encoded {
+        upserts: rows(false),
+        deletes: rows(true),
+    }
+}
+
+fn write_key(row: &mut JsonRows, upsert: &Upsert, names: &Names) {
+    row.name("tenant", names, NameKind::Tenant, upsert.key.tenant().0);
     match &upsert.key {
         ViewKey::DeliveryDaily(key) => {
-            start(copy, Some(key.line.0));
-            copy.day(key.day);
-            Some(2)
+            row.name("line", names, NameKind::Line, key.line.0);
+            row.day("day", key.day);
         }
-        ViewKey::Pacing(key) => {
-            start(copy, Some(key.line.0));
-            Some(7)
-        }
+        ViewKey::Pacing(key) => row.name("line", names, NameKind::Line, key.line.0),
         ViewKey::BillingLines(key) => {
-            start(copy, Some(key.line.0));
-            copy.day(key.period.start());
-            Some(4)
+            row.name("line", names, NameKind::Line, key.line.0);
+            row.day("period", key.period.start());
         }
         ViewKey::Restatements(key) => {
-            start(copy, None);
-            copy.number(key.tick);
-            copy.text(words::number_view(&key.of).name());
-            copy.text(&words::number_key(&key.of, names));
-            copy.text(key.metric.as_str());
-            Some(7)
+            row.plain("tick", key.tick);
+            row.text("of_view", words::number_view(&key.of).name());
+            row.text("of_key", &words::number_key(&key.of, names));
+            row.text("metric", key.metric.as_str());
         }
         ViewKey::LateAfterSeal(key) => {
-            start(copy, None);
-            copy.number(key.tick);
-            copy.day(key.day);
-            copy.text(words::late_kind(&key.of));
-            copy.text(words::late_view(&key.of));
-            match &key.of {
+            row.plain("tick", key.tick);
+            row.day("day", key.day);
+            row.text("kind", words::late_kind(&key.of));
+            row.text("of_view", words::late_view(&key.of));
+            let (number, metric) = match &key.of {
                 LateOf::Number(number, metric) => {
-                    copy.text(&words::number_key(number, names));
-                    copy.text(metric.as_str());
+                    (words::number_key(number, names), metric.as_str())
                 }
-                LateOf::Rows(_) | LateOf::Events => {
-                    copy.text("");
-                    copy.text("");
-                }
-            }
-            Some(3)
+                LateOf::Rows(_) | LateOf::Events => (String::new(), ""),
+            };
+            row.text("of_key", &number);
+            row.text("metric", metric);
         }
-        _ => None,
+        // Chunks are planned for `crate::VIEWS`.
+        _ => {}
     }
 }
 
-fn write_value(copy: &mut CopyText, value: &ViewValue, names: &Names) {
+fn write_value(row: &mut JsonRows, value: &ViewValue, names: &Names) {
     match value {
         ViewValue::DeliveryDaily(DeliveryDailyRow {
             delivered,
             billable,
         }) => {
-            copy.number(delivered);
-            copy.number(billable);
+            row.plain("delivered", delivered);
+            row.plain("billable", billable);
         }
         ViewValue::Pacing(PacingRow {
             kind,
@@ -109,13 +95,13 @@ fn write_value(copy: &mut CopyText, value: &ViewValue, names: &Names) {
             state,
             as_of,
         }) => {
-            copy.text(words::ad_kind(*kind));
-            copy.number(goal);
-            copy.number(delivered);
-            copy.number(expected);
-            copy.number(index_permille);
-            copy.text(state.as_str());
-            copy.hour(*as_of);
+            row.text("kind", words::ad_kind(*kind));
+            row.plain("goal", goal);
+            row.plain("delivered", delivered);
+            row.plain("expected", expected);
+            row.plain("index_permille", index_permille);
+            row.text("state", state.as_str());
+            row.hour("as_of", *as_of);
         }
         ViewValue::BillingLines(BillingLineRow {
             price_kind,
@@ -123,36 +109,38 @@ fn write_value(copy: &mut CopyText, value: &ViewValue, names: &Names) {
             amount,
             currency,
         }) => {
-            copy.text(words::price_kind(*price_kind));
-            copy.number(quantity);
-            copy.number(amount.0);
-            copy.text(currency.as_str());
+            row.text("price_kind", words::price_kind(*price_kind));
+            row.plain("quantity", quantity);
+            row.plain("amount_micros", amount.0);
+            row.text("currency", currency.as_str());
         }
-        ViewValue::Restatements(row) => write_restatement(copy, row, names),
+        ViewValue::Restatements(restatement) => write_restatement(row, restatement, names),
         ViewValue::LateAfterSeal(LateRow { count, old, new }) => {
-            copy.number(count);
-            copy.number(old);
-            copy.number(new);
+            row.plain("count", count);
+            row.plain("old_value", old);
+            row.plain("new_value", new);
         }
+        // Chunks are planned for `crate::VIEWS`.
         _ => {}
     }
 }
 
-fn write_restatement(copy: &mut CopyText, row: &RestatementRow, names: &Names) {
+fn write_restatement(row: &mut JsonRows, restatement: &RestatementRow, names: &Names) {
     let RestatementRow {
         period_end,
         old,
         new,
         cause,
-    } = row;
-    copy.day(*period_end);
-    copy.number(old);
-    copy.number(new);
-    copy.text(words::cause(cause));
-    match cause {
-        Cause::Event(event) => copy.text(&event.to_hex()),
-        Cause::Batches(..) | Cause::Clock => copy.text(""),
-    }
+    } = restatement;
+    row.day("period_end", *period_end);
+    row.plain("old_value", old);
+    row.plain("new_value", new);
+    row.text("cause", words::cause(cause));
+    let event = match cause {
+        Cause::Event(event) => event.to_hex(),
+        Cause::Batches(..) | Cause::Clock => String::new(),
+    };
+    row.text("cause_event", &event);
     let (batches, more): (&[_], u32) = match cause {
         Cause::Batches(batches, more) => (batches, *more),
         Cause::Event(_) | Cause::Clock => (&[], 0),
@@ -161,6 +149,6 @@ fn write_restatement(copy: &mut CopyText, row: &RestatementRow, names: &Names) {
         .iter()
         .map(|batch| names.text(NameKind::Batch, batch.0))
         .collect();
-    copy.texts(batches.iter().map(|batch| &**batch));
-    copy.number(more);
+    row.texts("batches", batches.iter().map(|batch| &**batch));
+    row.plain("batches_more", more);
 }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use hostread_schemas::view::View;
 use hostread_schemas::{Names, Tick};
 use hostread_sink_kit::{
-    Admission, CHUNK_ROWS_MAX, Chunk, Columns, Dump, Progress, RangeBatch, Result, Sink, SinkError,
-    admit, claim, plan_chunks,
+    Admission, Chunk, Columns, Dump, Progress, RangeBatch, Result, Sink, SinkError, admit, claim,
+    plan_chunks,
 };
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgPoolOptions;
@@ -15,6 +15,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::config::PostgresConfig;
 use crate::error::classed;
+use crate::rows::Encoded;
 use crate::tables::{TABLES, table};
 use crate::{NAME, VIEWS, rows, telemetry};
 
@@ -27,7 +28,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 pub struct PostgresSink {
     config: PostgresConfig,
     ours: Option<Progress>,
-    /// With staging tables. Taken out while in use, so that a broken one is not used again.
+    /// Taken out while in use, so that a broken one is not used again.
     connection: Option<PgConnection>,
 }
 
@@ -59,18 +60,11 @@ impl PostgresSink {
     }
 
     /// The connection that ranges go through.
-    async fn staged(&mut self) -> Result<PgConnection> {
-        if let Some(connection) = self.connection.take() {
-            return Ok(connection);
+    async fn taken(&mut self) -> Result<PgConnection> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => self.connect().await,
         }
-        let mut connection = self.connect().await?;
-        for table in TABLES {
-            sqlx::query(table.stage)
-                .execute(&mut connection)
-                .await
-                .map_err(|error| classed("making staging tables", error))?;
-        }
-        Ok(connection)
     }
 
     async fn apply_once(
@@ -79,7 +73,7 @@ impl PostgresSink {
         names: &Names,
         ours: Progress,
     ) -> Result<()> {
-        let mut connection = self.staged().await?;
+        let mut connection = self.taken().await?;
         let limit = Duration::from_secs(u64::from(self.config.statement_secs_max) * 3);
         tokio::time::timeout(limit, write_range(&mut connection, batch, names, ours))
             .await
@@ -145,17 +139,14 @@ async fn write_chunk(
     let Some(table) = table(chunk.view) else {
         return Ok(());
     };
-    let (rows, any_gone) = rows::encode(chunk, epoch, names);
-    let mut copy = connection.copy_in_raw(table.copy).await?;
-    copy.send(rows).await?;
-    copy.finish().await?;
-    sqlx::query(table.upsert).execute(&mut *connection).await?;
-    if any_gone {
-        sqlx::query(table.delete).execute(&mut *connection).await?;
-    }
-    // Only a full chunk can be followed by another one of the same view; the commit empties the rest.
-    if chunk.rows.len() == CHUNK_ROWS_MAX {
-        sqlx::query(table.unstage).execute(&mut *connection).await?;
+    let Encoded { upserts, deletes } = rows::encode(chunk, epoch, names);
+    for (statement, rows) in [(table.upsert, upserts), (table.delete, deletes)] {
+        if let Some(rows) = rows {
+            sqlx::query(statement)
+                .bind(rows)
+                .execute(&mut *connection)
+                .await?;
+        }
     }
     Ok(())
 }
@@ -250,7 +241,7 @@ impl Sink for PostgresSink {
     }
 
     async fn open(&mut self, journal_id: u128) -> Result<Progress> {
-        let mut connection = self.staged().await?;
+        let mut connection = self.taken().await?;
         let claimed = take_ownership(&mut connection, journal_id).await?;
         self.connection = Some(connection);
         self.ours = Some(claimed);

@@ -1,16 +1,12 @@
-//! The statements of each table, made from its columns at compile time.
+//! The statements of each table, made from its columns at compile time. Rows come as one JSON array.
 
 use hostread_schemas::view::View;
 
 /// Statements of one table.
 pub(crate) struct Table {
     pub(crate) view: View,
-    /// Makes the staging table; it lives as long as the connection and is empty between transactions.
-    pub(crate) stage: &'static str,
-    pub(crate) copy: &'static str,
     pub(crate) upsert: &'static str,
     pub(crate) delete: &'static str,
-    pub(crate) unstage: &'static str,
     pub(crate) empty: &'static str,
     pub(crate) dump: &'static str,
     pub(crate) dump_with_version: &'static str,
@@ -21,26 +17,21 @@ macro_rules! table {
      key { $($key:literal $key_type:literal),+ }, value { $($value:literal $value_type:literal),+ }) => {
         Table {
             view: View::$view,
-            stage: concat!(
-                "CREATE TEMPORARY TABLE IF NOT EXISTS staging_", $name, " (tenant text, ",
-                $($key, " ", $key_type, ", ",)+ $($value, " ", $value_type, ", ",)+
-                "version bigint, gone boolean) ON COMMIT DELETE ROWS"
-            ),
-            copy: concat!("COPY pg_temp.staging_", $name, " FROM STDIN"),
             // Two keys can only meet here when their names differ in what PostgreSQL cannot hold; then the newer one stays.
             upsert: concat!(
                 "INSERT INTO serving.", $name, " AS t (tenant, ", $($key, ", ",)+ $($value, ", ",)+ "version) ",
                 "SELECT DISTINCT ON (tenant", $(", ", $key,)+ ") tenant, ", $($key, ", ",)+ $($value, ", ",)+ "version ",
-                "FROM pg_temp.staging_", $name, " WHERE NOT gone ORDER BY tenant, ", $($key, ", ",)+ "version DESC ",
+                "FROM jsonb_to_recordset($1::text::jsonb) AS s (tenant text, ",
+                $($key, " ", $key_type, ", ",)+ $($value, " ", $value_type, ", ",)+ "version bigint) ",
+                "ORDER BY tenant, ", $($key, ", ",)+ "version DESC ",
                 "ON CONFLICT (", $conflict, ") DO UPDATE SET ", $($value, " = excluded.", $value, ", ",)+
                 "version = excluded.version WHERE t.version <= excluded.version"
             ),
             delete: concat!(
-                "DELETE FROM serving.", $name, " t USING pg_temp.staging_", $name, " s ",
-                "WHERE s.gone AND t.version <= s.version AND t.tenant = s.tenant",
-                $(" AND t.", $key, " = s.", $key,)+
+                "DELETE FROM serving.", $name, " t USING jsonb_to_recordset($1::text::jsonb) AS s (tenant text, ",
+                $($key, " ", $key_type, ", ",)+ "version bigint) ",
+                "WHERE t.version <= s.version AND t.tenant = s.tenant", $(" AND t.", $key, " = s.", $key,)+
             ),
-            unstage: concat!("DELETE FROM pg_temp.staging_", $name),
             empty: concat!("TRUNCATE serving.", $name),
             dump: concat!("SELECT (to_jsonb(t) - 'version')::text FROM serving.", $name, " t"),
             dump_with_version: concat!("SELECT to_jsonb(t)::text FROM serving.", $name, " t"),
@@ -84,8 +75,8 @@ mod tests {
         for table in TABLES {
             assert!(
                 table
-                    .copy
-                    .ends_with(&format!("staging_{} FROM STDIN", table.view.name()))
+                    .empty
+                    .ends_with(&format!("serving.{}", table.view.name()))
             );
         }
     }

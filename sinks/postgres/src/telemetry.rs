@@ -7,14 +7,13 @@ use hostread_schemas::Tick;
 use crate::NAME;
 
 pub(crate) fn rows_written(table: &'static str, rows: usize, took: Duration) {
-    metrics::counter!("sink_rows_written_total", "sink" => NAME, "table" => table)
+    metrics::counter!("sink_table_rows_written_total", "sink" => NAME, "table" => table)
         .increment(rows as u64);
     metrics::counter!("sink_inserts_total", "sink" => NAME, "table" => table).increment(1);
     metrics::histogram!("sink_insert_seconds", "sink" => NAME).record(took);
 }
 
 pub(crate) fn range_written(lower: Tick, upper: Tick, rows: usize, took: Duration) {
-    metrics::gauge!("sink_upper", "sink" => NAME).set(upper.0 as f64);
     metrics::histogram!("sink_apply_seconds", "sink" => NAME).record(took);
     tracing::debug!(sink = NAME, %lower, %upper, rows, ms = took.as_millis() as u64, "wrote range");
 }
