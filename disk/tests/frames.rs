@@ -219,19 +219,19 @@ fn after_a_failed_sync_the_writer_takes_nothing_more() {
 
 #[test]
 fn what_opening_showed_stays() {
-    let disk = SimDisk::new(1);
-    let mut writer = FrameWriter::create(&disk, path()).unwrap();
-    disk.sync_dir(Path::new("")).unwrap();
-    // Large enough to be handed to the file at once; then the process is killed before its sync.
-    writer.append(&payload(0, 2_000_000)).unwrap();
-    drop(writer);
-    let (writer, found) = FrameWriter::open(&disk, path()).unwrap();
-    assert_eq!(found.frames, 1);
-    for _ in 0..5 {
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed);
+        let mut writer = FrameWriter::create(&disk, path()).unwrap();
+        disk.sync_dir(Path::new("")).unwrap();
+        // Large enough to be handed to the file at once; then the process is killed before its sync.
+        writer.append(&payload(0, 2_000_000)).unwrap();
+        drop(writer);
+        let (writer, found) = FrameWriter::open(&disk, path()).unwrap();
+        assert_eq!((found.frames, writer.synced_len()), (1, 2_000_016));
         disk.crash();
-        assert_eq!(read(&disk, path(), Tail::Whole).unwrap().len(), 1);
+        let there = read(&disk, path(), Tail::Whole).unwrap();
+        assert_eq!(there.len(), 1, "seed {seed}");
     }
-    assert_eq!(writer.synced_len(), 2_000_016);
 }
 
 /// Writes groups until power goes off at a random step, crashes, reads. Panics when something synced is not there.
