@@ -10,7 +10,7 @@ use sha2::Sha256;
 use super::{ConnectionSample, WriteError, tenant_sample};
 use crate::world::TenantWorld;
 use crate::world::catalog::BRANDS;
-use crate::world::shop::{OrderDoc, Topic, Webhook};
+use crate::world::signals::{OrderDoc, Topic, Webhook};
 
 /// Shop ids are counted from here; both tenants' shops have the same ones.
 const ORDER_IDS_FROM: u64 = 5_632_340_000_000;

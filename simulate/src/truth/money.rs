@@ -10,7 +10,7 @@ use super::Truth;
 use crate::credit::WHOLE;
 use crate::world::TenantWorld;
 use crate::world::calendar::local_day;
-use crate::world::shop::Kind;
+use crate::world::signals::Kind;
 
 /// `numerator / denominator` to the nearest multiple of `unit`, halves to the even one.
 fn round_half_even(numerator: i128, denominator: i128, unit: i128) -> i64 {

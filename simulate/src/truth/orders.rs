@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::credit::{WHOLE, split, weights};
 use crate::world::catalog::{BRANDS, CAMPAIGNS};
-use crate::world::shop::Conversion;
+use crate::world::signals::Conversion;
 use crate::world::{HOUR_SECS, TenantWorld};
 
 /// One touch of a path and what it earns under each model.

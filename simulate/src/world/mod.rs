@@ -21,13 +21,14 @@ pub(crate) mod noise;
 pub(crate) mod people;
 mod plays;
 pub(crate) mod scenario;
-pub(crate) mod shop;
+mod shop;
+pub(crate) mod signals;
 #[cfg(test)]
 mod tests;
 
 use catalog::Catalog;
 use people::{Addresses, Home};
-use shop::{Conversion, Pixel, Redemption, Webhook};
+use signals::{Conversion, Pixel, Redemption, Webhook};
 
 pub(crate) const DAY_SECS: i64 = 86_400;
 pub(crate) const HOUR_SECS: i64 = 3_600;
