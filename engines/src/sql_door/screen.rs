@@ -258,4 +258,24 @@ mod tests {
             Ok(Some("\"JSON\""))
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_judged(text in ".{0,80}", pieces in "[-'\"`/*$#;(){}\\\\ a-z\n]{0,60}") {
+            for query in [text, format!("SELECT {pieces}"), pieces] {
+                if let Ok(screened) = check(&query) {
+                    proptest::prop_assert!(query.contains(screened.text));
+                    proptest::prop_assert!(!screened.text.trim_end().ends_with(';'));
+                }
+            }
+        }
+
+        #[test]
+        fn a_call_is_found_between_any_strings(
+            before in "[^'\\\\]{0,20}", space in "[ \n\t]{0,3}", name in "file|URL|mergeTreeIndex|eval",
+        ) {
+            let query = format!("SELECT '{before}', \"x\", {name}{space}/*'*/('a')");
+            proptest::prop_assert!(check(&query).is_err());
+        }
+    }
 }

@@ -27,13 +27,18 @@ fn launcher_exe() -> PathBuf {
     // Tests run from `<target>/<profile>/deps`.
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
-    let found = [profile.join("hostread"), profile.join("examples/engines_up")];
+    let found = [
+        profile.join("hostread"),
+        profile.join("examples/engines_up"),
+    ];
     let found = found.into_iter().find(|path| path.is_file());
     found.expect("a launcher is built: cargo build -p hostread, or set HOSTREAD_BIN")
 }
 
 fn config(data_dir: &Path) -> EnginesConfig {
-    let reader = |tenant: &str| ReaderConfig { tenant: tenant.to_owned() };
+    let reader = |tenant: &str| ReaderConfig {
+        tenant: tenant.to_owned(),
+    };
     EnginesConfig {
         packages_dir: packages_dir(),
         data_dir: data_dir.to_owned(),

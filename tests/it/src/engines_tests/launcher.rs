@@ -20,8 +20,12 @@ const HOLD: &str = "HOSTREAD_TEST_HOLD_ENGINES";
 
 fn alive(pid: i32) -> bool {
     // A zombie has ended.
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")))
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        !stat
+            .rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.starts_with(" Z"))
+    })
 }
 
 fn pids(engines: &Engines) -> [i32; 2] {
@@ -38,14 +42,27 @@ async fn a_second_start_goes_on_where_the_first_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let engines = start(dir.path()).await;
     assert!(engines.ready());
-    run(&engines.clickhouse, "CREATE TABLE serving.t (a UInt8) ENGINE = MergeTree ORDER BY a").await;
+    run(
+        &engines.clickhouse,
+        "CREATE TABLE serving.t (a UInt8) ENGINE = MergeTree ORDER BY a",
+    )
+    .await;
     run(&engines.clickhouse, "INSERT INTO serving.t VALUES (7)").await;
     let mut owner = postgres(&engines.postgres.url_owner).await;
-    sqlx::query("CREATE TABLE t (a int)").execute(&mut owner).await.unwrap();
-    sqlx::query("INSERT INTO t VALUES (7)").execute(&mut owner).await.unwrap();
+    sqlx::query("CREATE TABLE t (a int)")
+        .execute(&mut owner)
+        .await
+        .unwrap();
+    sqlx::query("INSERT INTO t VALUES (7)")
+        .execute(&mut owner)
+        .await
+        .unwrap();
     owner.close().await.unwrap();
     let (children, port) = (pids(&engines), engines.postgres.port);
-    assert_eq!(Access::load(dir.path()).unwrap().clickhouse.password, engines.clickhouse.password);
+    assert_eq!(
+        Access::load(dir.path()).unwrap().clickhouse.password,
+        engines.clickhouse.password
+    );
     engines.stop().await;
     for pid in children {
         assert!(!alive(pid), "{pid} outlives the stop");
@@ -53,9 +70,15 @@ async fn a_second_start_goes_on_where_the_first_stopped() {
 
     let engines = start(dir.path()).await;
     assert_eq!(engines.postgres.port, port);
-    assert_eq!(run(&engines.clickhouse, "SELECT a FROM serving.t").await, "7\n");
+    assert_eq!(
+        run(&engines.clickhouse, "SELECT a FROM serving.t").await,
+        "7\n"
+    );
     let mut owner = postgres(&engines.postgres.url_owner).await;
-    let kept: i32 = sqlx::query_scalar("SELECT a FROM t").fetch_one(&mut owner).await.unwrap();
+    let kept: i32 = sqlx::query_scalar("SELECT a FROM t")
+        .fetch_one(&mut owner)
+        .await
+        .unwrap();
     assert_eq!(kept, 7);
     engines.stop().await;
 }
@@ -65,16 +88,31 @@ async fn killed_engines_come_back_with_every_acknowledged_row() {
     let dir = tempfile::tempdir().unwrap();
     let engines = start(dir.path()).await;
     let clickhouse = engines.clickhouse.clone();
-    run(&clickhouse, "CREATE TABLE serving.t (a UInt32) ENGINE = MergeTree ORDER BY a").await;
+    run(
+        &clickhouse,
+        "CREATE TABLE serving.t (a UInt32) ENGINE = MergeTree ORDER BY a",
+    )
+    .await;
     let mut owner = postgres(&engines.postgres.url_owner).await;
-    sqlx::query("CREATE TABLE t (a int)").execute(&mut owner).await.unwrap();
+    sqlx::query("CREATE TABLE t (a int)")
+        .execute(&mut owner)
+        .await
+        .unwrap();
     let mut acknowledged = 0_u32;
     for round in 1..=3_u32 {
         for _ in 0..5 {
             acknowledged += 1;
-            run(&clickhouse, &format!("INSERT INTO serving.t VALUES ({acknowledged})")).await;
+            run(
+                &clickhouse,
+                &format!("INSERT INTO serving.t VALUES ({acknowledged})"),
+            )
+            .await;
             let insert = sqlx::query("INSERT INTO t VALUES ($1)");
-            insert.bind(i32::try_from(acknowledged).unwrap()).execute(&mut owner).await.unwrap();
+            insert
+                .bind(i32::try_from(acknowledged).unwrap())
+                .execute(&mut owner)
+                .await
+                .unwrap();
         }
         let killed = pids(&engines);
         for pid in killed {
@@ -82,7 +120,9 @@ async fn killed_engines_come_back_with_every_acknowledged_row() {
         }
         eventually("both engines are back", async || {
             let status = engines.status();
-            status.ready() && status.clickhouse.restarts >= round && status.postgres.restarts >= round
+            status.ready()
+                && status.clickhouse.restarts >= round
+                && status.postgres.restarts >= round
         })
         .await;
         let back = pids(&engines);
@@ -90,8 +130,10 @@ async fn killed_engines_come_back_with_every_acknowledged_row() {
         let rows = run(&clickhouse, "SELECT count(), uniqExact(a) FROM serving.t").await;
         assert_eq!(rows, format!("{acknowledged}\t{acknowledged}\n"));
         owner = postgres(&engines.postgres.url_owner).await;
-        let rows: i64 =
-            sqlx::query_scalar("SELECT count(DISTINCT a) FROM t").fetch_one(&mut owner).await.unwrap();
+        let rows: i64 = sqlx::query_scalar("SELECT count(DISTINCT a) FROM t")
+            .fetch_one(&mut owner)
+            .await
+            .unwrap();
         assert_eq!(rows, i64::from(acknowledged));
     }
     engines.stop().await;
@@ -100,7 +142,9 @@ async fn killed_engines_come_back_with_every_acknowledged_row() {
 /// Does nothing unless another test starts this binary again to have a parent that it can kill.
 #[tokio::test(flavor = "multi_thread")]
 async fn holds_engines_for_another_test() {
-    let Some(dir) = std::env::var_os(HOLD) else { return };
+    let Some(dir) = std::env::var_os(HOLD) else {
+        return;
+    };
     let dir = Path::new(&dir);
     let engines = start(dir).await;
     let found = pids(&engines).map(|pid| pid.to_string()).join(" ");
@@ -128,7 +172,10 @@ async fn children_die_with_a_killed_parent_and_start_again() {
     assert!(children.iter().all(|pid| alive(*pid)));
     parent.kill().unwrap();
     parent.wait().unwrap();
-    eventually("both children are gone", async || children.iter().all(|pid| !alive(*pid))).await;
+    eventually("both children are gone", async || {
+        children.iter().all(|pid| !alive(*pid))
+    })
+    .await;
     let engines = start(dir.path()).await;
     assert!(engines.ready());
     engines.stop().await;
@@ -139,7 +186,10 @@ async fn one_process_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let engines = start(dir.path()).await;
     let second = Engines::start(config(dir.path())).await;
-    assert!(matches!(second, Err(EngineError::InUse { .. })), "{second:?}");
+    assert!(
+        matches!(second, Err(EngineError::InUse { .. })),
+        "{second:?}"
+    );
     engines.stop().await;
 }
 
@@ -151,7 +201,10 @@ async fn a_missing_package_names_the_line_that_installs_it() {
         ..config(dir.path())
     };
     let error = Engines::start(config).await.unwrap_err();
-    assert!(error.to_string().contains("npm ci --prefix engines"), "{error}");
+    assert!(
+        error.to_string().contains("npm ci --prefix engines"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,9 +212,19 @@ async fn a_lock_file_that_names_another_program_is_cleared() {
     let dir = tempfile::tempdir().unwrap();
     let engines = start(dir.path()).await;
     engines.stop().await;
-    let data = fs::canonicalize(dir.path().join("engines")).unwrap().join("postgres");
+    let data = fs::canonicalize(dir.path().join("engines"))
+        .unwrap()
+        .join("postgres");
     let lock = data.join("postmaster.pid");
-    fs::write(&lock, format!("{}\n{}\n1\n1\n\n\n\nready\n", std::process::id(), data.display())).unwrap();
+    fs::write(
+        &lock,
+        format!(
+            "{}\n{}\n1\n1\n\n\n\nready\n",
+            std::process::id(),
+            data.display()
+        ),
+    )
+    .unwrap();
     let engines = start(dir.path()).await;
     assert!(engines.ready());
     engines.stop().await;
@@ -178,10 +241,17 @@ async fn children_are_confined() {
     for pid in pids(&engines) {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap();
             line.trim().to_owned()
         };
-        assert!(!field("Uid:").split('\t').any(|uid| uid == "0"), "{}", field("Uid:"));
+        assert!(
+            !field("Uid:").split('\t').any(|uid| uid == "0"),
+            "{}",
+            field("Uid:")
+        );
         assert_eq!(field("CapEff:"), "0000000000000000");
         assert_eq!(field("NoNewPrivs:"), "1");
     }
@@ -191,10 +261,17 @@ async fn children_are_confined() {
     } else {
         let secret = dir.path().join("secret");
         fs::write(&secret, "sesame").unwrap();
-        for file in [Path::new("/etc/passwd"), &secret, &data_dir.join("access.json")] {
+        for file in [
+            Path::new("/etc/passwd"),
+            &secret,
+            &data_dir.join("access.json"),
+        ] {
             let query = format!("SELECT file('{}')", file.display());
             let answer = ask(clickhouse, &clickhouse.user, &clickhouse.password, &query).await;
-            assert!(answer.0 != 200 && answer.1.contains("ermission denied"), "{answer:?}");
+            assert!(
+                answer.0 != 200 && answer.1.contains("ermission denied"),
+                "{answer:?}"
+            );
         }
     }
 
@@ -207,7 +284,11 @@ async fn children_are_confined() {
         .body("SELECT 1")
         .send();
     assert_eq!(ungated.await.unwrap().status(), 404);
-    let ping = client.get(format!("{}/ping", clickhouse.url)).send().await.unwrap();
+    let ping = client
+        .get(format!("{}/ping", clickhouse.url))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(ping.status(), 200);
     // The library's own user may do nothing, also behind the gate.
     let (status, text) = ask(clickhouse, "default", "", "SELECT * FROM serving.t").await;
@@ -225,10 +306,19 @@ async fn children_are_confined() {
 async fn a_malformed_line_costs_a_restart_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let engines = start(dir.path()).await;
-    run(&engines.clickhouse, "CREATE TABLE serving.t (a UInt8) ENGINE = MergeTree ORDER BY a").await;
+    run(
+        &engines.clickhouse,
+        "CREATE TABLE serving.t (a UInt8) ENGINE = MergeTree ORDER BY a",
+    )
+    .await;
     run(&engines.clickhouse, "INSERT INTO serving.t VALUES (7)").await;
     let before = pids(&engines)[0];
-    let address = engines.clickhouse.url.strip_prefix("http://").unwrap().to_owned();
+    let address = engines
+        .clickhouse
+        .url
+        .strip_prefix("http://")
+        .unwrap()
+        .to_owned();
     let mut stream = TcpStream::connect(&address).unwrap();
     stream.write_all(b"\x00\x01\x02 nonsense\r\n\r\n").unwrap();
     let mut answer = Vec::new();
@@ -244,7 +334,10 @@ async fn a_malformed_line_costs_a_restart_and_nothing_else() {
     }
     eventually("ClickHouse answers", async || engines.ready()).await;
     println!("process before {before}, after {}", pids(&engines)[0]);
-    assert_eq!(run(&engines.clickhouse, "SELECT a FROM serving.t").await, "7\n");
+    assert_eq!(
+        run(&engines.clickhouse, "SELECT a FROM serving.t").await,
+        "7\n"
+    );
     engines.stop().await;
 }
 
@@ -254,12 +347,19 @@ async fn postgres_roles_have_what_they_need_and_no_more() {
     let engines = start(dir.path()).await;
     let access = &engines.postgres;
     let mut owner = postgres(&access.url_owner).await;
-    sqlx::query("CREATE SCHEMA serving").execute(&mut owner).await.unwrap();
+    sqlx::query("CREATE SCHEMA serving")
+        .execute(&mut owner)
+        .await
+        .unwrap();
     for url in [&access.url_sink, &access.url_reader] {
         let mut connection = postgres(url).await;
-        let creates = sqlx::query("CREATE TABLE serving.x (a int)").execute(&mut connection).await;
+        let creates = sqlx::query("CREATE TABLE serving.x (a int)")
+            .execute(&mut connection)
+            .await;
         assert!(creates.is_err());
-        let creates = sqlx::query("CREATE TABLE public.x (a int)").execute(&mut connection).await;
+        let creates = sqlx::query("CREATE TABLE public.x (a int)")
+            .execute(&mut connection)
+            .await;
         assert!(creates.is_err());
         let powers: bool = sqlx::query_scalar(
             "SELECT rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = current_user",
@@ -269,7 +369,9 @@ async fn postgres_roles_have_what_they_need_and_no_more() {
         .unwrap();
         assert!(!powers);
     }
-    let wrong = access.url_sink.replacen("hostread_sink:", "hostread_sink:x", 1);
+    let wrong = access
+        .url_sink
+        .replacen("hostread_sink:", "hostread_sink:x", 1);
     assert!(PgConnection::connect(&wrong).await.is_err());
     let other = access.url_sink.replacen("/hostread?", "/postgres?", 1);
     assert!(PgConnection::connect(&other).await.is_err());

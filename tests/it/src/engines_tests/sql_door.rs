@@ -42,23 +42,38 @@ impl World {
         let engines = start(dir.path()).await;
         fill(&engines.clickhouse).await;
         let keys = HashMap::from([(KEY_A, "ten_a"), (KEY_B, "ten_b"), ("key-of-c", "ten_c")]);
-        let limits = SqlDoorLimits { queries_max: 6, tenant_queries_max: 3 };
+        let limits = SqlDoorLimits {
+            queries_max: 6,
+            tenant_queries_max: 3,
+        };
         let router = sql_door(engines.clickhouse.clone(), Arc::new(Keys(keys)), limits).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
         let door = format!("http://{address}/sql");
-        Self { engines, door, address, client: Client::new(), dir }
+        Self {
+            engines,
+            door,
+            address,
+            client: Client::new(),
+            dir,
+        }
     }
 
     fn post(&self, key: &str, query: &str) -> RequestBuilder {
-        self.client.post(&self.door).bearer_auth(key).body(query.to_owned())
+        self.client
+            .post(&self.door)
+            .bearer_auth(key)
+            .body(query.to_owned())
     }
 
     /// The same with parameters in the URL.
     fn post_with(&self, key: &str, query: &str, parameters: &[(&str, &str)]) -> RequestBuilder {
         let url = Url::parse_with_params(&self.door, parameters).unwrap();
-        self.client.post(url).bearer_auth(key).body(query.to_owned())
+        self.client
+            .post(url)
+            .bearer_auth(key)
+            .body(query.to_owned())
     }
 
     async fn ask(&self, key: &str, query: &str) -> (u16, String) {
@@ -88,7 +103,10 @@ impl World {
             assert!(!text.contains(secret), "{what} leaks: {query} -> {text}");
         }
         let host = host.trim();
-        assert!(host.len() < 4 || !text.contains(host), "the host leaks: {query} -> {text}");
+        assert!(
+            host.len() < 4 || !text.contains(host),
+            "the host leaks: {query} -> {text}"
+        );
     }
 }
 
@@ -120,7 +138,8 @@ const REFUSED: &str = include_str!("refused.sql");
 const HARMLESS: &str = include_str!("harmless.sql");
 
 fn queries(file: &'static str) -> impl Iterator<Item = &'static str> {
-    file.lines().filter(|line| !line.is_empty() && !line.starts_with("-- #"))
+    file.lines()
+        .filter(|line| !line.is_empty() && !line.starts_with("-- #"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,27 +161,78 @@ async fn no_attack_gets_through() {
         world.assert_nothing_leaks(query, &text);
         assert!((200..500).contains(&status), "{status}: {query} -> {text}");
     }
+    garbled_attacks_leak_nothing(&world).await;
     keys_are_checked_first(&world).await;
     parameters_cannot_carry_settings(&world).await;
     the_first_line_holds_alone(&world).await;
     every_table_function_is_known(&world).await;
-    let rows = run(&world.engines.clickhouse, "SELECT count() FROM serving.downloads").await;
+    let rows = run(
+        &world.engines.clickhouse,
+        "SELECT count() FROM serving.downloads",
+    )
+    .await;
     assert_eq!(rows, "2000\n");
     assert_eq!(world.engines.status().clickhouse.restarts, 0);
     world.engines.stop().await;
 }
 
+/// Pieces that two lexers may read in two ways.
+const PIECES: [&str; 26] = [
+    "/**/", "/*", "*/", "--", "--\n", "#", "\n", "\r", "\u{b}", " ", "'", "''", "\\'", "\\", "\"",
+    "`", "``", "$$", "$a$", ";", "(", ")", "{", "}", "\u{a0}", "\u{200b}",
+];
+
+/// Attacks with pieces put in at random places: whatever is answered, nothing leaks.
+async fn garbled_attacks_leak_nothing(world: &World) {
+    let seed = std::env::var("HOSTREAD_TEST_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
+    println!("HOSTREAD_TEST_SEED={seed}");
+    let mut state = seed.wrapping_mul(2).wrapping_add(1);
+    let mut below = |bound: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(state >> 33).unwrap() % bound
+    };
+    let attacks: Vec<&str> = queries(REFUSED).collect();
+    for _ in 0..800 {
+        let mut query = attacks[below(attacks.len())].to_owned();
+        for _ in 0..=below(3) {
+            let at = query.floor_char_boundary(below(query.len() + 1));
+            query.insert_str(at, PIECES[below(PIECES.len())]);
+        }
+        let (status, text) = world.ask(KEY_A, &query).await;
+        world.assert_nothing_leaks(&query, &text.replace(&query, ""));
+        assert!((200..500).contains(&status), "{status}: {query} -> {text}");
+    }
+}
+
 async fn serves_its_own_rows(world: &World) {
     for (key, note) in [(KEY_A, "7"), (KEY_B, SECRET_B)] {
         let query = "SELECT count(), uniqExact(note), any(note) FROM downloads FORMAT TabSeparated";
-        assert_eq!(world.ask(key, query).await, (200, format!("1000\t1\t{note}\n")));
+        assert_eq!(
+            world.ask(key, query).await,
+            (200, format!("1000\t1\t{note}\n"))
+        );
     }
     let (_, table) = world.ask(KEY_A, "SELECT 1 AS one").await;
     assert!(table.contains('┌'), "{table}");
-    let json = world.post(KEY_A, "SELECT 1 AS one").header("Accept", "application/json");
+    let json = world
+        .post(KEY_A, "SELECT 1 AS one")
+        .header("Accept", "application/json");
     let answer = json.send().await.unwrap();
-    assert_eq!(answer.headers()["content-type"], "application/json; charset=UTF-8");
-    assert!(!answer.headers().keys().any(|name| name.as_str().starts_with("x-clickhouse")));
+    assert_eq!(
+        answer.headers()["content-type"],
+        "application/json; charset=UTF-8"
+    );
+    assert!(
+        !answer
+            .headers()
+            .keys()
+            .any(|name| name.as_str().starts_with("x-clickhouse"))
+    );
     let json: serde_json::Value = answer.json().await.unwrap();
     assert_eq!(json["data"][0]["one"], 1);
     assert_eq!(json["statistics"], serde_json::Value::Null);
@@ -173,14 +243,23 @@ async fn serves_its_own_rows(world: &World) {
     ];
     let url = Url::parse_with_params(&world.door, parameters).unwrap();
     let by_url = world.client.get(url).header("X-Api-Key", KEY_A);
-    assert_eq!(read(by_url.send().await.unwrap()).await, (200, "\"7\"\n".to_owned()));
+    assert_eq!(
+        read(by_url.send().await.unwrap()).await,
+        (200, "\"7\"\n".to_owned())
+    );
     let (status, text) = world.ask(KEY_A, "SELECT nte FROM downloads").await;
     assert!(status == 400 && text.contains("`nte`"), "{text}");
     let (status, text) = world.ask(KEY_A, "SELECT FROM WHERE").await;
-    assert!(status == 400 && text.contains("failed at position"), "{text}");
+    assert!(
+        status == 400 && text.contains("failed at position"),
+        "{text}"
+    );
     let (_, missing) = world.ask(KEY_A, "SELECT * FROM nothing").await;
     let (_, hidden) = world.ask(KEY_A, "SELECT * FROM serving.unlisted").await;
-    assert_eq!(missing, hidden, "a table that is there and one that is not look alike");
+    assert_eq!(
+        missing, hidden,
+        "a table that is there and one that is not look alike"
+    );
 }
 
 async fn keys_are_checked_first(world: &World) {
@@ -190,18 +269,35 @@ async fn keys_are_checked_first(world: &World) {
         ("wrong", request().bearer_auth("wrong")),
         ("empty", request().bearer_auth("")),
         ("basic", request().basic_auth(KEY_A, Some(KEY_A))),
-        ("both", request().bearer_auth(KEY_A).header("X-Api-Key", KEY_A)),
-        ("two", request().header("X-Api-Key", KEY_A).header("X-Api-Key", KEY_B)),
-        ("ClickHouse's", request().header("X-ClickHouse-User", "default")),
+        (
+            "both",
+            request().bearer_auth(KEY_A).header("X-Api-Key", KEY_A),
+        ),
+        (
+            "two",
+            request()
+                .header("X-Api-Key", KEY_A)
+                .header("X-Api-Key", KEY_B),
+        ),
+        (
+            "ClickHouse's",
+            request().header("X-ClickHouse-User", "default"),
+        ),
         ("a tenant's name", request().bearer_auth("ten_a")),
-        ("our own", request().bearer_auth(&world.engines.clickhouse.password)),
+        (
+            "our own",
+            request().bearer_auth(&world.engines.clickhouse.password),
+        ),
     ] {
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 401, "{what}");
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
     }
     let (status, text) = world.ask("key-of-c", "SELECT 1").await;
-    assert!(status == 403 && text.contains("tenant_without_reader"), "{text}");
+    assert!(
+        status == 403 && text.contains("tenant_without_reader"),
+        "{text}"
+    );
     // A caller's own ClickHouse headers go nowhere.
     let (gate, secret) = &world.engines.clickhouse.gate_header;
     let forged = world
@@ -240,7 +336,10 @@ async fn parameters_cannot_carry_settings(world: &World) {
     let query = "SELECT {x:String} FORMAT TabSeparated";
     let request = world.post_with(KEY_A, query, &[("param_x", text)]);
     let (status, answer) = read(request.send().await.unwrap()).await;
-    assert_eq!((status, answer.trim_end()), (200, text.replace('\'', "\\'").as_str()));
+    assert_eq!(
+        (status, answer.trim_end()),
+        (200, text.replace('\'', "\\'").as_str())
+    );
 }
 
 /// As the reader's user behind the gate, past the door: grants, row filters and `readonly` alone.
@@ -261,7 +360,10 @@ async fn the_first_line_holds_alone(world: &World) {
     ] {
         let (status, text) = ask(access, &user, &password, query).await;
         assert_eq!(status, 200, "{query}: {text}");
-        assert!(!text.contains("ses") && !text.contains("ten_b"), "{query}: {text}");
+        assert!(
+            !text.contains("ses") && !text.contains("ten_b"),
+            "{query}: {text}"
+        );
     }
     for query in [
         "SELECT * FROM hostread.mistake",
@@ -301,14 +403,24 @@ async fn the_first_line_holds_alone(world: &World) {
 
 /// A new version of the engine cannot bring a table function unseen.
 async fn every_table_function_is_known(world: &World) {
-    let names =
-        run(&world.engines.clickhouse, "SELECT lower(name) FROM system.table_functions").await;
+    let names = run(
+        &world.engines.clickhouse,
+        "SELECT lower(name) FROM system.table_functions",
+    )
+    .await;
     assert!(names.lines().count() > 50);
     for name in names.lines() {
         let for_readers = TABLE_FUNCTIONS_FOR_READERS.contains(&name);
-        assert!(for_readers || TABLE_FUNCTIONS.contains(&name), "new table function {name}");
+        assert!(
+            for_readers || TABLE_FUNCTIONS.contains(&name),
+            "new table function {name}"
+        );
         let (status, text) = world.ask(KEY_A, &format!("SELECT * FROM {name}(1)")).await;
-        assert_eq!(text.contains("is not for readers"), !for_readers, "{status} {name}: {text}");
+        assert_eq!(
+            text.contains("is not for readers"),
+            !for_readers,
+            "{status} {name}: {text}"
+        );
     }
 }
 
@@ -317,16 +429,29 @@ async fn limits_hold() {
     let world = Arc::new(World::new().await);
     for (query, code) in [
         ("SELECT * FROM numbers(200000)", "result_too_large"),
-        ("SELECT repeat('x', 1000000) FROM numbers(100)", "result_too_large"),
-        ("SELECT groupArray(repeat('x', 1000)) FROM numbers(1000000)", "query_too_heavy"),
-        ("SELECT sum(number) FROM numbers(200000000000)", "query_too_heavy"),
+        (
+            "SELECT repeat('x', 1000000) FROM numbers(100)",
+            "result_too_large",
+        ),
+        (
+            "SELECT groupArray(repeat('x', 1000)) FROM numbers(1000000)",
+            "query_too_heavy",
+        ),
+        (
+            "SELECT sum(number) FROM numbers(200000000000)",
+            "query_too_heavy",
+        ),
     ] {
         let (status, text) = world.ask(KEY_A, query).await;
         assert!(status == 422 && text.contains(code), "{query} -> {text}");
     }
-    let (status, _) = world.ask(KEY_A, &format!("SELECT '{}'", "x".repeat(64 << 10))).await;
+    let (status, _) = world
+        .ask(KEY_A, &format!("SELECT '{}'", "x".repeat(64 << 10)))
+        .await;
     assert_eq!(status, 413);
-    let (status, _) = world.ask(KEY_A, &format!("SELECT '{}'", "x".repeat(60 << 10))).await;
+    let (status, _) = world
+        .ask(KEY_A, &format!("SELECT '{}'", "x".repeat(60 << 10)))
+        .await;
     assert_eq!(status, 200);
     let deep = format!("SELECT {}1{}", "(".repeat(20_000), ")".repeat(20_000));
     let (status, text) = world.ask(KEY_A, &deep).await;
@@ -357,9 +482,20 @@ async fn slow_queries_end_and_crowds_are_turned_away(world: &Arc<World>) {
         }
     }
     assert_eq!((turned_away, too_slow), (24, 6));
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
-    assert_eq!(world.ask(KEY_A, "SELECT 1 FORMAT CSV").await, (200, "1\n".to_owned()));
-    let abandoned = world.post(KEY_A, slow).timeout(Duration::from_millis(300)).send().await;
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(
+        world.ask(KEY_A, "SELECT 1 FORMAT CSV").await,
+        (200, "1\n".to_owned())
+    );
+    let abandoned = world
+        .post(KEY_A, slow)
+        .timeout(Duration::from_millis(300))
+        .send()
+        .await;
     assert!(abandoned.is_err());
     super::eventually("the abandoned query is ended", async || {
         let query = "SELECT count() FROM system.processes WHERE user LIKE 'reader%'";
@@ -376,11 +512,15 @@ async fn malformed_http_stays_at_the_door(world: &World) {
         "GET\r\n\r\n".to_owned(),
         "GET /sql HTTP/9.9\r\n\r\n".to_owned(),
         format!("POST /sql HTTP/1.1\r\nHost: x\r\n{key}Content-Length: x\r\n\r\n"),
-        format!("POST /sql HTTP/1.1\r\nHost: x\r\n{key}Content-Length: 8\r\nContent-Length: 9\r\n\r\nSELECT 1"),
+        format!(
+            "POST /sql HTTP/1.1\r\nHost: x\r\n{key}Content-Length: 8\r\nContent-Length: 9\r\n\r\nSELECT 1"
+        ),
         format!("POST /sql HTTP/1.1\r\nHost: x\r\n{key}Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
         format!("GET /sql?query={long} HTTP/1.1\r\nHost: x\r\n{key}\r\n"),
         format!("GET /sql?query=SELECT%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{key}\r\n"),
-        format!("POST /sql HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{key}Content-Length: 4\r\n\r\n\u{7ff}\u{7ff}"),
+        format!(
+            "POST /sql HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{key}Content-Length: 4\r\n\r\n\u{7ff}\u{7ff}"
+        ),
         format!("GET /sql HTTP/1.1\r\nHost: x\r\n{key}A: {long}\r\n\r\n"),
     ] {
         let mut stream = tokio::net::TcpStream::connect(world.address).await.unwrap();
@@ -391,8 +531,14 @@ async fn malformed_http_stays_at_the_door(world: &World) {
         let read = tokio::time::timeout(Duration::from_secs(15), read).await;
         let answer = String::from_utf8_lossy(&answer);
         let start: String = bytes.chars().take(60).collect();
-        assert!(!answer.starts_with("HTTP/1.1 200"), "{start:?} ({sent:?}, {read:?}) -> {answer}");
+        assert!(
+            !answer.starts_with("HTTP/1.1 200"),
+            "{start:?} ({sent:?}, {read:?}) -> {answer}"
+        );
         world.assert_nothing_leaks(&start, &answer);
     }
-    assert_eq!(world.ask(KEY_A, "SELECT 1 FORMAT CSV").await, (200, "1\n".to_owned()));
+    assert_eq!(
+        world.ask(KEY_A, "SELECT 1 FORMAT CSV").await,
+        (200, "1\n".to_owned())
+    );
 }
