@@ -474,6 +474,10 @@ impl Head {
         Ok(record)
     }
 
+    pub(crate) fn reserve(&mut self, live: u64) {
+        self.table.reserve(live as usize);
+    }
+
     pub(crate) fn restore(&mut self, id: EventId, entry: Entry, revision: u32, fact: Option<Fact>) {
         let revision = self.keep_revision(id, revision);
         self.table.insert(id, Entry { revision, ..entry });

@@ -79,6 +79,7 @@ impl Journal {
         let names = Names::default();
         let mut head = Head::new(hasher, names.clone());
         load_names(&disk, dir, &manifest, &head)?;
+        head.reserve(manifest.facts.iter().map(|file| file.facts).sum());
         for file in &manifest.facts {
             let reader = FactReader::open(&disk, dir, manifest.journal, file)?;
             load_facts(reader, file.bucket, &mut head)?;

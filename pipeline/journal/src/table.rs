@@ -144,6 +144,16 @@ impl Table {
         Some(shard.slots[at].entry())
     }
 
+    /// Makes room for this many entries in all, so that loading does not spread them again and again.
+    pub(crate) fn reserve(&mut self, entries: usize) {
+        for shard in &mut self.shards {
+            let expected = entries / SHARDS;
+            if expected > shard.count {
+                shard.rebuild(expected);
+            }
+        }
+    }
+
     /// Puts or replaces; returns what was there.
     pub(crate) fn insert(&mut self, id: EventId, entry: Entry) -> Option<Entry> {
         let mixed = mix(id.hi, id.lo);

@@ -69,15 +69,25 @@ impl Default for Before {
 
 impl Before {
     fn push(&mut self, count: i64) {
-        let place = &mut self.ring[self.oldest];
-        if self.sorted.len() == HOURS_BEFORE_MAX {
-            let at = self.sorted.partition_point(|x| x < place);
-            self.sorted.remove(at);
-        }
-        *place = count;
+        let gone = std::mem::replace(&mut self.ring[self.oldest], count);
         self.oldest = (self.oldest + 1) % HOURS_BEFORE_MAX;
-        let at = self.sorted.partition_point(|x| *x < count);
-        self.sorted.insert(at, count);
+        let to = self.sorted.partition_point(|x| *x < count);
+        if self.sorted.len() < HOURS_BEFORE_MAX {
+            self.sorted.insert(to, count);
+            return;
+        }
+        // What lies between the place of the one that goes and the new one's moves by one.
+        let from = self.sorted.partition_point(|x| *x < gone);
+        let to = if from < to {
+            self.sorted.copy_within(from + 1..to, from);
+            to - 1
+        } else {
+            self.sorted.copy_within(to..from, to + 1);
+            to
+        };
+        if let Some(place) = self.sorted.get_mut(to) {
+            *place = count;
+        }
     }
 
     fn judge(&self, count: i64) -> Option<AnomalyRow> {
@@ -86,7 +96,7 @@ impl Before {
         }
         let middle = (self.sorted.len() - 1) / 2;
         let median = *self.sorted.get(middle)?;
-        if count.abs_diff(median) < DISTANCE_MIN {
+        if count.abs_diff(median) < DISTANCE_MIN || !self.may_stand_out(count, middle, median) {
             return None;
         }
         let mad = self.deviation(middle, median);
@@ -98,6 +108,21 @@ impl Before {
             mad: i64::try_from(mad).unwrap_or(i64::MAX),
             score_milli: score.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64,
         })
+    }
+
+    /// The score reaches its limit exactly when the deviation is at most `6745 x distance / 35000`,
+    /// that is when more than `middle` counts lie so near to the median. Cheaper than the deviation.
+    fn may_stand_out(&self, count: i64, middle: usize, median: i64) -> bool {
+        let distance = i128::from(count.abs_diff(median));
+        let near = 6745 * distance / (10 * SCORE_MILLI_MIN);
+        let median = i128::from(median);
+        let from = self
+            .sorted
+            .partition_point(|x| i128::from(*x) < median - near);
+        let to = self
+            .sorted
+            .partition_point(|x| i128::from(*x) <= median + near);
+        near >= 1 && to - from > middle
     }
 
     /// The lower median of the distances to the median: they grow on both sides of it.

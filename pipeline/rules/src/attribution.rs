@@ -19,6 +19,7 @@ use crate::conversion::{Conversion, mix};
 /// The oldest touch and the 255 nearest. Too small: long paths lose their middle. Too large: a hot
 /// household costs its whole history per conversion.
 pub const TOUCHES_PER_CONVERSION_MAX: usize = 256;
+const WHOLE_CREDIT: i64 = CREDIT_MICROS_PER_CONVERSION as i64;
 const _: () = assert!(TOUCHES_PER_CONVERSION_MAX as u64 <= CREDIT_MICROS_PER_CONVERSION);
 
 /// Steps of the decay table in one half-life.
@@ -113,31 +114,30 @@ pub fn apportion(amount: i64, weights: &[u64]) -> Vec<i64> {
 #[derive(Default)]
 struct Scratch {
     shares: Vec<i64>,
-    /// (remainder, place)
-    remainders: Vec<(u128, usize)>,
+    /// (remainder, place from the end) in one number: the larger goes first. A remainder is below
+    /// the sum of fewer than 2^32 weights, so it has at most 96 bits.
+    remainders: Vec<u128>,
 }
 
 impl Scratch {
     fn apportion(&mut self, amount: i64, weights: &[u64]) {
         self.shares.clear();
-        self.shares.resize(weights.len(), 0);
         let sum: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
         if sum == 0 {
+            self.shares.resize(weights.len(), 0);
             if let Some(last) = self.shares.last_mut() {
                 *last = amount;
             }
             return;
         }
-        let size = amount.unsigned_abs();
-        let left = self.floors(size, weights, sum);
-        let largest_first =
-            |a: &(u128, usize), b: &(u128, usize)| b.0.cmp(&a.0).then(a.1.cmp(&b.1));
+        let left = self.floors(amount.unsigned_abs(), weights, sum);
         if left > 0 && left < self.remainders.len() {
             self.remainders
-                .select_nth_unstable_by(left - 1, largest_first);
+                .select_nth_unstable_by(left - 1, |a, b| b.cmp(a));
         }
-        for (_, place) in self.remainders.iter().take(left) {
-            if let Some(share) = self.shares.get_mut(*place) {
+        for remainder in self.remainders.iter().take(left) {
+            let place = u32::MAX - (*remainder as u32);
+            if let Some(share) = self.shares.get_mut(place as usize) {
                 *share = share.wrapping_add(1);
             }
         }
@@ -158,19 +158,29 @@ impl Scratch {
         let narrow = u64::try_from(sum)
             .ok()
             .filter(|_| size.checked_mul(largest).is_some());
-        for (place, weight) in weights.iter().enumerate() {
-            let (whole, remainder) = if let Some(sum) = narrow {
+        let divide = |weight: u64| match narrow {
+            Some(sum) => {
                 let product = size * weight;
                 (product / sum, u128::from(product % sum))
-            } else {
-                let product = u128::from(size) * u128::from(*weight);
-                ((product / sum) as u64, product % sum)
-            };
-            if let Some(share) = self.shares.get_mut(place) {
-                *share = whole as i64;
             }
+            None => {
+                let product = u128::from(size) * u128::from(weight);
+                ((product / sum) as u64, product % sum)
+            }
+        };
+        // Runs of equal weights, as in all models but one, are divided once.
+        let mut weight_before = 0;
+        let (mut whole, mut remainder) = (0, 0);
+        for (place, weight) in weights.iter().enumerate() {
+            if *weight != weight_before {
+                weight_before = *weight;
+                (whole, remainder) = divide(*weight);
+            }
+            self.shares.push(whole as i64);
             left -= whole;
-            self.remainders.push((remainder, place));
+            let from_end = u32::MAX - (place as u32);
+            self.remainders
+                .push((remainder << 32) | u128::from(from_end));
         }
         debug_assert!((left as usize) < weights.len(), "invariant 3");
         left as usize
@@ -210,80 +220,85 @@ pub fn credit(
     path: &[PathTouch],
     half_life_secs: i64,
 ) -> Vec<Share> {
-    let (mut shares, place) = group(path);
+    let (mut shares, places) = group(path);
     let age = |touch: &PathTouch| conversion_time.secs().saturating_sub(touch.time.secs());
     let ages: Vec<i64> = path.iter().map(age).collect();
     let mut weights = Vec::with_capacity(path.len());
     let mut scratch = Scratch::default();
     for (column, model) in Model::ALL.into_iter().enumerate() {
+        let credit = |share: &mut Share, amount| add(&mut share.credit_micros, column, amount);
+        let money = |share: &mut Share, amount| add(&mut share.money_micros, column, amount);
+        let only = match model {
+            Model::First => places.get(..1),
+            Model::Last => places.get(path.len().saturating_sub(1)..),
+            Model::Linear | Model::TimeDecay | Model::Position => None,
+        };
+        if let Some(place) = only {
+            spread(&mut shares, place, &[WHOLE_CREDIT], credit);
+            spread(&mut shares, place, &[net_value.0], money);
+            continue;
+        }
         weigh(model, &ages, half_life_secs, &mut weights);
-        scratch.apportion(CREDIT_MICROS_PER_CONVERSION as i64, &weights);
-        add(
-            &mut shares,
-            &place,
-            &scratch.shares,
-            |share| &mut share.credit_micros,
-            column,
-        );
+        scratch.apportion(WHOLE_CREDIT, &weights);
+        spread(&mut shares, &places, &scratch.shares, credit);
         scratch.apportion(net_value.0, &weights);
-        add(
-            &mut shares,
-            &place,
-            &scratch.shares,
-            |share| &mut share.money_micros,
-            column,
-        );
+        spread(&mut shares, &places, &scratch.shares, money);
     }
     debug_assert!(sums_hold(&shares, net_value), "invariants 1 and 2");
+    shares.sort_unstable_by_key(Share::key);
     shares
 }
 
-/// One empty share per (line, campaign, show), sorted, and each touch's place among them.
+/// One empty share per (line, campaign, show), as they come, and each touch's place among them.
 fn group(path: &[PathTouch]) -> (Vec<Share>, Vec<usize>) {
     let mut shares: Vec<Share> = Vec::new();
+    // Places of the shares in the order of their keys.
+    let mut sorted: Vec<usize> = Vec::new();
+    let mut places: Vec<usize> = Vec::with_capacity(path.len());
     for touch in path {
         let key = (touch.line, touch.campaign, touch.show);
-        match shares.binary_search_by_key(&key, Share::key) {
-            Ok(at) => {
-                if let Some(share) = shares.get_mut(at) {
-                    share.touches += 1;
+        let key_at = |place: usize| shares.get(place).map(Share::key);
+        let last = places.last().copied();
+        let place = match last.filter(|place| key_at(*place) == Some(key)) {
+            Some(place) => place,
+            None => match sorted.binary_search_by(|place| key_at(*place).cmp(&Some(key))) {
+                Ok(at) => sorted.get(at).copied().unwrap_or(0),
+                Err(at) => {
+                    let place = shares.len();
+                    sorted.insert(at, place);
+                    shares.push(Share {
+                        line: touch.line,
+                        campaign: touch.campaign,
+                        show: touch.show,
+                        ..Share::default()
+                    });
+                    place
                 }
-            }
-            Err(at) => shares.insert(
-                at,
-                Share {
-                    line: touch.line,
-                    campaign: touch.campaign,
-                    show: touch.show,
-                    touches: 1,
-                    ..Share::default()
-                },
-            ),
+            },
+        };
+        if let Some(share) = shares.get_mut(place) {
+            share.touches = share.touches.saturating_add(1);
         }
+        places.push(place);
     }
-    let place = |touch: &PathTouch| {
-        let key = (touch.line, touch.campaign, touch.show);
-        shares.partition_point(|share| share.key() < key)
-    };
-    let places = path.iter().map(place).collect();
     (shares, places)
 }
 
-fn add(
-    shares: &mut [Share],
-    places: &[usize],
-    amounts: &[i64],
-    column_of: impl Fn(&mut Share) -> &mut [i64; 5],
-    column: usize,
-) {
-    for (place, amount) in places.iter().zip(amounts) {
-        if *amount == 0 {
-            continue;
+fn spread(shares: &mut [Share], places: &[usize], amounts: &[i64], give: impl Fn(&mut Share, i64)) {
+    for (place, amount) in places
+        .iter()
+        .zip(amounts)
+        .filter(|(_, amount)| **amount != 0)
+    {
+        if let Some(share) = shares.get_mut(*place) {
+            give(share, *amount);
         }
-        let cell = shares.get_mut(*place).map(&column_of);
-        if let Some(cell) = cell.and_then(|columns| columns.get_mut(column)) {
-            *cell = cell.wrapping_add(*amount);
-        }
+    }
+}
+
+fn add(columns: &mut [i64; 5], column: usize, amount: i64) {
+    if let Some(cell) = columns.get_mut(column) {
+        *cell = cell.wrapping_add(amount);
     }
 }
 
@@ -291,7 +306,7 @@ fn sums_hold(shares: &[Share], net_value: MoneyMicros) -> bool {
     (0..Model::ALL.len()).all(|column| {
         let credit: i64 = shares.iter().map(|share| share.credit_micros[column]).sum();
         let money: i64 = shares.iter().map(|share| share.money_micros[column]).sum();
-        credit == CREDIT_MICROS_PER_CONVERSION as i64 && money == net_value.0
+        credit == WHOLE_CREDIT && money == net_value.0
     }) || shares.is_empty()
 }
 

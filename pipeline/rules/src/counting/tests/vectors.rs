@@ -17,7 +17,7 @@ fn needed_is_a_minute_of_audio_and_the_header() {
         "under 60 s"
     );
     assert_eq!(
-        needed_bytes(&episode(20_480, 128_000, 60, 980_480), 60),
+        needed_bytes(&episode(20_480, 128_000, 60, 980_999), 60),
         980_480,
         "60 s"
     );
@@ -233,10 +233,14 @@ fn ads_need_a_download_and_all_their_bytes() {
                     removed: true,
                     ..slot(6, 0, 0)
                 },
+                slot(7, 0, 0),
             ],
         )]),
-        lines: [1, 2, 3, 5, 6]
-            .map(|id| line(id, ControllingSource::Bytes))
+        lines: [1, 2, 3, 5, 6, 7]
+            .map(|id| match id {
+                7 => line(id, ControllingSource::Impressions),
+                _ => line(id, ControllingSource::Bytes),
+            })
             .to_vec(),
         ..World::default()
     };

@@ -1,0 +1,211 @@
+//! The import door and its client.
+
+use std::io::Write;
+
+use hostread_schemas::event::Body;
+
+use super::bench::Bench;
+use crate::upload::Upload;
+
+fn line(n: usize) -> String {
+    format!(
+        "86.225.{}.{} - - [09/Nov/2026:00:41:36 +0000] \"GET /a.mp3 HTTP/1.1\" 200 {n} \"-\" \"Agent\"\n",
+        n / 250 % 250,
+        n % 250
+    )
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(text).unwrap();
+    packed.finish().unwrap()
+}
+
+fn upload(bench: &Bench, format: &str) -> Upload {
+    Upload {
+        gateway: bench.url.clone(),
+        api_key: "key-north".to_owned(),
+        format: format.to_owned(),
+        source: Some("host".to_owned()),
+        prefix: false,
+        stitched: false,
+        notes_dir: Some(bench.dir.path().join("notes")),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_line_stops_nothing() {
+    let bench = Bench::new().await;
+    let body = [
+        line(1).as_bytes(),
+        b"garbage\n\n",
+        line(2).as_bytes(),
+        b"bad \xFF line\n",
+        line(3).replace("2026", "2028").as_bytes(),
+    ]
+    .concat();
+    for body in [body.clone(), gzip(&body)] {
+        let answer = bench
+            .post(
+                "/v1/import/combined?source=host&batch=a.log&at=100&line=11",
+                body,
+            )
+            .await;
+        assert_eq!(answer.status, 200);
+        let counts = answer.json();
+        assert_eq!(
+            (
+                counts["lines"].as_u64(),
+                counts["accepted"].as_u64(),
+                counts["malformed_count"].as_u64()
+            ),
+            (Some(6), Some(2), Some(3))
+        );
+        let first = &counts["malformed"][0];
+        assert_eq!(
+            (
+                first["line"].as_u64(),
+                first["at"].as_u64(),
+                first["reason"].as_str()
+            ),
+            (Some(12), Some(100 + line(1).len() as u64), Some("fields"))
+        );
+        assert_eq!(counts["malformed_by_reason"]["utf8"], 1);
+        assert_eq!(counts["malformed_by_reason"]["time"], 1);
+    }
+    let events = bench.events().await;
+    assert_eq!(events.len(), 4);
+    assert_eq!(
+        (
+            events[0].meta.source.as_str(),
+            events[0].meta.batch_id.as_str()
+        ),
+        ("host", "a.log")
+    );
+    let letters = bench.letters();
+    assert_eq!(letters.len(), 6);
+    assert!(letters[0].position.starts_with("a.log line 12 byte "));
+    assert_eq!(bench.body_of(&letters[1]), b"bad \xFF line");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_archives_and_bombs() {
+    let bench = Bench::new().await;
+    let many: String = (0..1_000).map(line).collect();
+    let packed = gzip(many.as_bytes());
+    let answer = bench
+        .post("/v1/import/combined", packed[..packed.len() / 2].to_vec())
+        .await;
+    assert_eq!(answer.status, 200);
+    let counts = answer.json();
+    assert_eq!(counts["malformed_by_reason"]["gzip"], 1);
+    assert_eq!(
+        counts["accepted"].as_u64().unwrap(),
+        bench.events().await.len() as u64
+    );
+    let bomb = gzip(&vec![b'\n'; 100 << 20]);
+    assert_eq!(bench.post("/v1/import/combined", bomb).await.status, 413);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_goes_in_pieces_and_goes_on_where_it_was() {
+    let bench = Bench::new().await;
+    let path = bench.dir.path().join("access.log");
+    let many: String = (0..60_000).map(line).collect();
+    std::fs::write(&path, &many).unwrap();
+    let mut steps = 0;
+    let done = upload(&bench, "combined")
+        .file(&path, |_| steps += 1)
+        .await
+        .unwrap();
+    assert!(steps > 1 && many.len() > 5 << 20, "several pieces");
+    assert_eq!(
+        (
+            done.lines,
+            done.accepted,
+            done.malformed_count(),
+            done.offset
+        ),
+        (60_000, 60_000, 0, many.len() as u64)
+    );
+    // The log grows; only what is new is sent.
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .unwrap();
+    file.write_all(format!("garbage\n{}", line(70_000)).as_bytes())
+        .unwrap();
+    let again = upload(&bench, "combined")
+        .file(&path, |_| ())
+        .await
+        .unwrap();
+    assert_eq!(
+        (again.resumed_lines, again.lines, again.accepted),
+        (60_000, 60_002, 60_001)
+    );
+    assert_eq!(again.malformed[0].line, 60_001);
+    assert_eq!(bench.events().await.len(), 60_001);
+    // Without notes everything is sent again, and is the same events.
+    let fresh = Upload {
+        notes_dir: None,
+        ..upload(&bench, "combined")
+    };
+    fresh.file(&path, |_| ()).await.unwrap();
+    let mut ids: Vec<_> = bench
+        .events()
+        .await
+        .iter()
+        .map(|event| event.meta.id)
+        .collect();
+    assert_eq!(ids.len(), 2 * 60_001);
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 60_001);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_are_known_to_every_piece() {
+    let bench = Bench::new().await;
+    let mut text = "#Version: 1.0\n#Fields: time date c-ip cs-method sc-status cs-uri-stem sc-bytes cs(User-Agent)\n".to_owned();
+    for n in 0..90_000 {
+        text.push_str(&format!(
+            "00:00:01\t2026-11-09\t86.225.{}.{}\tGET\t200\t/e.mp3\t{}\tAgent\n",
+            n / 250 % 250,
+            n % 250,
+            n + 1_000
+        ));
+    }
+    let path = bench.dir.path().join("cf.log.gz");
+    std::fs::write(&path, gzip(text.as_bytes())).unwrap();
+    let done = upload(&bench, "cloudfront")
+        .file(&path, |_| ())
+        .await
+        .unwrap();
+    assert_eq!(
+        (done.lines, done.accepted, done.malformed_count()),
+        (90_002, 90_000, 0)
+    );
+    assert_eq!(done.file_bytes_read, done.file_bytes);
+    let events = bench.events().await;
+    let Body::Request(request) = &events[0].body else {
+        panic!()
+    };
+    assert_eq!(request.enclosure, "/e.mp3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_reach_the_caller() {
+    let bench = Bench::new().await;
+    let path = bench.dir.path().join("a.log");
+    std::fs::write(&path, line(1)).unwrap();
+    let wrong = Upload {
+        api_key: "nobody".to_owned(),
+        ..upload(&bench, "combined")
+    };
+    let error = wrong.file(&path, |_| ()).await.unwrap_err().to_string();
+    assert!(error.contains("401"), "{error}");
+    let nowhere = upload(&bench, "combined")
+        .file(&bench.dir.path().join("none"), |_| ())
+        .await;
+    assert!(nowhere.is_err());
+}
