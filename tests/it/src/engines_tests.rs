@@ -1,7 +1,7 @@
 //! The engines' launcher and the SQL door, on real engines.
 //! Needs: `npm ci --prefix engines`, and a launcher: `HOSTREAD_BIN`, or `hostread` (or the example `engines_up`) built
 //! in the same target directory.
-#![allow(clippy::unwrap_used, reason = "tests panic")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests panic, and print seeds")]
 
 mod launcher;
 mod sql_door;
