@@ -178,8 +178,11 @@ struct Opened {
 
 /// Everything before the first child: packages, folders, secrets, a PostgreSQL data folder.
 fn open(config: EnginesConfig) -> Result<Opened, EngineError> {
-    let library = clickhouse::library(&config.packages_dir)?;
-    let package = postgres::package(&config.packages_dir)?;
+    // The children run in folders of their own: no path handed to them may be relative.
+    let packages_dir = std::path::absolute(&config.packages_dir)
+        .map_err(EngineError::file("find", &config.packages_dir))?;
+    let library = clickhouse::library(&packages_dir)?;
+    let package = postgres::package(&packages_dir)?;
     let data_dir = config.data_dir;
     fs::create_dir_all(&data_dir).map_err(EngineError::file("create", &data_dir))?;
     let data_dir = fs::canonicalize(&data_dir).map_err(EngineError::file("find", &data_dir))?;

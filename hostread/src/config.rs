@@ -159,8 +159,14 @@ impl Config {
             "pipeline.clock is \"{}\"; it is \"wall\" or \"samples\"",
             self.pipeline.clock
         );
-        ensure!((1..=256).contains(&self.log.partitions), "log.partitions is 1 to 256");
-        ensure!((1..=64).contains(&self.pipeline.workers), "pipeline.workers is 1 to 64");
+        ensure!(
+            (1..=256).contains(&self.log.partitions),
+            "log.partitions is 1 to 256"
+        );
+        ensure!(
+            (1..=64).contains(&self.pipeline.workers),
+            "pipeline.workers is 1 to 64"
+        );
         self.id_key_bytes()?;
         self.gateway.check(&self.tenants)?;
         Ok(())
@@ -182,7 +188,10 @@ fn own_environment() -> config::Map<String, String> {
     std::env::vars()
         .filter(|(name, _)| name.starts_with("HOSTREAD_") && !name.ends_with("_FILE"))
         .filter(|(name, _)| {
-            !matches!(name.as_str(), "HOSTREAD_TARGET_DIR" | "HOSTREAD_BIN" | "HOSTREAD_LOG" | "HOSTREAD_ENGINES")
+            !matches!(
+                name.as_str(),
+                "HOSTREAD_TARGET_DIR" | "HOSTREAD_BIN" | "HOSTREAD_LOG" | "HOSTREAD_ENGINES"
+            )
         })
         .collect()
 }
@@ -191,7 +200,10 @@ fn own_environment() -> config::Map<String, String> {
 fn secrets_from_files() -> Result<Vec<(String, String)>> {
     let mut secrets = Vec::new();
     for (name, path) in std::env::vars() {
-        let Some(key) = name.strip_prefix("HOSTREAD_").and_then(|n| n.strip_suffix("_FILE")) else {
+        let Some(key) = name
+            .strip_prefix("HOSTREAD_")
+            .and_then(|n| n.strip_suffix("_FILE"))
+        else {
             continue;
         };
         let value = std::fs::read_to_string(&path)

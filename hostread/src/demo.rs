@@ -55,12 +55,17 @@ impl SampleClock {
 
     /// From now on it runs.
     pub(crate) fn run(&self) {
-        self.running_since_ms.store(self.elapsed_ms(), Ordering::Release);
+        self.running_since_ms
+            .store(self.elapsed_ms(), Ordering::Release);
     }
 
     pub(crate) fn now_ms(&self) -> i64 {
         let since = self.running_since_ms.load(Ordering::Acquire);
-        let run = if since < 0 { 0 } else { self.elapsed_ms() - since };
+        let run = if since < 0 {
+            0
+        } else {
+            self.elapsed_ms() - since
+        };
         self.at_ms.load(Ordering::Acquire) + run
     }
 }
@@ -112,8 +117,10 @@ fn tenant_config(sample: &TenantSample) -> TenantConfig {
             .connections
             .iter()
             .map(|c| {
-                let connection =
-                    ShopifyConnection { store: c.store.clone(), secret: c.secret.clone() };
+                let connection = ShopifyConnection {
+                    store: c.store.clone(),
+                    secret: c.secret.clone(),
+                };
                 (c.connection.clone(), connection)
             })
             .collect(),
@@ -122,7 +129,10 @@ fn tenant_config(sample: &TenantSample) -> TenantConfig {
 
 /// SHA-256 in hexadecimal digits.
 pub(crate) fn sha256_hex(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// One request of the demo.
@@ -156,25 +166,45 @@ impl Sender {
         let mut late = Vec::new();
         for (index, tenant) in samples.tenants.tenants.iter().enumerate() {
             let dir = samples.dir.join(&tenant.name);
-            deals.push(Sending { time_ms: 0, tenant: index, what: What::Deal(ndjson(&dir.join("deals.ndjson"))?) });
+            deals.push(Sending {
+                time_ms: 0,
+                tenant: index,
+                what: What::Deal(ndjson(&dir.join("deals.ndjson"))?),
+            });
             for sending in hits(&dir, index)? {
-                by_day.entry(EventTimeMs(sending.time_ms).day()).or_default().push(sending);
+                by_day
+                    .entry(EventTimeMs(sending.time_ms).day())
+                    .or_default()
+                    .push(sending);
             }
             for (day, lines) in log_days(&dir.join("cdn.log.gz"))? {
                 let name = format!("cdn-{day}.log");
                 let time_ms = day.end().0;
-                by_day.entry(day).or_default().push(Sending { time_ms, tenant: index, what: What::Log { name, lines } });
+                by_day.entry(day).or_default().push(Sending {
+                    time_ms,
+                    tenant: index,
+                    what: What::Log { name, lines },
+                });
             }
             let lines = gunzip(&dir.join("cdn-late.log.gz"))?;
-            late.push(Sending { time_ms: 0, tenant: index, what: What::Log { name: "cdn-late.log".to_owned(), lines } });
+            late.push(Sending {
+                time_ms: 0,
+                tenant: index,
+                what: What::Log {
+                    name: "cdn-late.log".to_owned(),
+                    lines,
+                },
+            });
         }
         let total: usize = by_day.values().map(Vec::len).sum::<usize>() + deals.len() + late.len();
-        let bar = ProgressBar::new(total as u64).with_style(
-            ProgressStyle::with_template("  sending {bar:32} {pos}/{len} requests, {msg}")?,
-        );
+        let bar = ProgressBar::new(total as u64).with_style(ProgressStyle::with_template(
+            "  sending {bar:32} {pos}/{len} requests, {msg}",
+        )?);
         self.send_all(&samples.tenants, deals, &bar).await?;
         for (day, sendings) in by_day {
-            self.clock.set(EventTimeMs((day.end().0 + LOG_DELAY_MS).min(samples.truth.clock_end_ms)));
+            self.clock.set(EventTimeMs(
+                (day.end().0 + LOG_DELAY_MS).min(samples.truth.clock_end_ms),
+            ));
             bar.set_message(format!("{day}"));
             self.send_all(&samples.tenants, sendings, &bar).await?;
         }
@@ -185,7 +215,12 @@ impl Sender {
         Ok(())
     }
 
-    async fn send_all(&self, tenants: &TenantsFile, sendings: Vec<Sending>, bar: &ProgressBar) -> Result<()> {
+    async fn send_all(
+        &self,
+        tenants: &TenantsFile,
+        sendings: Vec<Sending>,
+        bar: &ProgressBar,
+    ) -> Result<()> {
         let mut results = futures::stream::iter(sendings.into_iter().map(|sending| {
             let tenant = tenants.tenants.get(sending.tenant);
             async move {
@@ -203,19 +238,27 @@ impl Sender {
 
     async fn send_one(&self, tenant: &TenantSample, sending: Sending) -> Result<()> {
         let post = |path: &str| {
-            self.client.post(format!("{}{path}", self.base)).bearer_auth(&tenant.api_key)
+            self.client
+                .post(format!("{}{path}", self.base))
+                .bearer_auth(&tenant.api_key)
         };
         let request = match sending.what {
             What::Deal(items) => post("/v1/events").json(&items),
             What::Redemption(item) => post("/v1/redemptions").json(&vec![item]),
-            What::Pixel(item) => post("/v1/pixel").query(&[("k", &tenant.public_key)]).json(&item),
+            What::Pixel(item) => post("/v1/pixel")
+                .query(&[("k", &tenant.public_key)])
+                .json(&item),
             What::Impression(item) => {
                 let mut query = vec![("k".to_owned(), tenant.public_key.clone())];
                 for (name, value) in item.as_object().into_iter().flatten() {
-                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    let text = value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned);
                     query.push((name.clone(), text));
                 }
-                self.client.get(format!("{}/v1/impression.gif", self.base)).query(&query)
+                self.client
+                    .get(format!("{}/v1/impression.gif", self.base))
+                    .query(&query)
             }
             What::Webhook(item) => webhook(&self.client, &self.base, &item)?,
             What::Log { name, lines } => {
@@ -228,7 +271,10 @@ impl Sender {
         if let Ok(answer) = serde_json::from_str::<Value>(&text)
             && let Some(rejected) = answer["rejected"].as_array().filter(|r| !r.is_empty())
         {
-            bail!("a door rejected samples: {}", rejected.first().cloned().unwrap_or_default());
+            bail!(
+                "a door rejected samples: {}",
+                rejected.first().cloned().unwrap_or_default()
+            );
         }
         Ok(())
     }
@@ -243,13 +289,18 @@ impl Sender {
             .send()
             .await?;
         let (status, text) = (response.status(), response.text().await?);
-        ensure!(status.is_success(), "the import door answered {status}: {text}");
+        ensure!(
+            status.is_success(),
+            "the import door answered {status}: {text}"
+        );
         Ok(())
     }
 }
 
 fn webhook(client: &reqwest::Client, base: &str, item: &Value) -> Result<reqwest::RequestBuilder> {
-    let connection = item["connection"].as_str().context("a webhook names its connection")?;
+    let connection = item["connection"]
+        .as_str()
+        .context("a webhook names its connection")?;
     let mut request = client.post(format!("{base}/hooks/shopify/{connection}"));
     for (name, value) in item["headers"].as_object().into_iter().flatten() {
         request = request.header(name, value.as_str().unwrap_or_default());
@@ -258,9 +309,12 @@ fn webhook(client: &reqwest::Client, base: &str, item: &Value) -> Result<reqwest
 }
 
 fn ndjson(path: &Path) -> Result<Vec<Value>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     text.lines()
-        .map(|line| serde_json::from_str(line).with_context(|| format!("a line of {}", path.display())))
+        .map(|line| {
+            serde_json::from_str(line).with_context(|| format!("a line of {}", path.display()))
+        })
         .collect()
 }
 
@@ -275,20 +329,30 @@ fn hits(dir: &Path, tenant: usize) -> Result<Vec<Sending>> {
     for (name, what) in files {
         for item in ndjson(&dir.join(name))? {
             let time_ms = time_of(&item["time"])?;
-            hits.push(Sending { time_ms, tenant, what: what(item) });
+            hits.push(Sending {
+                time_ms,
+                tenant,
+                what: what(item),
+            });
         }
     }
     for item in ndjson(&dir.join("shopify.ndjson"))? {
         let sent = &item["headers"]["X-Shopify-Triggered-At"];
         let time_ms = time_of(sent)?;
-        hits.push(Sending { time_ms, tenant, what: What::Webhook(item) });
+        hits.push(Sending {
+            time_ms,
+            tenant,
+            what: What::Webhook(item),
+        });
     }
     Ok(hits)
 }
 
 fn time_of(value: &Value) -> Result<i64> {
     let text = value.as_str().context("a sample has no time")?;
-    EventTimeMs::from_rfc3339(text).map(|t| t.0).with_context(|| format!("\"{text}\" is no time"))
+    EventTimeMs::from_rfc3339(text)
+        .map(|t| t.0)
+        .with_context(|| format!("\"{text}\" is no time"))
 }
 
 fn gunzip(path: &Path) -> Result<Vec<u8>> {
@@ -310,13 +374,20 @@ fn log_days(path: &Path) -> Result<BTreeMap<Day, Vec<u8>>> {
             header.extend_from_slice(line);
             continue;
         }
-        let date = line.get(..10).and_then(|date| std::str::from_utf8(date).ok());
+        let date = line
+            .get(..10)
+            .and_then(|date| std::str::from_utf8(date).ok());
         day = date.and_then(hostread_schemas::intern::civil_day).or(day);
         if let Some(day) = day {
-            days.entry(day).or_insert_with(|| header.clone()).extend_from_slice(line);
+            days.entry(day)
+                .or_insert_with(|| header.clone())
+                .extend_from_slice(line);
         }
     }
     Ok(days)
 }
 
-const _: () = assert!(LOG_DELAY_MS < DAY_MS, "a day's log comes before the next day's");
+const _: () = assert!(
+    LOG_DELAY_MS < DAY_MS,
+    "a day's log comes before the next day's"
+);

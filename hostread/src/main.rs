@@ -62,8 +62,14 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<bool> {
     let filter = EnvFilter::try_from_env("HOSTREAD_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let metrics = PrometheusBuilder::new().install_recorder().context("installing the metrics recorder")?;
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let metrics = PrometheusBuilder::new()
+        .install_recorder()
+        .context("installing the metrics recorder")?;
     let config = config::Config::load(cli.config.as_deref())?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {

@@ -53,7 +53,11 @@ pub(crate) async fn open_log(config: &Config) -> Result<Log> {
     let log: Arc<dyn EventLog> = if config.log.kind == "kafka" {
         let mut settings = KafkaSettings::new(&config.log.brokers);
         settings.replication = config.log.replication;
-        Arc::new(KafkaLog::open(settings, &topics).await.context("opening Kafka")?)
+        Arc::new(
+            KafkaLog::open(settings, &topics)
+                .await
+                .context("opening Kafka")?,
+        )
     } else {
         let dir = dir.clone();
         let opened = tokio::task::spawn_blocking(move || {
@@ -74,7 +78,11 @@ pub(crate) async fn open_log(config: &Config) -> Result<Log> {
             .with_context(|| format!("registering the schema of {}", event_type.topic()))?;
         schema_ids.insert(event_type, id);
     }
-    Ok(Log { log, registry, schema_ids })
+    Ok(Log {
+        log,
+        registry,
+        schema_ids,
+    })
 }
 
 /// Starts the embedded engines where the configuration names none of its own.
@@ -85,7 +93,9 @@ pub(crate) async fn start_engines(config: &Config) -> Result<Option<Engines>> {
     let readers = config
         .tenants
         .iter()
-        .map(|tenant| ReaderConfig { tenant: tenant.name.clone() })
+        .map(|tenant| ReaderConfig {
+            tenant: tenant.name.clone(),
+        })
         .collect();
     let engines = Engines::start(EnginesConfig {
         packages_dir: config.engines_dir.clone(),
@@ -114,8 +124,7 @@ pub(crate) fn clickhouse_config(config: &Config, engines: Option<&Engines>) -> C
         }
         _ => {
             let target = &config.clickhouse;
-            let mut clickhouse =
-                ClickHouseConfig::new(&target.url, &target.user, &target.password);
+            let mut clickhouse = ClickHouseConfig::new(&target.url, &target.user, &target.password);
             for (name, value) in &target.headers {
                 clickhouse = clickhouse.header(name, value);
             }
@@ -144,7 +153,11 @@ pub(crate) fn job_config(config: &Config, clock: Option<Clock>) -> JobConfig {
         tick_open_max: std::time::Duration::from_millis(pipeline.tick_open_ms_max),
         range_every: std::time::Duration::from_millis(pipeline.range_ms),
         compact_events: pipeline.compact_events,
-        clock: clock.unwrap_or(if pipeline.clock == "samples" { Clock::Samples } else { Clock::wall() }),
+        clock: clock.unwrap_or(if pipeline.clock == "samples" {
+            Clock::Samples
+        } else {
+            Clock::wall()
+        }),
         ..JobConfig::default()
     }
 }
@@ -179,9 +192,12 @@ fn new_journal_id() -> Result<u128> {
 
 /// Writes what the pipeline cannot use beside its reason and position, encrypted.
 fn dead_letters(config: &Config) -> Result<hostread_job::DeadLetters> {
-    let letters =
-        DeadLetters::open(disk(), &config.data_dir.join(PIPELINE_DEAD_LETTERS), DeadLetterLimits::default())
-            .context("opening the pipeline's dead letters")?;
+    let letters = DeadLetters::open(
+        disk(),
+        &config.data_dir.join(PIPELINE_DEAD_LETTERS),
+        DeadLetterLimits::default(),
+    )
+    .context("opening the pipeline's dead letters")?;
     let mut keys = BTreeMap::new();
     for tenant in &config.tenants {
         keys.insert(tenant.name.clone(), TenantKey::from_hex(&tenant.hash_key)?);
@@ -190,7 +206,11 @@ fn dead_letters(config: &Config) -> Result<hostread_job::DeadLetters> {
     let no_key = TenantKey::from_hex(&"00".repeat(32))?;
     Ok(Box::new(move |undecodable: Undecodable<'_>| {
         let record = undecodable.record;
-        let tenant = record.headers.text("ce_tenantid").unwrap_or(NO_TENANT).to_owned();
+        let tenant = record
+            .headers
+            .text("ce_tenantid")
+            .unwrap_or(NO_TENANT)
+            .to_owned();
         let key = keys.get(&tenant);
         let body: &[u8] = if key.is_some() { &record.value } else { &[] };
         let position = format!("{}/{}@{}", record.topic, record.partition, record.offset);

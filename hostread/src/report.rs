@@ -36,9 +36,15 @@ pub(crate) struct Numbers {
 impl Reader {
     /// Connects.
     pub(crate) async fn new(clickhouse: ClickHouseConfig, postgres_url: &str) -> Result<Self> {
-        let postgres = sqlx::PgPool::connect(postgres_url).await.context("connecting to PostgreSQL")?;
+        let postgres = sqlx::PgPool::connect(postgres_url)
+            .await
+            .context("connecting to PostgreSQL")?;
         let client = reqwest::Client::builder().no_proxy().build()?;
-        Ok(Self { clickhouse, client, postgres })
+        Ok(Self {
+            clickhouse,
+            client,
+            postgres,
+        })
     }
 
     async fn rows(&self, query: &str) -> Result<Vec<Vec<Value>>> {
@@ -52,12 +58,20 @@ impl Reader {
             request = request.header(name, value);
         }
         let body = format!("{query} FORMAT JSONCompact");
-        let response = request.body(body).send().await.context("asking ClickHouse")?;
+        let response = request
+            .body(body)
+            .send()
+            .await
+            .context("asking ClickHouse")?;
         let (status, text) = (response.status(), response.text().await?);
         if !status.is_success() {
-            bail!("ClickHouse answered {status}: {}", text.lines().next().unwrap_or_default());
+            bail!(
+                "ClickHouse answered {status}: {}",
+                text.lines().next().unwrap_or_default()
+            );
         }
-        let mut answer: Value = serde_json::from_str(&text).context("reading ClickHouse's answer")?;
+        let mut answer: Value =
+            serde_json::from_str(&text).context("reading ClickHouse's answer")?;
         Ok(serde_json::from_value(answer["data"].take())?)
     }
 
@@ -76,21 +90,32 @@ impl Reader {
             let key = (text(&row, 0), text(&row, 1), text(&row, 2), text(&row, 3));
             numbers.downloads.insert(key, int(&row, 4));
         }
-        let verdicts = "SELECT tenant, verdict, sum(requests) FROM hostread.verdicts_daily GROUP BY ALL";
+        let verdicts =
+            "SELECT tenant, verdict, sum(requests) FROM hostread.verdicts_daily GROUP BY ALL";
         for row in self.rows(verdicts).await? {
-            numbers.verdicts.insert((text(&row, 0), text(&row, 1)), int(&row, 2));
+            numbers
+                .verdicts
+                .insert((text(&row, 0), text(&row, 1)), int(&row, 2));
         }
         let anomalies = "SELECT tenant, if(series = 'show_downloads', 'show', 'campaign') || ':' || subject, \
             toUnixTimestamp64Milli(hour), count, median, toString(score) FROM hostread.anomalies";
         for row in self.rows(anomalies).await? {
             let key = (text(&row, 0), text(&row, 1), int(&row, 2));
-            numbers.anomalies.insert(key, (int(&row, 3), int(&row, 4), text(&row, 5)));
+            numbers
+                .anomalies
+                .insert(key, (int(&row, 3), int(&row, 4), text(&row, 5)));
         }
         let restatements = "SELECT tenant, of_view || '.' || metric, count(), sum(difference), \
             any(if(cause = 'event', cause_event, arrayStringConcat(batches, ', '))) \
             FROM hostread.restatements GROUP BY tenant, of_view, metric ORDER BY 1, 2";
         for row in self.rows(restatements).await? {
-            let moved = (text(&row, 0), text(&row, 1), int(&row, 2), int(&row, 3), text(&row, 4));
+            let moved = (
+                text(&row, 0),
+                text(&row, 1),
+                int(&row, 2),
+                int(&row, 3),
+                text(&row, 4),
+            );
             numbers.restatements.push(moved);
         }
         Ok(())
@@ -102,12 +127,18 @@ impl Reader {
         let attribution = attribution.replace("GROUP BY ALL", "GROUP BY tenant, campaign, model");
         for row in self.rows(&attribution).await? {
             let key = (text(&row, 0), text(&row, 1), text(&row, 2));
-            numbers.currencies.insert((key.0.clone(), key.1.clone()), text(&row, 5));
-            numbers.attribution.insert(key, (int(&row, 3), int(&row, 4)));
+            numbers
+                .currencies
+                .insert((key.0.clone(), key.1.clone()), text(&row, 5));
+            numbers
+                .attribution
+                .insert(key, (int(&row, 3), int(&row, 4)));
         }
         let conversions = "SELECT tenant, kind, count(), countIf(touches > 0) FROM hostread.conversions GROUP BY tenant, kind";
         for row in self.rows(conversions).await? {
-            numbers.conversions.insert((text(&row, 0), text(&row, 1)), (int(&row, 2), int(&row, 3)));
+            numbers
+                .conversions
+                .insert((text(&row, 0), text(&row, 1)), (int(&row, 2), int(&row, 3)));
         }
         Ok(())
     }
@@ -117,19 +148,30 @@ impl Reader {
         for row in self.rows(pacing).await? {
             let key = (text(&row, 0), text(&row, 1));
             numbers.goals.insert(key.clone(), int(&row, 5));
-            numbers.pacing.insert(key, (int(&row, 2), int(&row, 3), text(&row, 4)));
+            numbers
+                .pacing
+                .insert(key, (int(&row, 2), int(&row, 3), text(&row, 4)));
         }
-        let days = "SELECT tenant, line, toString(day), delivered, billable FROM hostread.delivery_daily";
+        let days =
+            "SELECT tenant, line, toString(day), delivered, billable FROM hostread.delivery_daily";
         for row in self.rows(days).await? {
             let key = (text(&row, 0), text(&row, 1), text(&row, 2));
             numbers.deliveries.insert(key, (int(&row, 3), int(&row, 4)));
         }
         let query = "SELECT tenant, line, to_char(period, 'YYYY-MM') AS period, quantity, amount_micros, currency FROM serving.billing_lines";
-        for row in sqlx::query(query).fetch_all(&self.postgres).await.context("reading billing lines")? {
+        for row in sqlx::query(query)
+            .fetch_all(&self.postgres)
+            .await
+            .context("reading billing lines")?
+        {
             let key = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
             let (tenant, line): (&String, &String) = (&key.0, &key.1);
-            numbers.currencies.insert((tenant.clone(), line.clone()), row.try_get(5)?);
-            numbers.billing.insert(key, (row.try_get(3)?, row.try_get(4)?));
+            numbers
+                .currencies
+                .insert((tenant.clone(), line.clone()), row.try_get(5)?);
+            numbers
+                .billing
+                .insert(key, (row.try_get(3)?, row.try_get(4)?));
         }
         Ok(())
     }
@@ -190,12 +232,21 @@ impl Numbers {
         let mut out = String::new();
         let parts = [
             ("Downloads per episode", self.downloads_table()),
-            ("Requests and why they were not counted", self.verdicts_table()),
-            ("Attribution per campaign: conversions (and value) under every model", self.attribution_table()),
+            (
+                "Requests and why they were not counted",
+                self.verdicts_table(),
+            ),
+            (
+                "Attribution per campaign: conversions (and value) under every model",
+                self.attribution_table(),
+            ),
             ("Pacing per line item", self.pacing_table()),
             ("Hours that stand out", self.anomalies_table()),
             ("Billing lines", self.billing_table()),
-            ("Published numbers that moved, with the cause", self.restatements_table()),
+            (
+                "Published numbers that moved, with the cause",
+                self.restatements_table(),
+            ),
         ];
         for (title, table) in parts {
             out.push_str(&format!("\n{title}\n{table}\n"));
@@ -212,7 +263,13 @@ impl Numbers {
         }
         let mut table = table(&["tenant", "show", "episode", "downloads", "days"], 3);
         for ((tenant, show, episode), (downloads, days)) in sums {
-            table.add_row(vec![tenant.to_owned(), show.to_owned(), episode.to_owned(), grouped(downloads), days.len().to_string()]);
+            table.add_row(vec![
+                tenant.to_owned(),
+                show.to_owned(),
+                episode.to_owned(),
+                grouped(downloads),
+                days.len().to_string(),
+            ]);
         }
         table
     }
@@ -227,8 +284,17 @@ impl Numbers {
         rows.sort_by_key(|((tenant, _), requests)| (tenant.clone(), -**requests));
         for ((tenant, verdict), requests) in rows {
             let total = totals.get(tenant.as_str()).copied().unwrap_or(1).max(1);
-            let share = format!("{}.{} %", requests * 1000 / total / 10, requests * 1000 / total % 10);
-            table.add_row(vec![tenant.clone(), verdict.clone(), grouped(*requests), share]);
+            let share = format!(
+                "{}.{} %",
+                requests * 1000 / total / 10,
+                requests * 1000 / total % 10
+            );
+            table.add_row(vec![
+                tenant.clone(),
+                verdict.clone(),
+                grouped(*requests),
+                share,
+            ]);
         }
         table
     }
@@ -238,8 +304,11 @@ impl Numbers {
         let mut headers = vec!["tenant", "campaign"];
         headers.extend(models);
         let mut table = table(&headers, 2);
-        let campaigns: BTreeSet<(&String, &String)> =
-            self.attribution.keys().map(|(tenant, campaign, _)| (tenant, campaign)).collect();
+        let campaigns: BTreeSet<(&String, &String)> = self
+            .attribution
+            .keys()
+            .map(|(tenant, campaign, _)| (tenant, campaign))
+            .collect();
         for (tenant, campaign) in campaigns {
             let currency = self.currencies.get(&(tenant.clone(), campaign.clone()));
             let mut row = vec![tenant.clone(), campaign.clone()];
@@ -247,7 +316,11 @@ impl Numbers {
                 let key = (tenant.clone(), campaign.clone(), model.to_owned());
                 let (credit, money) = self.attribution.get(&key).copied().unwrap_or_default();
                 let currency = currency.map_or("", String::as_str);
-                row.push(format!("{}\n({} {currency})", decimal(credit), decimal(money)));
+                row.push(format!(
+                    "{}\n({} {currency})",
+                    decimal(credit),
+                    decimal(money)
+                ));
             }
             table.add_row(row);
         }
@@ -255,10 +328,33 @@ impl Numbers {
     }
 
     fn pacing_table(&self) -> Table {
-        let mut table = table(&["tenant", "line item", "state", "delivered", "expected", "goal", "index"], 3);
+        let mut table = table(
+            &[
+                "tenant",
+                "line item",
+                "state",
+                "delivered",
+                "expected",
+                "goal",
+                "index",
+            ],
+            3,
+        );
         for ((tenant, line), (delivered, expected, state)) in &self.pacing {
-            let goal = self.goals.get(&(tenant.clone(), line.clone())).copied().unwrap_or(0);
-            let index = if *expected > 0 { format!("{}.{:02}", delivered * 100 / expected / 100, delivered * 100 / expected % 100) } else { "-".to_owned() };
+            let goal = self
+                .goals
+                .get(&(tenant.clone(), line.clone()))
+                .copied()
+                .unwrap_or(0);
+            let index = if *expected > 0 {
+                format!(
+                    "{}.{:02}",
+                    delivered * 100 / expected / 100,
+                    delivered * 100 / expected % 100
+                )
+            } else {
+                "-".to_owned()
+            };
             table.add_row(vec![
                 Cell::new(tenant),
                 Cell::new(line),
@@ -273,11 +369,21 @@ impl Numbers {
     }
 
     fn anomalies_table(&self) -> Table {
-        let mut table = table(&["tenant", "series", "hour (UTC)", "count", "usual", "score"], 3);
+        let mut table = table(
+            &["tenant", "series", "hour (UTC)", "count", "usual", "score"],
+            3,
+        );
         for ((tenant, series, hour_ms), (count, median, score)) in &self.anomalies {
             let hour = hostread_schemas::EventTimeMs(*hour_ms).to_rfc3339();
             let hour = hour.get(..16).unwrap_or(&hour).replace('T', " ");
-            table.add_row(vec![tenant.clone(), series.clone(), hour, grouped(*count), grouped(*median), score.clone()]);
+            table.add_row(vec![
+                tenant.clone(),
+                series.clone(),
+                hour,
+                grouped(*count),
+                grouped(*median),
+                score.clone(),
+            ]);
         }
         table
     }
@@ -285,9 +391,18 @@ impl Numbers {
     fn billing_table(&self) -> Table {
         let mut table = table(&["tenant", "line item", "month", "quantity", "amount"], 3);
         for ((tenant, line, period), (quantity, amount)) in &self.billing {
-            let currency = self.currencies.get(&(tenant.clone(), line.clone())).map_or("", String::as_str);
+            let currency = self
+                .currencies
+                .get(&(tenant.clone(), line.clone()))
+                .map_or("", String::as_str);
             let amount = format!("{} {currency}", MoneyMicros(*amount).to_decimal());
-            table.add_row(vec![tenant.clone(), line.clone(), period.clone(), grouped(*quantity), amount]);
+            table.add_row(vec![
+                tenant.clone(),
+                line.clone(),
+                period.clone(),
+                grouped(*quantity),
+                amount,
+            ]);
         }
         table
     }
@@ -295,7 +410,13 @@ impl Numbers {
     fn restatements_table(&self) -> Table {
         let mut table = table(&["tenant", "number", "rows", "moved by", "cause"], 2);
         for (tenant, number, rows, difference, cause) in &self.restatements {
-            table.add_row(vec![tenant.clone(), number.clone(), grouped(*rows), grouped(*difference), cause.clone()]);
+            table.add_row(vec![
+                tenant.clone(),
+                number.clone(),
+                grouped(*rows),
+                grouped(*difference),
+                cause.clone(),
+            ]);
         }
         table
     }
@@ -306,11 +427,25 @@ impl Numbers {
         compare("downloads", &truth.downloads, &self.downloads, &mut out);
         compare("verdicts", &truth.verdicts, &self.verdicts, &mut out);
         compare("deliveries", &truth.deliveries, &self.deliveries, &mut out);
-        compare("attribution", &truth.attribution, &self.attribution, &mut out);
-        compare("conversions", &truth.conversions, &self.conversions, &mut out);
+        compare(
+            "attribution",
+            &truth.attribution,
+            &self.attribution,
+            &mut out,
+        );
+        compare(
+            "conversions",
+            &truth.conversions,
+            &self.conversions,
+            &mut out,
+        );
         compare("pacing", &truth.pacing, &self.pacing, &mut out);
         compare("billing", &truth.billing, &self.billing, &mut out);
-        let wanted: BTreeMap<_, ()> = truth.anomalies.iter().map(|key| (key.clone(), ())).collect();
+        let wanted: BTreeMap<_, ()> = truth
+            .anomalies
+            .iter()
+            .map(|key| (key.clone(), ()))
+            .collect();
         let found: BTreeMap<_, ()> = self.anomalies.keys().map(|key| (key.clone(), ())).collect();
         compare("anomalies", &wanted, &found, &mut out);
         out

@@ -50,7 +50,10 @@ impl TenantOfKey for Keys {
     fn tenant(&self, api_key: &str) -> Option<String> {
         let hash = sha256_hex(api_key);
         // Hashes are compared, so timing says nothing about a key.
-        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(&hash)).map(|(_, t)| t.clone())
+        self.0
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(&hash))
+            .map(|(_, t)| t.clone())
     }
 }
 
@@ -71,11 +74,20 @@ struct Addresses {
 /// Runs until Ctrl-C, or once.
 pub(crate) async fn run(mut config: Config, args: UpArgs, metrics: crate::Metrics) -> Result<bool> {
     parts::check_engines(&config)?;
-    let samples = if args.demo { Some(demo_samples(&mut config, args.seed)?) } else { None };
-    let clock = samples.as_ref().map(|samples| SampleClock::new(samples.start(i32::from(DEMO_DAYS))));
+    let samples = if args.demo {
+        Some(demo_samples(&mut config, args.seed)?)
+    } else {
+        None
+    };
+    let clock = samples
+        .as_ref()
+        .map(|samples| SampleClock::new(samples.start(i32::from(DEMO_DAYS))));
     let began = Instant::now();
     let tree = start(&config, clock.clone(), metrics).await?;
-    say!("  started in {:.1} s: log, ClickHouse, PostgreSQL, gateway, pipeline", began.elapsed().as_secs_f64());
+    say!(
+        "  started in {:.1} s: log, ClickHouse, PostgreSQL, gateway, pipeline",
+        began.elapsed().as_secs_f64()
+    );
     let mut right = true;
     if let (Some(samples), Some(clock)) = (&samples, &clock) {
         clock.set(tree.job.status.clock());
@@ -106,14 +118,24 @@ fn demo_samples(config: &mut Config, seed: u64) -> Result<Samples> {
     };
     let samples = Samples::read(&dir)?;
     samples.configure(config);
-    say!("  world {seed}: {} tenants, samples in {}", samples.tenants.tenants.len(), dir.display());
+    say!(
+        "  world {seed}: {} tenants, samples in {}",
+        samples.tenants.tenants.len(),
+        dir.display()
+    );
     Ok(samples)
 }
 
-async fn start(config: &Config, clock: Option<Arc<SampleClock>>, metrics: crate::Metrics) -> Result<Tree> {
+async fn start(
+    config: &Config,
+    clock: Option<Arc<SampleClock>>,
+    metrics: crate::Metrics,
+) -> Result<Tree> {
     let log = parts::open_log(config).await?;
     let engines = parts::start_engines(config).await?;
-    let job_clock = clock.clone().map(|clock| Clock::Running(Arc::new(move || clock.now_ms())));
+    let job_clock = clock
+        .clone()
+        .map(|clock| Clock::Running(Arc::new(move || clock.now_ms())));
     let job = hostread_job::start(
         parts::job_config(config, job_clock),
         parts::job_parts(config, &log, engines.as_ref())?,
@@ -122,28 +144,60 @@ async fn start(config: &Config, clock: Option<Arc<SampleClock>>, metrics: crate:
     .context("starting the pipeline")?;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut servers = Vec::new();
-    let door_clock = clock.map_or_else(wall_clock, |clock| Arc::new(move || clock.now_ms()) as hostread_gateway::Clock);
-    let gateway = open_gateway(config, &log, door_clock, metrics, Some(Arc::clone(&job.status))).await?;
+    let door_clock = clock.map_or_else(wall_clock, |clock| {
+        Arc::new(move || clock.now_ms()) as hostread_gateway::Clock
+    });
+    let gateway = open_gateway(
+        config,
+        &log,
+        door_clock,
+        metrics,
+        Some(Arc::clone(&job.status)),
+    )
+    .await?;
     let listener = bind(&config.gateway.listen).await?;
     let gateway_address = format!("http://{}", listener.local_addr()?);
-    servers.push(tokio::spawn(serve_gateway(gateway, listener, stopped.clone())));
+    servers.push(tokio::spawn(serve_gateway(
+        gateway,
+        listener,
+        stopped.clone(),
+    )));
     let mut sql = None;
     if let Some(engines) = &engines {
         let keys = config
             .tenants
             .iter()
-            .flat_map(|t| t.api_key_sha256.iter().map(|hash| (hash.clone(), t.name.clone())))
+            .flat_map(|t| {
+                t.api_key_sha256
+                    .iter()
+                    .map(|hash| (hash.clone(), t.name.clone()))
+            })
             .collect();
-        let router = sql_door(engines.clickhouse.clone(), Arc::new(Keys(keys)), SqlDoorLimits::default())?;
+        let router = sql_door(
+            engines.clickhouse.clone(),
+            Arc::new(Keys(keys)),
+            SqlDoorLimits::default(),
+        )?;
         let listener = bind("127.0.0.1:8123").await?;
         sql = Some(format!("http://{}/sql", listener.local_addr()?));
         let mut stopped = stopped.clone();
         servers.push(tokio::spawn(async move {
             let ended = async move { drop(stopped.wait_for(|stop| *stop).await) };
-            Ok(axum::serve(listener, router).with_graceful_shutdown(ended).await?)
+            Ok(axum::serve(listener, router)
+                .with_graceful_shutdown(ended)
+                .await?)
         }));
     }
-    Ok(Tree { engines, job, addresses: Addresses { gateway: gateway_address, sql }, stop, servers })
+    Ok(Tree {
+        engines,
+        job,
+        addresses: Addresses {
+            gateway: gateway_address,
+            sql,
+        },
+        stop,
+        servers,
+    })
 }
 
 /// The machine's clock for the doors.
@@ -170,7 +224,8 @@ pub(crate) async fn open_gateway(
         clock,
         metrics: Some(Arc::new(move || metrics.render())),
         pipeline_ready: job.map(|status| {
-            Arc::new(move || status.trouble().map_or(Ok(()), Err)) as hostread_gateway::PipelineReady
+            Arc::new(move || status.trouble().map_or(Ok(()), Err))
+                as hostread_gateway::PipelineReady
         }),
     };
     Ok(tokio::task::spawn_blocking(move || Gateway::open(parts)).await??)
@@ -182,7 +237,11 @@ pub(crate) async fn serve_gateway(
     listener: TcpListener,
     mut stopped: tokio::sync::watch::Receiver<bool>,
 ) -> Result<()> {
-    gateway.serve(listener, async move { drop(stopped.wait_for(|stop| *stop).await) }).await?;
+    gateway
+        .serve(listener, async move {
+            drop(stopped.wait_for(|stop| *stop).await)
+        })
+        .await?;
     Ok(())
 }
 
@@ -191,17 +250,28 @@ pub(crate) async fn bind(address: &str) -> Result<TcpListener> {
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            let host = address.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
+            let host = address
+                .rsplit_once(':')
+                .map_or("127.0.0.1", |(host, _)| host);
             Ok(TcpListener::bind(format!("{host}:0")).await?)
         }
         Err(error) => Err(error).with_context(|| format!("listening on {address}")),
     }
 }
 
-async fn demo(config: &Config, tree: &Tree, samples: &Samples, clock: &Arc<SampleClock>) -> Result<bool> {
+async fn demo(
+    config: &Config,
+    tree: &Tree,
+    samples: &Samples,
+    clock: &Arc<SampleClock>,
+) -> Result<bool> {
     let began = Instant::now();
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let sender = Sender { base: tree.addresses.gateway.clone(), client, clock: Arc::clone(clock) };
+    let sender = Sender {
+        base: tree.addresses.gateway.clone(),
+        client,
+        clock: Arc::clone(clock),
+    };
     sender.send(samples).await?;
     wait_until_settled(&tree.job.status, EventTimeMs(samples.truth.clock_end_ms)).await?;
     let took = began.elapsed().as_secs_f64();
@@ -216,19 +286,30 @@ async fn demo(config: &Config, tree: &Tree, samples: &Samples, clock: &Arc<Sampl
     let freshness = tree.job.status.freshness();
     say!(
         "Freshness (accepted by a door -> readable in both databases): p50 {} ms, p99 {} ms over {} ranges",
-        freshness.p50_ms, freshness.p99_ms, freshness.ranges
+        freshness.p50_ms,
+        freshness.p99_ms,
+        freshness.ranges
     );
     let status = &tree.job.status;
     say!(
         "{} events in {took:.1} s, {} of them repeats, {} dead letters, {} rows written",
-        status.events(), status.duplicates(), status.dead_letters(), status.rows_written()
+        status.events(),
+        status.duplicates(),
+        status.dead_letters(),
+        status.rows_written()
     );
     let differences = numbers.differences(&samples.truth);
     if differences.is_empty() {
-        say!("All {} numbers equal the world's own truth.", numbers.count());
+        say!(
+            "All {} numbers equal the world's own truth.",
+            numbers.count()
+        );
         return Ok(true);
     }
-    say!("{} numbers DIFFER from the world's own truth:", differences.len());
+    say!(
+        "{} numbers DIFFER from the world's own truth:",
+        differences.len()
+    );
     for difference in differences.iter().take(20) {
         say!("  {difference}");
     }
@@ -243,25 +324,45 @@ async fn wait_until_settled(status: &Status, clock: EventTimeMs) -> Result<()> {
         if let Some(failure) = status.failure() {
             bail!("the pipeline stopped: {failure}");
         }
-        ensure!(began.elapsed() < SETTLE_MAX, "the numbers did not settle: {:?}", status.trouble());
+        ensure!(
+            began.elapsed() < SETTLE_MAX,
+            "the numbers did not settle: {:?}",
+            status.trouble()
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
-        quiet = if status.caught_up() && status.clock() >= clock { quiet + 1 } else { 0 };
+        quiet = if status.caught_up() && status.clock() >= clock {
+            quiet + 1
+        } else {
+            0
+        };
     }
     Ok(())
 }
 
 fn print_addresses(config: &Config, tree: &Tree, samples: Option<&Samples>) {
-    let key = samples.and_then(|s| s.tenants.tenants.first()).map_or("YOUR_API_KEY", |t| &t.api_key);
-    say!("\nStill running. Ctrl-C stops everything and loses nothing; data is in {}", config.data_dir.display());
+    let key = samples
+        .and_then(|s| s.tenants.tenants.first())
+        .map_or("YOUR_API_KEY", |t| &t.api_key);
+    say!(
+        "\nStill running. Ctrl-C stops everything and loses nothing; data is in {}",
+        config.data_dir.display()
+    );
     say!("  gateway      {}", tree.addresses.gateway);
     say!("  metrics      {}/metrics", tree.addresses.gateway);
     if let Some(sql) = &tree.addresses.sql {
         say!("  SQL door     {sql}");
-        say!("    curl -H 'Authorization: Bearer {key}' {sql} -d 'SELECT show, sum(downloads) FROM hostread.downloads_daily GROUP BY show'");
+        say!(
+            "    curl -H 'Authorization: Bearer {key}' {sql} -d 'SELECT show, sum(downloads) FROM hostread.downloads_daily GROUP BY show'"
+        );
     }
     if let Some(engines) = &tree.engines {
         let access = &engines.postgres;
-        say!("  PostgreSQL   {}:{}, address with password: {}", access.host, access.port, config.data_dir.join("engines").display());
+        say!(
+            "  PostgreSQL   {}:{}, address with password: {}",
+            access.host,
+            access.port,
+            config.data_dir.join("engines").display()
+        );
     }
 }
 
@@ -288,7 +389,7 @@ pub(crate) async fn wait_for_end(status: &Status) {
 }
 
 async fn stop(tree: Tree) -> Result<()> {
-    drop(tree.stop.send(true));
+    let _ = tree.stop.send(true);
     for server in tree.servers {
         // A kept-alive connection may outlive the doors; it is not waited for.
         drop(tokio::time::timeout(Duration::from_secs(5), server).await);

@@ -118,7 +118,7 @@ pub fn tenants() -> Vec<TenantSample> {
 fn tenant_sample(name: &str) -> TenantSample {
     let shops = BRANDS.iter().filter(|brand| brand.webhooks);
     let connections = shops.map(|brand| ConnectionSample {
-        connection: format!("{}-shop", brand.store),
+        connection: format!("{name}-{}", brand.store),
         store: brand.store.to_owned(),
         secret: format!("sample-secret-{name}-{}", brand.store),
     });
