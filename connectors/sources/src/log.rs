@@ -23,7 +23,7 @@ pub struct LogSettings {
 #[derive(Debug)]
 pub enum LogFormat {
     /// CloudFront standard access log.
-    Cloudfront(Cloudfront),
+    Cloudfront(Box<Cloudfront>),
     /// nginx, Apache, Fastly.
     Combined(Combined),
 }
@@ -33,7 +33,7 @@ impl LogFormat {
     #[must_use]
     pub fn named(name: &str, settings: LogSettings) -> Option<Self> {
         match name {
-            "cloudfront" => Some(Self::Cloudfront(Cloudfront::new(settings))),
+            "cloudfront" => Some(Self::Cloudfront(Box::new(Cloudfront::new(settings)))),
             "combined" => Some(Self::Combined(Combined::new(settings))),
             _ => None,
         }

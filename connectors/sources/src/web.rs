@@ -431,7 +431,10 @@ mod tests {
         ]
         .concat();
         assert_eq!(reason(&deep), ("json", "a".to_owned()));
-        let many: String = (0..70).map(|n| format!("f{n}=1&")).collect();
+        let many = (0..70)
+            .map(|n| format!("f{n}=1"))
+            .collect::<Vec<_>>()
+            .join("&");
         assert_eq!(reason(many.as_bytes()).0, "fields");
     }
 }

@@ -58,10 +58,10 @@ pub(crate) struct Inputs {
 }
 
 /// Builds the dataflow.
-pub(crate) fn build<'s>(scope: Scope<'s, u64>, horizons: Horizons) -> (Inputs, Stream<'s, Output>) {
+pub(crate) fn build(scope: Scope<'_, u64>, horizons: Horizons) -> (Inputs, Stream<'_, Output>) {
     let (facts_input, facts) = scope.new_collection::<Fact, i64>();
     let (clock_input, clock) = scope.new_collection::<EventTimeMs, i64>();
-    let hours = clock.clone().map(|clock| clock.hour());
+    let hours = clock.clone().map(EventTimeMs::hour);
 
     let deals = facts.clone().filter(|fact| is_reference(&fact.body));
     let carries = facts.clone().flat_map(|fact| match fact.body {

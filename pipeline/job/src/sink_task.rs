@@ -74,7 +74,7 @@ impl SinkTask {
             };
             let full = range.upserts.len() >= self.range_rows_max;
             if (ended || full || Instant::now() >= due) && range.upper > self.upper {
-                let done = std::mem::replace(&mut range, Range::default());
+                let done = std::mem::take(&mut range);
                 self.apply(done).await?;
                 range.upper = self.upper;
                 ranges += 1;
