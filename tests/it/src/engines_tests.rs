@@ -1,7 +1,11 @@
 //! The engines' launcher and the SQL door, on real engines.
 //! Needs: `npm ci --prefix engines`, and a launcher: `HOSTREAD_BIN`, or `hostread` (or the example `engines_up`) built
 //! in the same target directory.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests panic, and print seeds")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests panic, and print seeds"
+)]
 
 mod launcher;
 mod sql_door;
@@ -12,7 +16,7 @@ use hostread_engines::{ClickHouseAccess, Engines, EnginesConfig, ReaderConfig};
 use reqwest::Client;
 
 /// The folder with the pinned packages.
-fn packages_dir() -> PathBuf {
+pub(crate) fn packages_dir() -> PathBuf {
     std::env::var_os("HOSTREAD_ENGINES_DIR").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../engines"),
         PathBuf::from,
@@ -20,7 +24,7 @@ fn packages_dir() -> PathBuf {
 }
 
 /// A binary whose `main` becomes an engine when asked.
-fn launcher_exe() -> PathBuf {
+pub(crate) fn launcher_exe() -> PathBuf {
     if let Some(path) = std::env::var_os("HOSTREAD_BIN") {
         return PathBuf::from(path);
     }
@@ -54,7 +58,12 @@ async fn start(data_dir: &Path) -> Engines {
 }
 
 /// Status and text of a query sent straight to ClickHouse, past the door.
-async fn ask(access: &ClickHouseAccess, user: &str, password: &str, query: &str) -> (u16, String) {
+pub(crate) async fn ask(
+    access: &ClickHouseAccess,
+    user: &str,
+    password: &str,
+    query: &str,
+) -> (u16, String) {
     let (gate, secret) = &access.gate_header;
     let answer = Client::new()
         .post(&access.url)
@@ -69,7 +78,7 @@ async fn ask(access: &ClickHouseAccess, user: &str, password: &str, query: &str)
 }
 
 /// A query of our own user; panics unless it works.
-async fn run(access: &ClickHouseAccess, query: &str) -> String {
+pub(crate) async fn run(access: &ClickHouseAccess, query: &str) -> String {
     let (status, text) = ask(access, &access.user, &access.password, query).await;
     assert_eq!(status, 200, "{query}: {text}");
     text

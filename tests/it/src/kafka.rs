@@ -34,7 +34,7 @@ wait
 
 /// A running broker.
 #[derive(Debug)]
-pub struct Broker {
+pub(crate) struct Broker {
     dir: PathBuf,
     port: u16,
     /// Broker and its guard; nothing while it is stopped.
@@ -46,7 +46,7 @@ impl Broker {
     ///
     /// # Panics
     /// When it does not start; the message ends with the last lines of its log.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         set_up();
         let dir = tempfile::Builder::new()
             .prefix("hostread-kafka-")
@@ -90,22 +90,22 @@ impl Broker {
     }
 
     /// `host:port` for clients.
-    pub fn bootstrap(&self) -> String {
+    pub(crate) fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
     /// As power going off for the process alone.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.end(Signal::SIGKILL);
     }
 
     /// A clean stop.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.end(Signal::SIGTERM);
     }
 
     /// Starts it again, on the same ports and data, and waits until it is ready.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         assert!(self.running.is_none(), "it runs");
         let java = self.java(&["kafka.Kafka"]);
         let mut guard = Command::new("sh");
@@ -191,7 +191,7 @@ impl Drop for Broker {
                 drop(guard.wait());
             }
             None if std::env::var_os("HOSTREAD_KEEP").is_none() => {
-                drop(fs::remove_dir_all(&self.dir))
+                drop(fs::remove_dir_all(&self.dir));
             }
             None => {}
         }
@@ -199,7 +199,7 @@ impl Drop for Broker {
 }
 
 /// Address of one broker that all tests of this process share. It ends with the process.
-pub fn shared() -> String {
+pub(crate) fn shared() -> String {
     static SHARED: OnceLock<Broker> = OnceLock::new();
     SHARED.get_or_init(Broker::start).bootstrap()
 }

@@ -107,7 +107,7 @@ async fn a_broker_killed_twice_loses_and_doubles_nothing() {
     let sent = appending.await.unwrap();
     let numbers = tokio::task::spawn_blocking(move || {
         let (mut reader, mut numbers, deadline) =
-            (reader, Vec::new(), Instant::now() + Duration::from_secs(60));
+            (reader, Vec::new(), Instant::now() + Duration::from_mins(1));
         while (numbers.len() as u64) < sent && Instant::now() < deadline {
             let records = reader.poll(10_000, Duration::from_millis(500)).unwrap();
             numbers.extend(

@@ -1,1 +1,10 @@
-//! hostread-it
+//! One integration crate on real parts: engines, Kafka, the binary. Modules exist only for tests.
+
+#[cfg(test)]
+mod engines_tests;
+#[cfg(test)]
+mod kafka;
+#[cfg(test)]
+mod kafka_tests;
+#[cfg(test)]
+mod sinks_tests;
