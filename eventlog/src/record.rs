@@ -21,7 +21,7 @@ pub struct Record {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body.
     pub value: Vec<u8>,
-    /// When a door received it.
+    /// When a door received it, by the machine's clock (Unix milliseconds): freshness counts from here.
     pub timestamp_ms: i64,
 }
 

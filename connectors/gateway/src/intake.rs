@@ -27,6 +27,14 @@ const DRAIN_EVERY: Duration = Duration::from_millis(500);
 const DRAIN_RECORDS_MAX: usize = 4_096;
 const DRAIN_BYTES_MAX: u64 = 4 << 20;
 
+/// When a record reached the log, by the machine: what freshness is measured from. Not a fact.
+fn wall_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
+}
+
 pub(crate) struct Intake {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) encoder: Encoder,
@@ -43,6 +51,11 @@ impl Intake {
         (self.clock)()
     }
 
+    /// Whether the log has just refused; it is tried again after a pause.
+    pub(crate) fn log_away(&self) -> bool {
+        monotonic_ms() < self.away_until_ms.load(Ordering::Relaxed)
+    }
+
     fn record(&self, event: &Event) -> Record {
         let encoded = self.encoder.encode(event);
         Record {
@@ -51,7 +64,7 @@ impl Intake {
             key: encoded.key,
             headers: encoded.headers,
             value: encoded.value,
-            timestamp_ms: event.meta.received_at.0,
+            timestamp_ms: wall_ms(),
         }
     }
 
@@ -91,8 +104,7 @@ impl Intake {
 
     /// Makes one event durable: in the log, or while that is away in the spill.
     pub(crate) async fn append_or_spill(&self, event: Event) -> Result<(), Problem> {
-        let away = monotonic_ms() < self.away_until_ms.load(Ordering::Relaxed);
-        if !away && self.append_records(vec![self.record(&event)]).await.is_ok() {
+        if !self.log_away() && self.append_records(vec![self.record(&event)]).await.is_ok() {
             return Ok(());
         }
         let mut line = Vec::with_capacity(512);

@@ -1,17 +1,21 @@
 //! Counts listener-days: requests and impressions in; verdicts, downloads, deliveries and presence out.
 //!
 //! ```text
-//!   exposures ---- by (tenant, listener, day) ----> [ count ] ----> Counted (verdict | download | delivery | presence)
+//!   exposures ---- by household, else listener ----> [ count ] ----> Counted (verdict | download | delivery | presence)
 //!   rules, agents, catalog, deals ----------------------^
 //! ```
-//! State: the exposures of each live listener-day, sorted by (time, event id); freed when released.
+//! State: the exposures of each live listener-day, sorted by (time, event id), and per household-day its
+//! listeners and its volume; freed when released.
 //! Order in a tick: agents, then dimensions, then exposures. Cost: O(touched listener-days); a change
 //! of a dimension reads the listener-days that hold a subject it can touch, a rule set all of them.
 //! Invariant 1: what is emitted for a listener-day is exactly `count_listener_day` of its exposures.
+//! Invariant 2: a household's volume is the sum of its listener-days' volumes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hostread_rules::counting::{CountedDownload, Delivery, Exposure, count_listener_day};
+use hostread_rules::counting::{
+    CountedDownload, Delivery, Exposure, ListenerDay, count_listener_day,
+};
 use hostread_rules::delivery::{billable, civil_day};
 use hostread_schemas::fact::{Fact, FactBody};
 use hostread_schemas::view::{
@@ -82,13 +86,16 @@ impl Counted {
     }
 }
 
-type Key = (TenantId, ListenerId, Day);
+/// A listener is one household's: the address is part of its identity.
+type Key = (TenantId, HouseholdId, Day, ListenerId);
+type HouseholdDay = (TenantId, HouseholdId, Day);
 type Item = (EventTimeMs, EventId, Exposure);
 
 /// One exposure on its way in.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub(crate) struct ExposureFact {
     tenant: TenantId,
+    household: HouseholdId,
     listener: ListenerId,
     day: Day,
     time: EventTimeMs,
@@ -99,21 +106,33 @@ pub(crate) struct ExposureFact {
 impl ExposureFact {
     /// The exposure that a fact states.
     pub(crate) fn of(fact: &Fact) -> Option<Self> {
-        let (listener, exposure) = match &fact.body {
-            FactBody::Request(request) => (request.listener, Exposure::Request(*request)),
-            FactBody::Impression(impression) => {
-                (impression.listener, Exposure::Impression(*impression))
-            }
+        let (household, listener, exposure) = match &fact.body {
+            FactBody::Request(it) => (it.household, it.listener, Exposure::Request(*it)),
+            FactBody::Impression(it) => (it.household, it.listener, Exposure::Impression(*it)),
             _ => return None,
         };
         Some(Self {
             tenant: fact.tenant,
+            household,
             listener,
             day: fact.time.day(),
             time: fact.time,
             id: fact.id,
             exposure,
         })
+    }
+
+    const fn key(&self) -> Key {
+        (self.tenant, self.household, self.day, self.listener)
+    }
+
+    fn route(&self) -> u64 {
+        let home = if self.household.is_some() {
+            self.household.0
+        } else {
+            self.listener.0
+        };
+        home ^ u64::from(self.day.0.unsigned_abs())
     }
 }
 
@@ -127,14 +146,30 @@ pub(crate) fn count<'s>(
         exposures,
         dimensions,
         "Count",
-        |exposure| exposure.listener.0 ^ u64::from(exposure.day.0.unsigned_abs()),
+        ExposureFact::route,
         move |_tick, exposures, changes, out| state.step(exposures, &changes, out),
     )
 }
 
 #[derive(Default)]
+struct ListenerItems {
+    items: Vec<Item>,
+    volume: u32,
+}
+
+/// A household-day; without a household nothing is kept.
+#[derive(Default)]
+struct Household {
+    /// Every live listener; some may be gone, or there twice.
+    listeners: Vec<ListenerId>,
+    live: usize,
+    volume: u64,
+}
+
+#[derive(Default)]
 struct State {
-    days: KeyedMap<Key, Vec<Item>>,
+    days: KeyedMap<Key, ListenerItems>,
+    households: KeyedMap<HouseholdDay, Household>,
     /// How many live exposures a subject has.
     subjects: KeyedMap<(TenantId, u64), u64>,
     catalogs: Catalogs,
@@ -151,24 +186,131 @@ impl State {
         let mut updates: BTreeMap<Key, Vec<(Item, i64)>> = BTreeMap::new();
         for (exposure, diff) in exposures {
             self.index(&exposure, diff);
-            let key = (exposure.tenant, exposure.listener, exposure.day);
             let item = (exposure.time, exposure.id, exposure.exposure);
-            updates.entry(key).or_default().push((item, diff));
+            updates
+                .entry(exposure.key())
+                .or_default()
+                .push((item, diff));
         }
         for key in self.touched_days(&touched) {
             updates.entry(key).or_default();
         }
         let default = Catalog::default();
+        let updates: Vec<_> = updates.into_iter().collect();
+        for home in updates.chunk_by(|(a, _), (b, _)| household_day(a) == household_day(b)) {
+            let Some((first, _)) = home.first() else {
+                continue;
+            };
+            // Taken and put back: the catalogs are only read here.
+            let catalogs = std::mem::take(&mut self.catalogs);
+            let now = catalogs.get(&first.0).unwrap_or(&default);
+            let then = before.get(&first.0).unwrap_or(now);
+            self.recount(household_day(first), home, then, now, out);
+            self.catalogs = catalogs;
+        }
+    }
+
+    /// Recounts the listener-days of one household-day that changed, and the others when the household
+    /// comes over or under its limit.
+    fn recount(
+        &mut self,
+        home: HouseholdDay,
+        updates: &[(Key, Vec<(Item, i64)>)],
+        then: &Catalog,
+        now: &Catalog,
+        out: &mut Vec<(Counted, i64)>,
+    ) {
+        let was_over = self.is_over(home, then);
+        let mut counted = Vec::with_capacity(updates.len());
         for (key, changes) in updates {
-            let now = self.catalogs.get(&key.0).unwrap_or(&default);
-            let then = before.get(&key.0).unwrap_or(now);
-            let items = self.days.entry(key).or_default();
-            emit(key, items, then, -1, out);
-            apply(items, changes);
-            emit(key, items, now, 1, out);
-            if items.is_empty() {
-                self.days.remove(&key);
+            let day = self.days.entry(*key).or_default();
+            let volume_then = day.volume;
+            let fresh = day.items.is_empty();
+            if !fresh {
+                let old = count_listener_day(&day.items, was_over, then);
+                emit(*key, &day.items, old, then, -1, out);
             }
+            apply(&mut day.items, changes);
+            let result = count_listener_day(&day.items, false, now);
+            day.volume = result.volume;
+            let (volume, gone) = (day.volume, day.items.is_empty());
+            if gone {
+                self.days.remove(key);
+            }
+            self.note(*key, volume_then, volume, fresh, gone);
+            counted.push(result);
+        }
+        let is_over = self.is_over(home, now);
+        for ((key, _), result) in updates.iter().zip(counted) {
+            let Some(day) = self.days.get(key) else {
+                continue;
+            };
+            let result = if is_over && day.volume > 0 {
+                count_listener_day(&day.items, true, now)
+            } else {
+                result
+            };
+            emit(*key, &day.items, result, now, 1, out);
+        }
+        if is_over != was_over {
+            self.flip(home, updates, is_over, now, out);
+        }
+    }
+
+    /// Counts the listener-days anew that did not change themselves.
+    fn flip(
+        &self,
+        home: HouseholdDay,
+        changed: &[(Key, Vec<(Item, i64)>)],
+        is_over: bool,
+        catalog: &Catalog,
+        out: &mut Vec<(Counted, i64)>,
+    ) {
+        let listeners = self
+            .households
+            .get(&home)
+            .map(|h| h.listeners.iter().copied());
+        let listeners: BTreeSet<ListenerId> = listeners.into_iter().flatten().collect();
+        for listener in listeners {
+            let key = (home.0, home.1, home.2, listener);
+            let Some(day) = self.days.get(&key).filter(|day| day.volume > 0) else {
+                continue;
+            };
+            if changed.binary_search_by_key(&key, |(key, _)| *key).is_err() {
+                for (over, diff) in [(!is_over, -1), (is_over, 1)] {
+                    let result = count_listener_day(&day.items, over, catalog);
+                    emit(key, &day.items, result, catalog, diff, out);
+                }
+            }
+        }
+    }
+
+    fn is_over(&self, home: HouseholdDay, catalog: &Catalog) -> bool {
+        let volume = self.households.get(&home).map_or(0, |h| h.volume);
+        catalog.rules().ip_volume_exceeded(volume)
+    }
+
+    /// Keeps the household-day equal to its listener-days.
+    fn note(&mut self, key: Key, volume_then: u32, volume: u32, fresh: bool, gone: bool) {
+        if !key.1.is_some() || (fresh && gone) {
+            return;
+        }
+        let home = self.households.entry(household_day(&key)).or_default();
+        home.volume = home.volume - u64::from(volume_then) + u64::from(volume);
+        if fresh {
+            home.listeners.push(key.3);
+            home.live += 1;
+        } else if gone {
+            home.live -= 1;
+        }
+        if home.live == 0 {
+            self.households.remove(&household_day(&key));
+        } else if home.listeners.len() > 2 * home.live + 8 {
+            home.listeners.sort_unstable();
+            home.listeners.dedup();
+            let days = &self.days;
+            let live = |listener: &ListenerId| days.contains_key(&(key.0, key.1, key.2, *listener));
+            home.listeners.retain(live);
         }
     }
 
@@ -226,10 +368,11 @@ impl State {
         if live.is_empty() {
             return Vec::new();
         }
-        let hit = |key: &Key, items: &[Item]| match live.get(&key.0) {
+        let hit = |key: &Key, items: &ListenerItems| match live.get(&key.0) {
             None => false,
             Some(Touched::All) => true,
             Some(Touched::Subjects(wanted)) => items
+                .items
                 .iter()
                 .any(|(_, _, exposure)| subjects(exposure).iter().any(|s| wanted.contains(s))),
         };
@@ -252,13 +395,17 @@ fn subjects(exposure: &Exposure) -> [u64; 2] {
     }
 }
 
-fn apply(items: &mut Vec<Item>, changes: Vec<(Item, i64)>) {
+const fn household_day(key: &Key) -> HouseholdDay {
+    (key.0, key.1, key.2)
+}
+
+fn apply(items: &mut Vec<Item>, changes: &[(Item, i64)]) {
     for (item, diff) in changes {
-        match items.binary_search(&item) {
-            Ok(at) if diff < 0 => {
+        match items.binary_search(item) {
+            Ok(at) if *diff < 0 => {
                 items.remove(at);
             }
-            Err(at) if diff > 0 => items.insert(at, item),
+            Err(at) if *diff > 0 => items.insert(at, *item),
             // The head lets one copy of an event live.
             _ => unreachable!("an event came twice or went twice"),
         }
@@ -268,12 +415,15 @@ fn apply(items: &mut Vec<Item>, changes: Vec<(Item, i64)>) {
     }
 }
 
-fn emit(key: Key, items: &[Item], catalog: &Catalog, diff: i64, out: &mut Vec<(Counted, i64)>) {
-    if items.is_empty() {
-        return;
-    }
-    let (tenant, listener, day) = key;
-    let counted = count_listener_day(items, catalog);
+fn emit(
+    key: Key,
+    items: &[Item],
+    counted: ListenerDay,
+    catalog: &Catalog,
+    diff: i64,
+    out: &mut Vec<(Counted, i64)>,
+) {
+    let (tenant, household, day, listener) = key;
     for (request, time, verdict, enclosure, episode, sent_bytes) in counted.verdicts {
         let key = VerdictKey {
             tenant,
@@ -308,9 +458,9 @@ fn emit(key: Key, items: &[Item], catalog: &Catalog, diff: i64, out: &mut Vec<(C
         };
         out.push((Counted::Delivery(tenant, delivered), diff));
     }
-    let (household, agent) = match items.first() {
-        Some((_, _, Exposure::Request(request))) => (request.household, request.agent),
-        Some((_, _, Exposure::Impression(impression))) => (impression.household, impression.agent),
+    let agent = match items.first() {
+        Some((_, _, Exposure::Request(request))) => request.agent,
+        Some((_, _, Exposure::Impression(impression))) => impression.agent,
         None => return,
     };
     if agent.is_some() && household.is_some() {

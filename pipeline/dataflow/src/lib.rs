@@ -122,6 +122,7 @@ pub(crate) fn build(scope: Scope<'_, u64>, horizons: Horizons) -> (Inputs, Strea
     let credited = nearest_k::nearest_k(
         touches.concat(conversions).concat(shared).concat(receipts),
         settings,
+        i64::from(horizons.lookback_days) * 86_400,
     );
 
     let rollups = rollups::rollups(&downloads, &deliveries, &credited, &carries, &deals, &hours);

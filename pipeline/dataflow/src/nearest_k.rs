@@ -108,8 +108,12 @@ pub(crate) struct ShareRow {
 pub(crate) fn nearest_k<'s>(
     identified: Stream<'s, (IdentityKey, Identified)>,
     settings: Stream<'s, Setting>,
+    lookback_secs_max: i64,
 ) -> Stream<'s, Credited> {
-    let mut state = State::default();
+    let mut state = State {
+        lookback_secs_max,
+        ..State::default()
+    };
     by_tick(
         identified,
         settings,
@@ -138,6 +142,8 @@ struct State {
     /// Conversions by UTC day, to freeze them when it is sealed.
     days: BTreeMap<Day, BTreeSet<IdentityKey>>,
     sealed: Option<Day>,
+    /// Touches older than this may be released: no tenant can look further back.
+    lookback_secs_max: i64,
 }
 
 /// What emitting a conversion depends on besides its identity.
@@ -146,6 +152,14 @@ struct Context<'a> {
     identity: u64,
     deals: &'a Deals,
     sealed: Option<Day>,
+    lookback_secs_max: i64,
+}
+
+impl Context<'_> {
+    fn lookback_secs(&self) -> i64 {
+        let asked = self.deals.settings().lookback_secs;
+        asked.min(self.lookback_secs_max)
+    }
 }
 
 impl State {
@@ -173,6 +187,7 @@ impl State {
                 identity: key.1,
                 deals,
                 sealed: self.sealed,
+                lookback_secs_max: self.lookback_secs_max,
             };
             let then = Context {
                 deals: deals_before.get(&key.0).unwrap_or(deals),
@@ -183,7 +198,7 @@ impl State {
             let removed = conversions_of(&changes, -1);
             let added = conversions_of(&changes, 1);
             index_uses(&mut self.uses, key.0, &changes);
-            let mut standing = identity.affected(&changes, now.deals, all);
+            let mut standing = identity.affected(&changes, &now, all);
             standing.retain(|conversion| !removed.contains(conversion));
             for conversion in standing.iter().chain(&removed) {
                 identity.emit(conversion, &then, -1, out);
@@ -299,7 +314,12 @@ impl Identity {
     }
 
     /// Standing conversions whose path the changes can alter.
-    fn affected(&self, changes: &[(Identified, i64)], deals: &Deals, all: bool) -> Vec<Conversion> {
+    fn affected(
+        &self,
+        changes: &[(Identified, i64)],
+        context: &Context<'_>,
+        all: bool,
+    ) -> Vec<Conversion> {
         if self.conversions.is_empty() {
             return Vec::new();
         }
@@ -310,7 +330,7 @@ impl Identity {
                 .map(|(_, conversion)| *conversion)
                 .collect();
         }
-        let lookback_secs = deals.settings().lookback_secs;
+        let (deals, lookback_secs) = (context.deals, context.lookback_secs());
         let mut affected = BTreeSet::new();
         for (change, _) in changes {
             let Identified::Touch(touch) = change else {
@@ -409,7 +429,7 @@ impl Identity {
             _ => return (Vec::new(), 0),
         };
         let secs = conversion.time.secs();
-        let oldest = secs.saturating_sub(context.deals.settings().lookback_secs);
+        let oldest = secs.saturating_sub(context.lookback_secs());
         let from = touches.partition_point(|touch| touch.secs <= oldest);
         let to = touches.partition_point(|touch| touch.secs <= secs);
         let window = touches.get(from..to).unwrap_or_default();

@@ -29,6 +29,7 @@ mod sequence;
 mod sink_task;
 mod start;
 mod status;
+pub mod step;
 
 pub use clock::{Clock, wall_ms};
 pub use config::JobConfig;

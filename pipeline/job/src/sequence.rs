@@ -147,7 +147,7 @@ impl Sequencer {
             }
             Offered::Late(_) => {
                 self.status.late.fetch_add(1, Ordering::Relaxed);
-                self.note_event(&event);
+                self.note_event(record, &event);
             }
             Offered::Refused(refusal) => {
                 self.status.refused.fetch_add(1, Ordering::Relaxed);
@@ -156,7 +156,7 @@ impl Sequencer {
                     reason: refusal.to_string(),
                 });
             }
-            _ => self.note_event(&event),
+            _ => self.note_event(record, &event),
         }
         self.note_offset(record);
         if self.head.pending() >= self.config.tick_events_max {
@@ -170,12 +170,12 @@ impl Sequencer {
         self.open.offsets.insert(key, record.offset + 1);
     }
 
-    fn note_event(&mut self, event: &Event) {
+    fn note_event(&mut self, record: &ReadRecord, event: &Event) {
         if self.open.events == 0 {
             self.open.opened_at_ms = crate::clock::wall_ms();
         }
         self.open.events += 1;
-        self.open.accepted_at_max_ms = self.open.accepted_at_max_ms.max(event.meta.received_at.0);
+        self.open.accepted_at_max_ms = self.open.accepted_at_max_ms.max(record.timestamp_ms);
         let tenant = self.hasher.tenant(&event.meta.tenant);
         let batch = BatchId(
             self.hasher
@@ -344,7 +344,7 @@ impl Sequencer {
     }
 }
 
-fn is_cause(body: &Body) -> bool {
+pub(crate) fn is_cause(body: &Body) -> bool {
     !matches!(
         body.event_type(),
         EventType::Request

@@ -3,8 +3,8 @@
 //! Needs: the requests and impressions of one listener on one UTC day, in order (time, event id).
 //! Promises: definitions 3 to 6; O(n log n) for n requests (with k versions that each reach the
 //! threshold O(n log² n)); a handful of allocations a call, none per request.
-//! Leaves out: `ip_volume`, which needs the household's other listeners
-//! ([`CompiledRules::ip_volume_exceeded`]).
+//! Leaves out: who is over `ip_volume`, which needs the household's other listeners
+//! ([`CompiledRules::ip_volume_exceeded`] of the sum of [`ListenerDay::volume`]).
 //!
 //! Invariant 1: one verdict per request, in order.
 //! Invariant 2: at most one download per episode, with `union_bytes >= needed_bytes`; its requests
@@ -70,6 +70,9 @@ pub struct ListenerDay {
     pub downloads: Vec<CountedDownload>,
     /// By (line, episode).
     pub deliveries: Vec<Delivery>,
+    /// Downloads, lost or not, that count towards the household's limit: those of addresses that the
+    /// rules do not include by name.
+    pub volume: u32,
 }
 
 /// Requests that count as one download.
@@ -135,10 +138,12 @@ impl Passed<'_> {
     }
 }
 
-/// Counts one listener-day. `exposures` are sorted by (time, id).
+/// Counts one listener-day. `exposures` are sorted by (time, id); `over_volume` says that the household
+/// has more downloads on the day than the rules allow.
 #[must_use]
 pub fn count_listener_day<D: Dimensions + ?Sized>(
     exposures: &[(EventTimeMs, EventId, Exposure)],
+    over_volume: bool,
     dims: &D,
 ) -> ListenerDay {
     let mut day = ListenerDay::default();
@@ -148,7 +153,7 @@ pub fn count_listener_day<D: Dimensions + ?Sized>(
     }
     let mut united = Vec::new();
     for group in passed.chunk_by(|a, b| a.episode.episode == b.episode.episode) {
-        count_episode(group, dims, &mut united, &mut day);
+        count_episode(group, over_volume, dims, &mut united, &mut day);
     }
     if day.verdicts.len() < exposures.len() {
         count_impressions(exposures, dims, &mut day);
@@ -304,6 +309,7 @@ struct Made<'g, 'a> {
 /// One episode's filtered-in requests, sorted by (version, order).
 fn count_episode<D: Dimensions + ?Sized>(
     group: &[Passed<'_>],
+    over_volume: bool,
     dims: &D,
     united: &mut Vec<ByteRange>,
     day: &mut ListenerDay,
@@ -333,10 +339,20 @@ fn count_episode<D: Dimensions + ?Sized>(
         return;
     };
     debug_assert!(made.union_bytes >= made.needed_bytes, "invariant 2");
+    let limited = first.request.ip_class != IpClass::Included;
+    day.volume += u32::from(limited);
+    let verdict = if limited && over_volume {
+        Verdict::IpVolume
+    } else {
+        Verdict::Counted
+    };
     for passed in group {
-        if let Some(verdict) = day.verdicts.get_mut(passed.index) {
-            verdict.2 = Verdict::Counted;
+        if let Some(judged) = day.verdicts.get_mut(passed.index) {
+            judged.2 = verdict;
         }
+    }
+    if verdict == Verdict::IpVolume {
+        return;
     }
     let episode = made.version.first().unwrap_or(first).episode;
     let download = CountedDownload {

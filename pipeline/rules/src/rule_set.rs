@@ -158,12 +158,11 @@ impl CompiledRules {
         self.referrers_denied.binary_search(&host).is_ok()
     }
 
-    /// Does a household with so many downloads on a day lose them all (definition 3, `ip_volume`)?
+    /// Does a household with so many downloads on a day, those of included addresses aside, lose them
+    /// all (definition 3, `ip_volume`)?
     #[must_use]
-    pub const fn ip_volume_exceeded(&self, class: IpClass, downloads: u64) -> bool {
-        self.ip_volume_downloads_max != 0
-            && !matches!(class, IpClass::Included)
-            && downloads > self.ip_volume_downloads_max as u64
+    pub const fn ip_volume_exceeded(&self, downloads: u64) -> bool {
+        self.ip_volume_downloads_max != 0 && downloads > self.ip_volume_downloads_max as u64
     }
 }
 
@@ -239,9 +238,8 @@ mod tests {
             "no network is on no list"
         );
         assert!(rules.referrer_denied(2) && !rules.referrer_denied(0));
-        assert!(rules.ip_volume_exceeded(IpClass::Office, 101));
-        assert!(!rules.ip_volume_exceeded(IpClass::Office, 100));
-        assert!(!rules.ip_volume_exceeded(IpClass::Included, 101));
-        assert!(!CompiledRules::default().ip_volume_exceeded(IpClass::Office, 1_000_000));
+        assert!(rules.ip_volume_exceeded(101));
+        assert!(!rules.ip_volume_exceeded(100));
+        assert!(!CompiledRules::default().ip_volume_exceeded(1_000_000));
     }
 }

@@ -127,7 +127,7 @@ proptest! {
     fn the_naive_count_says_the_same(facts in proptest::collection::vec(small_request(), 0..14)) {
         let world = small_world();
         let given = requests(facts);
-        let day = count_listener_day(&given, &world);
+        let day = count_listener_day(&given, false, &world);
         prop_assert_eq!(&day.downloads, &naively(&given, &world));
         prop_assert_eq!(day.verdicts.len(), given.len(), "invariant 1");
         for verdict in &day.verdicts {
@@ -162,8 +162,8 @@ proptest! {
         let strip = |day: ListenerDay| -> Vec<CountedDownload> {
             day.downloads.into_iter().map(|d| CountedDownload { requests: 0, ..d }).collect()
         };
-        let whole = strip(count_listener_day(&given, &world));
-        prop_assert_eq!(strip(count_listener_day(&pieces, &world)), whole);
+        let whole = strip(count_listener_day(&given, false, &world));
+        prop_assert_eq!(strip(count_listener_day(&pieces, false, &world)), whole);
     }
 
     #[test]
@@ -179,8 +179,8 @@ proptest! {
         let facts: Vec<_> = facts.into_iter().map(one_version).collect();
         let mut after = facts.clone();
         after.insert(which.index(facts.len() + 1), one_version(more));
-        let before = count_listener_day(&requests(facts), &world).downloads;
-        let after = count_listener_day(&requests(after), &world).downloads;
+        let before = count_listener_day(&requests(facts), false, &world).downloads;
+        let after = count_listener_day(&requests(after), false, &world).downloads;
         let union = |downloads: &[CountedDownload]| downloads.first().map(|d| d.union_bytes);
         prop_assert!(union(&before) <= union(&after));
     }
@@ -200,7 +200,7 @@ proptest! {
         if let Some(last) = given.last_mut() {
             last.0 = EventTimeMs(i64::MAX);
         }
-        let day = count_listener_day(&given, &world);
+        let day = count_listener_day(&given, false, &world);
         let keys: Vec<_> = day.deliveries.iter().map(|d| (d.line, d.episode)).collect();
         prop_assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "invariant 3");
         prop_assert!(day.downloads.iter().all(|d| d.union_bytes >= d.needed_bytes), "invariant 2");

@@ -95,7 +95,7 @@ fn thresholds() {
     ];
     for (name, ranges, downloads) in cases {
         let given = requests(ranges.iter().map(|range| request(range.0, range.1)));
-        let day = count_listener_day(&given, &world);
+        let day = count_listener_day(&given, false, &world);
         assert_eq!(day.downloads.len(), *downloads, "{name}");
         let counted = verdicts(&day).contains(&Verdict::Counted);
         assert_eq!(counted, *downloads == 1, "{name}");
@@ -105,12 +105,12 @@ fn thresholds() {
         ..request(0, bytes - 1)
     };
     assert!(
-        count_listener_day(&requests([cut(500_000)]), &world)
+        count_listener_day(&requests([cut(500_000)]), false, &world)
             .downloads
             .is_empty()
     );
     assert_eq!(
-        count_listener_day(&requests([cut(3_000_000)]), &world)
+        count_listener_day(&requests([cut(3_000_000)]), false, &world)
             .downloads
             .len(),
         1
@@ -186,7 +186,7 @@ fn the_first_filter_that_says_no_is_the_verdict() {
         elsewhere, method, status, nobody, watch, bot, vpn, network, probe, referrer, campus,
         prefix,
     ];
-    let day = count_listener_day(&requests(given), &world);
+    let day = count_listener_day(&requests(given), false, &world);
     let expected = [
         Verdict::NotAnEpisode,
         Verdict::Method,
@@ -213,7 +213,7 @@ fn the_first_filter_that_says_no_is_the_verdict() {
         rules: CompiledRules::default_rules(),
         ..world
     };
-    let day = count_listener_day(&requests([prefix]), &strict);
+    let day = count_listener_day(&requests([prefix]), false, &strict);
     assert_eq!(verdicts(&day), [Verdict::Range01]);
 }
 
@@ -266,7 +266,7 @@ fn ads_need_a_download_and_all_their_bytes() {
     ];
     for (ranges, downloads, lines) in cases {
         let given = requests(ranges.iter().map(|range| request(range.0, range.1)));
-        let day = count_listener_day(&given, &world);
+        let day = count_listener_day(&given, false, &world);
         assert_eq!(day.downloads.len(), *downloads, "{ranges:?}");
         let delivered: Vec<u64> = day.deliveries.iter().map(|d| d.line.0).collect();
         assert_eq!(delivered, *lines, "{ranges:?}");
@@ -276,7 +276,7 @@ fn ads_need_a_download_and_all_their_bytes() {
         sent_bytes: 0,
         ..request(0, 0)
     };
-    let day = count_listener_day(&requests([whole]), &world);
+    let day = count_listener_day(&requests([whole]), false, &world);
     assert_eq!(day.deliveries.len(), 4, "a prefix source: always");
     assert_eq!(day.downloads[0].union_bytes, 32_100_000);
     assert_eq!(day.deliveries[0].campaign, CampaignId(101));
@@ -310,7 +310,7 @@ fn the_version_that_got_there_first_makes_the_download() {
         request(50, 99),
         other(0, 49),
     ]);
-    let day = count_listener_day(&given, &world);
+    let day = count_listener_day(&given, false, &world);
     assert_eq!(day.downloads.len(), 1);
     let download = day.downloads[0];
     assert_eq!(
@@ -327,7 +327,7 @@ fn the_version_that_got_there_first_makes_the_download() {
             .iter()
             .all(|verdict| *verdict == Verdict::Counted)
     );
-    let day = count_listener_day(&given[..4], &world);
+    let day = count_listener_day(&given[..4], false, &world);
     assert!(day.downloads.is_empty());
     assert!(
         verdicts(&day)
@@ -338,7 +338,7 @@ fn the_version_that_got_there_first_makes_the_download() {
 
 fn ads_delivered(ads: &[ImpressionFact], world: &World) -> Vec<Delivery> {
     let given = in_order(ads.iter().copied().map(Exposure::Impression));
-    count_listener_day(&given, world).deliveries
+    count_listener_day(&given, false, world).deliveries
 }
 
 #[test]
@@ -357,7 +357,8 @@ fn impressions_count_for_the_lines_that_they_control() {
         ip_class: IpClass::Office,
         ..request(0, 99)
     });
-    let with = count_listener_day(&in_order([Exposure::Impression(ad(1)), get]), &known).deliveries;
+    let with =
+        count_listener_day(&in_order([Exposure::Impression(ad(1)), get]), false, &known).deliveries;
     let expected = Delivery {
         line: LineId(1),
         campaign: CampaignId(101),
@@ -421,4 +422,29 @@ fn impressions_count_for_the_lines_that_they_control() {
         ..unknown
     };
     assert_eq!(ads_delivered(&[confirmed, ad(1)], &bare), [expected]);
+}
+
+/// Definition 3: an address over its volume loses its downloads and what hangs on them; included ones do not.
+#[test]
+fn over_volume() {
+    let world = World {
+        episodes: vec![episode(148_213, 128_000, 2710, 43_508_213)],
+        ..World::default()
+    };
+    for (class, lost) in [(IpClass::Residential, true), (IpClass::Included, false)] {
+        let whole = RequestFact {
+            ip_class: class,
+            ..request(0, 43_508_212)
+        };
+        let given = requests([whole, request(0, 1)]);
+        let day = count_listener_day(&given, true, &world);
+        assert_eq!(day.volume, u32::from(lost), "{class:?}");
+        assert_eq!(day.downloads.is_empty(), lost, "{class:?}");
+        let verdict = if lost {
+            Verdict::IpVolume
+        } else {
+            Verdict::Counted
+        };
+        assert!(verdicts(&day).contains(&verdict), "{class:?}");
+    }
 }
