@@ -2,6 +2,7 @@
 //! public doors, day by day, and the report must equal what the world knows.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -129,10 +130,12 @@ fn tenant_config(sample: &TenantSample) -> TenantConfig {
 
 /// SHA-256 in hexadecimal digits.
 pub(crate) fn sha256_hex(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(text.as_bytes()) {
+        // Writing to a string cannot fail.
+        write!(hex, "{byte:02x}").ok();
+    }
+    hex
 }
 
 /// One request of the demo.

@@ -1,6 +1,7 @@
 //! The report that a person reads: what ClickHouse and PostgreSQL say, through the reader views.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
@@ -249,7 +250,8 @@ impl Numbers {
             ),
         ];
         for (title, table) in parts {
-            out.push_str(&format!("\n{title}\n{table}\n"));
+            // Writing to a string cannot fail.
+            writeln!(out, "\n{title}\n{table}").ok();
         }
         out
     }
@@ -441,12 +443,9 @@ impl Numbers {
         );
         compare("pacing", &truth.pacing, &self.pacing, &mut out);
         compare("billing", &truth.billing, &self.billing, &mut out);
-        let wanted: BTreeMap<_, ()> = truth
-            .anomalies
-            .iter()
-            .map(|key| (key.clone(), ()))
-            .collect();
-        let found: BTreeMap<_, ()> = self.anomalies.keys().map(|key| (key.clone(), ())).collect();
+        let raised = |key: &(String, String, i64)| (key.clone(), true);
+        let wanted: BTreeMap<_, bool> = truth.anomalies.iter().map(raised).collect();
+        let found: BTreeMap<_, bool> = self.anomalies.keys().map(raised).collect();
         compare("anomalies", &wanted, &found, &mut out);
         out
     }

@@ -152,7 +152,7 @@ impl IntoResponse for Problem {
         let limit;
         match &self {
             Self::Invalid { field, message } => {
-                (document.field, document.detail) = (field, message)
+                (document.field, document.detail) = (field, message);
             }
             Self::AllRejected { rejected } => {
                 document.rejected = rejected;

@@ -29,7 +29,7 @@ const PIECE_BYTES: usize = 4 << 20;
 const PIECE_BYTES_MAX: usize = 6 << 20;
 /// A file is known by its name and its first bytes: a log that grows stays the same file.
 const IDENTITY_BYTES: u64 = 4 << 10;
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// Tries of one piece; waits double from `RETRY_FIRST`.
 const TRIES_MAX: u32 = 8;
 const RETRY_FIRST: Duration = Duration::from_millis(250);

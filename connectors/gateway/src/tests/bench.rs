@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -65,7 +65,6 @@ pub(super) struct Bench {
     pub(super) url: String,
     pub(super) client: reqwest::Client,
     pub(super) gateway: Gateway,
-    pub(super) now_ms: Arc<AtomicI64>,
     pub(super) dir: tempfile::TempDir,
     log: Arc<Moody>,
     decoder: Decoder,
@@ -113,8 +112,6 @@ impl Bench {
             away: AtomicBool::new(false),
             hangs: AtomicBool::new(false),
         });
-        let now_ms = Arc::new(AtomicI64::new(NOW_MS));
-        let clock = Arc::clone(&now_ms);
         let gateway = Gateway::open(GatewayParts {
             config: GatewayConfig {
                 trusted_proxies: vec!["127.0.0.0/8".to_owned()],
@@ -131,7 +128,7 @@ impl Bench {
             ids: IdHasher::new([3; 16]),
             disk: Arc::new(RealDisk),
             dir: dir.path().join("gateway"),
-            clock: Arc::new(move || clock.load(Ordering::Relaxed)),
+            clock: Arc::new(|| NOW_MS),
             metrics: Some(Arc::new(|| "metrics 1\n".to_owned())),
             pipeline_ready: Some(Arc::new(|| Err("loading".to_owned()))),
         })
@@ -153,7 +150,6 @@ impl Bench {
                 .build()
                 .unwrap(),
             gateway,
-            now_ms,
             dir,
             log,
             decoder: Decoder::current(&ids),
@@ -249,7 +245,7 @@ impl Bench {
             .collect()
     }
 
-    pub(super) fn body_of(&self, letter: &StoredDeadLetter) -> Vec<u8> {
+    pub(super) fn body_of(letter: &StoredDeadLetter) -> Vec<u8> {
         letter.body(&TenantKey::new(HASH_KEY)).unwrap()
     }
 }

@@ -162,7 +162,7 @@ async fn a_signed_webhook_is_taken_whatever_it_contains() {
             .iter()
             .all(|letter| !letter.reason.contains("ana@") && !letter.reason.is_empty())
     );
-    assert_eq!(bench.body_of(&letters[1]), b"{ana@example.com");
+    assert_eq!(Bench::body_of(&letters[1]), b"{ana@example.com");
     assert!(letters[2].reason.contains("time"), "{}", letters[2].reason);
 }
 

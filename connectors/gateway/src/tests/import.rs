@@ -1,5 +1,6 @@
 //! The import door and its client.
 
+use std::fmt::Write as _;
 use std::io::Write;
 
 use hostread_schemas::event::Body;
@@ -85,7 +86,7 @@ async fn a_malformed_line_stops_nothing() {
     let letters = bench.letters();
     assert_eq!(letters.len(), 6);
     assert!(letters[0].position.starts_with("a.log line 12 byte "));
-    assert_eq!(bench.body_of(&letters[1]), b"bad \xFF line");
+    assert_eq!(Bench::body_of(&letters[1]), b"bad \xFF line");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,12 +169,14 @@ async fn columns_are_known_to_every_piece() {
     let bench = Bench::new().await;
     let mut text = "#Version: 1.0\n#Fields: time date c-ip cs-method sc-status cs-uri-stem sc-bytes cs(User-Agent)\n".to_owned();
     for n in 0..90_000 {
-        text.push_str(&format!(
-            "00:00:01\t2026-11-09\t86.225.{}.{}\tGET\t200\t/e.mp3\t{}\tAgent\n",
+        writeln!(
+            text,
+            "00:00:01\t2026-11-09\t86.225.{}.{}\tGET\t200\t/e.mp3\t{}\tAgent",
             n / 250 % 250,
             n % 250,
             n + 1_000
-        ));
+        )
+        .unwrap();
     }
     let path = bench.dir.path().join("cf.log.gz");
     std::fs::write(&path, gzip(text.as_bytes())).unwrap();
