@@ -23,7 +23,6 @@ pub(crate) struct Config {
     /// 32 hexadecimal digits: names and event ids are hashed under it. Bound to the journal for life.
     pub(crate) id_key: String,
     /// Doors.
-    #[serde(default)]
     pub(crate) gateway: GatewayConfig,
     /// Who may call.
     #[serde(default)]
@@ -34,8 +33,18 @@ pub(crate) struct Config {
     pub(crate) clickhouse: ClickHouseTarget,
     /// PostgreSQL; empty: the embedded one.
     pub(crate) postgres: PostgresTarget,
+    /// The SQL door to the embedded ClickHouse.
+    pub(crate) sql: SqlConfig,
     /// The pipeline.
     pub(crate) pipeline: PipelineConfig,
+}
+
+/// The SQL door to the embedded ClickHouse.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SqlConfig {
+    /// Address and port.
+    pub(crate) listen: String,
 }
 
 /// The event log.
@@ -44,6 +53,8 @@ pub(crate) struct Config {
 pub(crate) struct LogConfig {
     /// `embedded` or `kafka`.
     pub(crate) kind: String,
+    /// Folder of the embedded log; empty: `log` in the data folder.
+    pub(crate) dir: PathBuf,
     /// Kafka's bootstrap servers.
     pub(crate) brokers: String,
     /// Schema registry; empty: in process.
@@ -52,6 +63,14 @@ pub(crate) struct LogConfig {
     pub(crate) partitions: u32,
     /// Copies that Kafka keeps.
     pub(crate) replication: i32,
+    /// librdkafka's own properties.
+    pub(crate) properties: BTreeMap<String, String>,
+}
+
+impl LogConfig {
+    pub(crate) fn is_kafka(&self) -> bool {
+        self.kind == "kafka"
+    }
 }
 
 /// A ClickHouse of one's own.
@@ -65,8 +84,9 @@ pub(crate) struct ClickHouseTarget {
     /// Password.
     pub(crate) password: String,
     /// Headers sent along.
-    #[serde(default)]
     pub(crate) headers: BTreeMap<String, String>,
+    /// Days that verdicts stay, by the server's clock; 0: for ever.
+    pub(crate) verdict_days_kept: u32,
 }
 
 /// A PostgreSQL of one's own.
@@ -83,6 +103,8 @@ pub(crate) struct PostgresTarget {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PipelineConfig {
+    /// Address and port of health and metrics of `hostread pipeline`.
+    pub(crate) listen: String,
     /// Dataflow threads.
     pub(crate) workers: usize,
     /// `wall` or `samples`.
@@ -122,29 +144,79 @@ impl PipelineConfig {
 }
 
 impl Config {
-    /// Defaults, then the file, then what the environment says.
+    /// Defaults, then the file, then what the environment says, then secrets from files.
     pub(crate) fn load(file: Option<&Path>) -> Result<Self> {
-        let mut builder = config::Config::builder()
-            .add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
-        if let Some(file) = file {
-            builder = builder.add_source(config::File::from(file).format(config::FileFormat::Toml));
-        }
-        for (name, value) in secrets_from_files()? {
-            builder = builder.set_override(name, value)?;
-        }
-        let environment = config::Environment::with_prefix("HOSTREAD")
-            .prefix_separator("_")
-            .separator("__")
-            .try_parsing(true)
-            .source(Some(own_environment()));
-        let config: Self = builder
-            .add_source(environment)
-            .build()
-            .context("reading the configuration")?
-            .try_deserialize()
-            .context("the configuration has a key or a value that cannot be used")?;
+        let config = Self::read(file, std::env::vars().collect())?;
         config.check()?;
         Ok(config)
+    }
+
+    fn read(file: Option<&Path>, environment: BTreeMap<String, String>) -> Result<Self> {
+        let toml = config::FileFormat::Toml;
+        let mut builder =
+            config::Config::builder().add_source(config::File::from_str(DEFAULTS, toml));
+        if let Some(file) = file {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("reading the configuration {}", file.display()))?;
+            toml::from_str::<toml::Table>(&text)
+                .with_context(|| format!("{} is not TOML", file.display()))?;
+            builder = builder.add_source(config::File::from_str(&text, toml));
+        }
+        let (settings, secrets) = own_variables(environment);
+        // Values stay text until a field's type is known: a key of 32 digits is no number.
+        builder = builder.add_source(
+            config::Environment::with_prefix("HOSTREAD")
+                .prefix_separator("_")
+                .separator("__")
+                .source(Some(settings.into_iter().collect())),
+        );
+        for (name, path) in secrets {
+            let value = std::fs::read_to_string(&path)
+                .with_context(|| format!("reading {path}, which HOSTREAD_{name}_FILE names"))?;
+            if name == "TENANTS" {
+                builder = builder.add_source(config::File::from_str(&value, toml));
+            } else {
+                let key = name.to_lowercase().replace("__", ".");
+                builder = builder.set_override(key, value.trim())?;
+            }
+        }
+        let whose = file.map_or_else(String::new, |file| format!(" ({})", file.display()));
+        builder
+            .build()
+            .and_then(config::Config::try_deserialize)
+            .with_context(|| {
+                format!(
+                    "a setting cannot be used{whose}; all of them: docs/reference/configuration.md"
+                )
+            })
+    }
+
+    /// Folder of the embedded log.
+    pub(crate) fn log_dir(&self) -> PathBuf {
+        if self.log.dir.as_os_str().is_empty() {
+            self.data_dir.join("log")
+        } else {
+            self.log.dir.clone()
+        }
+    }
+
+    /// Where the log is, for people.
+    pub(crate) fn log_place(&self) -> String {
+        if self.log.is_kafka() {
+            format!("Kafka at {}", self.log.brokers)
+        } else {
+            self.log_dir().display().to_string()
+        }
+    }
+
+    /// Whether ClickHouse is not the embedded one.
+    pub(crate) fn own_clickhouse(&self) -> bool {
+        !self.clickhouse.url.is_empty()
+    }
+
+    /// Whether PostgreSQL is not the embedded one.
+    pub(crate) fn own_postgres(&self) -> bool {
+        !self.postgres.url_owner.is_empty()
     }
 
     /// What can be checked without I/O.
@@ -159,13 +231,38 @@ impl Config {
             "pipeline.clock is \"{}\"; it is \"wall\" or \"samples\"",
             self.pipeline.clock
         );
+        let ranges = [
+            ("log.partitions", u64::from(self.log.partitions), 1, 256),
+            ("pipeline.workers", self.pipeline.workers as u64, 1, 64),
+            (
+                "pipeline.tick_events_max",
+                self.pipeline.tick_events_max as u64,
+                1,
+                1_000_000,
+            ),
+            (
+                "pipeline.tick_open_ms_max",
+                self.pipeline.tick_open_ms_max,
+                1,
+                60_000,
+            ),
+            ("pipeline.range_ms", self.pipeline.range_ms, 1, 60_000),
+            (
+                "pipeline.compact_events",
+                self.pipeline.compact_events,
+                1,
+                u64::MAX,
+            ),
+        ];
+        for (key, value, least, most) in ranges {
+            ensure!(
+                (least..=most).contains(&value),
+                "{key} is {value}; its range is {least} to {most}"
+            );
+        }
         ensure!(
-            (1..=256).contains(&self.log.partitions),
-            "log.partitions is 1 to 256"
-        );
-        ensure!(
-            (1..=64).contains(&self.pipeline.workers),
-            "pipeline.workers is 1 to 64"
+            self.own_postgres() != self.postgres.url_sink.is_empty(),
+            "postgres.url_owner and postgres.url_sink go together: one of them is empty"
         );
         self.id_key_bytes()?;
         self.gateway.check(&self.tenants)?;
@@ -183,33 +280,33 @@ impl Config {
     }
 }
 
-/// `HOSTREAD_…` except the variables that are not configuration.
-fn own_environment() -> config::Map<String, String> {
-    std::env::vars()
-        .filter(|(name, _)| name.starts_with("HOSTREAD_") && !name.ends_with("_FILE"))
-        .filter(|(name, _)| {
-            !matches!(
-                name.as_str(),
-                "HOSTREAD_TARGET_DIR" | "HOSTREAD_BIN" | "HOSTREAD_LOG" | "HOSTREAD_ENGINES"
-            )
-        })
-        .collect()
-}
-
-/// `HOSTREAD_ID_KEY_FILE=/run/secrets/id_key` sets `id_key` to what the file holds.
-fn secrets_from_files() -> Result<Vec<(String, String)>> {
-    let mut secrets = Vec::new();
-    for (name, path) in std::env::vars() {
-        let Some(key) = name
-            .strip_prefix("HOSTREAD_")
-            .and_then(|n| n.strip_suffix("_FILE"))
-        else {
+/// `HOSTREAD_…` without the prefix is a setting, `HOSTREAD_…_FILE` the file of a secret. Left out: variables of the tools, and
+/// what Kubernetes sets for a service that is called hostread.
+fn own_variables(
+    environment: BTreeMap<String, String>,
+) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    const TOOLS: [&str; 6] = [
+        "TARGET_DIR",
+        "BIN",
+        "LOG",
+        "ENGINES",
+        "CONFIG_PATH",
+        "API_KEY",
+    ];
+    const NOT_OURS: [&str; 3] = ["TEST_", "SERVICE_", "PORT"];
+    let mut settings = BTreeMap::new();
+    let mut secrets = BTreeMap::new();
+    for (variable, value) in environment {
+        let Some(name) = variable.strip_prefix("HOSTREAD_") else {
             continue;
         };
-        let value = std::fs::read_to_string(&path)
-            .with_context(|| format!("reading the secret named by {name}"))?;
-        let key = key.to_lowercase().replace("__", ".");
-        secrets.push((key, value.trim().to_owned()));
+        if TOOLS.contains(&name) || NOT_OURS.iter().any(|start| name.starts_with(start)) {
+            continue;
+        }
+        match name.strip_suffix("_FILE") {
+            Some(name) => secrets.insert(name.to_owned(), value),
+            None => settings.insert(variable.clone(), value),
+        };
     }
-    Ok(secrets)
+    (settings, secrets)
 }

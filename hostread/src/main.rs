@@ -1,10 +1,11 @@
 //! The one binary: reads configuration, builds the parts, runs them, maps errors to exit codes.
 
+mod cmd;
 mod config;
 mod demo;
 mod parts;
 mod report;
-mod up;
+mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,7 +42,13 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Everything in one process tree: log, engines, gateway, pipeline.
-    Up(up::UpArgs),
+    Up(cmd::up::UpArgs),
+    /// Doors and log only: what comes in becomes durable.
+    Gateway,
+    /// Journal, dataflow and sinks only: what is in the log becomes numbers.
+    Pipeline(cmd::pipeline::PipelineArgs),
+    /// The embedded ClickHouse and PostgreSQL only.
+    Engines,
 }
 
 fn main() -> ExitCode {
@@ -74,7 +81,10 @@ fn run(cli: Cli) -> Result<bool> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         match cli.command {
-            Command::Up(args) => up::run(config, args, metrics).await,
+            Command::Up(args) => cmd::up::run(config, args, metrics).await,
+            Command::Gateway => cmd::gateway::run(config, metrics).await,
+            Command::Engines => cmd::engines::run(config).await,
+            Command::Pipeline(args) => cmd::pipeline::run(config, args, metrics).await,
         }
     })
 }
