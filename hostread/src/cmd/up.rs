@@ -24,7 +24,7 @@ const SAMPLES_DIR: &str = "samples";
 /// Days of the demo's world.
 const DEMO_DAYS: u16 = 14;
 /// How long the demo waits for the last number.
-const SETTLE_MAX: Duration = Duration::from_secs(120);
+const SETTLE_MAX: Duration = Duration::from_mins(2);
 
 /// What `up` was asked for.
 #[derive(Debug, Clone, clap::Args)]
