@@ -31,6 +31,9 @@ impl Deals {
             FactBody::Line(line) => {
                 self.lines.update(line.line, fact, line.clone(), diff);
                 touch(touched, [line.line.0]);
+                // A conversion that never saw the line can still name it by a code.
+                let codes = self.codes.iter().filter(|(_, named)| **named == line.line);
+                touch(touched, codes.map(|((_, code), _)| code.0));
             }
             FactBody::Campaign(campaign, brand) => {
                 self.campaigns.update(*campaign, fact, *brand, diff);

@@ -24,8 +24,8 @@ use hostread_schemas::event::PriceKind;
 use hostread_schemas::fact::{Carry, Fact, PathTouch, SignalKind};
 use hostread_schemas::view::{ConversionKey, ConversionRow, CreditKey, CreditRow};
 use hostread_schemas::{
-    BrandId, CampaignId, ConversionId, Currency, Day, EventId, EventTimeMs, Hour, LineId,
-    MoneyMicros, ShowId, TenantId,
+    BrandId, CampaignId, ConversionId, Currency, Day, EventId, EventTimeMs, Hour, LineId, ShowId,
+    TenantId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -480,7 +480,7 @@ impl Identity {
         let cut = cut
             + u32::from(before_code == TOUCHES_PER_CONVERSION_MAX && code_added(&path, conversion));
         let day = conversion.time.day();
-        let value = MoneyMicros(conversion.value.0 - conversion.refunded.0);
+        let value = conversion.value;
         let key = ConversionKey {
             tenant,
             conversion: conversion.conversion,

@@ -47,8 +47,8 @@ pub struct Conversion {
 const fn strength(kind: SignalKind) -> Option<u8> {
     match kind {
         SignalKind::Order => Some(0),
-        SignalKind::PixelPurchase => Some(1),
-        SignalKind::Redemption => Some(2),
+        SignalKind::Redemption => Some(1),
+        SignalKind::PixelPurchase => Some(2),
         SignalKind::PixelLead => Some(3),
         SignalKind::Refund | SignalKind::Cancel | SignalKind::PixelVisit => None,
     }

@@ -62,18 +62,18 @@ fn the_strongest_signal_has_the_say() {
     let expected = Conversion {
         conversion: ConversionId(1),
         store: StoreId(3),
-        kind: SignalKind::PixelPurchase,
-        time: EventTimeMs(103_000),
+        kind: SignalKind::Redemption,
+        time: EventTimeMs(102_000),
         household: HouseholdId(13),
-        value: MoneyMicros(4),
+        value: MoneyMicros(2),
         refunded: MoneyMicros(0),
         currency: EUR,
-        code: CodeId(4),
+        code: CodeId(2),
         signals: 4,
     };
     assert_eq!(
         merged, expected,
-        "first household and code, last value of the purchases"
+        "code and value of the redemption, household of the first purchase"
     );
 
     let order = SignalFact {
@@ -92,7 +92,10 @@ fn the_strongest_signal_has_the_say() {
         Some(expected),
         "an order without a value does not state one"
     );
-    assert_eq!(merge([lead, redemption]).map(|c| c.code), Some(CodeId(2)));
+    let purchases = merge([visit, lead, pixel, other_pixel]).unwrap_or_default();
+    let said = (purchases.household, purchases.code, purchases.value);
+    let expected = (HouseholdId(13), CodeId(4), MoneyMicros(4));
+    assert_eq!(said, expected, "first household and code, last value");
 }
 
 #[test]
