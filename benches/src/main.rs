@@ -7,7 +7,9 @@
     reason = "a bench measures and prints"
 )]
 
+mod cpu;
 mod dataflow;
+mod pipeline;
 
 use anyhow::{Result, bail};
 
@@ -23,12 +25,32 @@ fn option(name: &str, default: u64) -> Result<u64> {
 }
 
 fn main() -> Result<()> {
+    if let Some(code) = hostread_engines::run_child_if_asked() {
+        std::process::exit(code);
+    }
     match std::env::args().nth(1).as_deref() {
         Some("dataflow") => dataflow::run(
             option("--events", 1_000_000)?,
             usize::try_from(option("--workers", 2)?)?,
             usize::try_from(option("--tick", 20_000)?)?,
         ),
-        _ => bail!("benches: dataflow [--events N] [--workers W] [--tick N]"),
+        Some("pipeline") => {
+            let asked = pipeline::Asked {
+                events: option("--events", 1_000_000)?,
+                workers: usize::try_from(option("--workers", 2)?)?,
+                tick_events: usize::try_from(option("--tick", 20_000)?)?,
+                rate: option("--rate", 0)?,
+                horizon_days: i32::try_from(option("--horizon", 2)?)?,
+                restart: option("--restart", 0)? > 0,
+            };
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(pipeline::run(asked))
+        }
+        _ => bail!(
+            "benches: dataflow [--events N] [--workers W] [--tick N] | \
+             pipeline [--events N] [--workers W] [--tick N] [--rate N] [--horizon DAYS] [--restart 1]"
+        ),
     }
 }

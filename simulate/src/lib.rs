@@ -17,7 +17,7 @@ pub mod samples;
 pub mod truth;
 pub mod world;
 
-pub use mix1::{Arrival, Mix1, Mix1Config, Part};
+pub use mix1::{Arrival, Mix1, Mix1Config, Part, TENANTS as MIX1_TENANTS};
 pub use samples::{Summary, TenantSample, TenantsFile, WriteError, tenants, write_samples};
 pub use truth::Truth;
 pub use world::{World, WorldConfig};

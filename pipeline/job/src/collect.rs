@@ -23,7 +23,7 @@ use crate::status::{Status, guard};
 pub(crate) struct Collected {
     pub(crate) context: TickContext,
     pub(crate) events: u64,
-    pub(crate) accepted_at_max_ms: i64,
+    pub(crate) accepted_at_ms: i64,
 }
 
 /// A settled tick on its way to the sinks.
@@ -32,7 +32,7 @@ pub(crate) struct SettledTick {
     pub(crate) tick: Tick,
     pub(crate) clock: hostread_schemas::EventTimeMs,
     pub(crate) events: u64,
-    pub(crate) accepted_at_max_ms: i64,
+    pub(crate) accepted_at_ms: i64,
     pub(crate) changes: Vec<Change>,
 }
 
@@ -172,7 +172,7 @@ impl Collector {
             tick,
             clock: collected.context.clock,
             events: collected.events,
-            accepted_at_max_ms: collected.accepted_at_max_ms,
+            accepted_at_ms: collected.accepted_at_ms,
             changes,
         });
         for (sink, sender) in &self.sinks {

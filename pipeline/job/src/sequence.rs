@@ -56,7 +56,7 @@ pub(crate) struct OpenTick {
     offsets: Offsets,
     batches: BTreeMap<TenantId, BTreeSet<BatchId>>,
     batch_names: BTreeMap<u64, String>,
-    accepted_at_max_ms: i64,
+    accepted_at_ms: i64,
     events: u64,
     cause: Option<CauseOfTick>,
     opened_at_ms: i64,
@@ -175,7 +175,8 @@ impl Sequencer {
             self.open.opened_at_ms = crate::clock::wall_ms();
         }
         self.open.events += 1;
-        self.open.accepted_at_max_ms = self.open.accepted_at_max_ms.max(record.timestamp_ms);
+        self.open.accepted_at_ms =
+            crate::sink_task::oldest(self.open.accepted_at_ms, record.timestamp_ms);
         let tenant = self.hasher.tenant(&event.meta.tenant);
         let batch = BatchId(
             self.hasher
@@ -285,7 +286,7 @@ impl Sequencer {
             }
         }
         record.offsets = open.offsets;
-        record.accepted_at_max_ms = open.accepted_at_max_ms;
+        record.accepted_at_ms = open.accepted_at_ms;
         self.hand_on(record)
     }
 
@@ -375,7 +376,7 @@ pub(crate) fn context_of(record: &TickRecord) -> Collected {
     Collected {
         context,
         events: record.events.len() as u64,
-        accepted_at_max_ms: record.accepted_at_max_ms,
+        accepted_at_ms: record.accepted_at_ms,
     }
 }
 

@@ -40,13 +40,22 @@ pub(crate) struct SinkTask {
     pub(crate) range_rows_max: usize,
 }
 
+/// The earlier of two moments; 0: none yet.
+pub(crate) fn oldest(one: i64, other: i64) -> i64 {
+    if one == 0 || (other != 0 && other < one) {
+        other
+    } else {
+        one
+    }
+}
+
 #[derive(Default)]
 struct Range {
     upserts: BTreeMap<ViewKey, Upsert>,
     upper: Tick,
     changes: usize,
     events: u64,
-    accepted_at_max_ms: i64,
+    accepted_at_ms: i64,
     clock: hostread_schemas::EventTimeMs,
 }
 
@@ -127,7 +136,7 @@ impl SinkTask {
         }
         range.upper = tick.tick.next();
         range.events += tick.events;
-        range.accepted_at_max_ms = range.accepted_at_max_ms.max(tick.accepted_at_max_ms);
+        range.accepted_at_ms = oldest(range.accepted_at_ms, tick.accepted_at_ms);
         range.clock = tick.clock;
         Ok(())
     }
@@ -136,7 +145,7 @@ impl SinkTask {
         let freshness = (range.events > 0).then(|| FreshnessRow {
             tick: Tick(range.upper.0.saturating_sub(1)),
             clock: range.clock,
-            accepted_at_max_ms: range.accepted_at_max_ms,
+            accepted_at_ms: range.accepted_at_ms,
             visible_at_ms: wall_ms(),
             events: range.events,
         });
@@ -171,7 +180,7 @@ impl SinkTask {
         self.status.rows_written.fetch_add(rows, Ordering::Relaxed);
         if let Some(freshness) = freshness {
             self.status
-                .note_freshness(wall_ms() - freshness.accepted_at_max_ms);
+                .note_freshness(wall_ms() - freshness.accepted_at_ms);
         }
         metrics::counter!("sink_rows_written_total", "sink" => name).increment(rows);
         metrics::gauge!("sink_upper_ticks", "sink" => name).set(batch.upper.0 as f64);

@@ -32,8 +32,9 @@ pub struct TickRecord {
     pub batches: Vec<(TenantId, Vec<BatchId>, u32)>,
     /// The event that is the cause of this tick, where it has one of its own.
     pub cause: Option<EventId>,
-    /// When the newest of the events was accepted at a door (for freshness only).
-    pub accepted_at_max_ms: i64,
+    /// When the oldest of the events was accepted at a door, by the machine's clock; 0: no events (for
+    /// freshness only).
+    pub accepted_at_ms: i64,
     /// Events refused because their day is sealed, by tenant and day.
     pub late: Vec<(TenantId, Day, u64)>,
     /// Net changes, each +1 or -1, by day; within a day in the order of arrival, what is taken away first.
@@ -75,7 +76,7 @@ struct Head {
     names: Vec<(NameKind, u64, String)>,
     batches: Vec<(TenantId, Vec<BatchId>, u32)>,
     cause: Option<EventId>,
-    accepted_at_max_ms: i64,
+    accepted_at_ms: i64,
     late: Vec<(TenantId, Day, u64)>,
     revisions: Vec<Revision>,
     release: Option<ReleaseRecord>,
@@ -116,7 +117,7 @@ impl TickRecord {
             names: head.names,
             batches: head.batches,
             cause: head.cause,
-            accepted_at_max_ms: head.accepted_at_max_ms,
+            accepted_at_ms: head.accepted_at_ms,
             late: head.late,
             events: Vec::new(),
             revisions: head.revisions,
@@ -172,7 +173,7 @@ struct HeadRef<'a> {
     names: &'a [(NameKind, u64, String)],
     batches: &'a [(TenantId, Vec<BatchId>, u32)],
     cause: Option<EventId>,
-    accepted_at_max_ms: i64,
+    accepted_at_ms: i64,
     late: &'a [(TenantId, Day, u64)],
     revisions: &'a [Revision],
     release: Option<ReleaseRecord>,
@@ -187,7 +188,7 @@ impl<'a> HeadRef<'a> {
             names: &record.names,
             batches: &record.batches,
             cause: record.cause,
-            accepted_at_max_ms: record.accepted_at_max_ms,
+            accepted_at_ms: record.accepted_at_ms,
             late: &record.late,
             revisions: &record.revisions,
             release: record.release,

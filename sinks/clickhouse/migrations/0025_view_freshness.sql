@@ -1,7 +1,7 @@
 CREATE OR REPLACE VIEW hostread.freshness
 (
     clock DateTime64(3, 'UTC') COMMENT 'The clock of the range''s last step',
-    accepted_at DateTime64(3, 'UTC') COMMENT 'When the newest event of the range was accepted',
+    accepted_at DateTime64(3, 'UTC') COMMENT 'When the oldest event of the range was accepted',
     visible_at DateTime64(3, 'UTC') COMMENT 'When the range could be read',
     delay_ms Int64 COMMENT 'From accepted to visible, in milliseconds'
 )

@@ -221,7 +221,7 @@ fn freshness(row: &FreshnessRow, epoch: u64) -> Encoded<Block> {
     block
         .upsert_column::<Millis>("clock")?
         .add(Millis(row.clock))?;
-    let accepted = Millis(EventTimeMs(row.accepted_at_max_ms));
+    let accepted = Millis(EventTimeMs(row.accepted_at_ms));
     block
         .upsert_column::<Millis>("accepted_at")?
         .add(accepted)?;

@@ -58,8 +58,8 @@ pub struct FreshnessRow {
     pub tick: Tick,
     /// The clock of that tick.
     pub clock: EventTimeMs,
-    /// When the newest event of the range was accepted.
-    pub accepted_at_max_ms: i64,
+    /// When the oldest event of the range was accepted, by the machine's clock.
+    pub accepted_at_ms: i64,
     /// When the range was handed over to be written.
     pub visible_at_ms: i64,
     /// Events in the range.
