@@ -38,6 +38,8 @@ pub(crate) struct Catalog {
     agents: Rc<BTreeMap<AgentId, (Rc<str>, AgentClass)>>,
     by_enclosure: Latest<EnclosureId, EpisodeFact>,
     by_episode: Latest<EpisodeId, EpisodeFact>,
+    /// Enclosures that some live fact gives to the episode, and how many do.
+    enclosures_of: BTreeMap<EpisodeId, BTreeMap<EnclosureId, i64>>,
     slots: Latest<SlotId, SlotFact>,
     slots_of: BTreeMap<EpisodeId, Vec<SlotFact>>,
     lines: Latest<LineId, LineFact>,
@@ -52,6 +54,7 @@ impl Default for Catalog {
             agents: Rc::default(),
             by_enclosure: Latest::default(),
             by_episode: Latest::default(),
+            enclosures_of: BTreeMap::new(),
             slots: Latest::default(),
             slots_of: BTreeMap::new(),
             lines: Latest::default(),
@@ -93,6 +96,7 @@ impl Catalog {
                     touched.add(enclosure.0);
                 }
                 self.touch_episode(episode.episode, touched);
+                self.index_enclosures(episode, diff);
                 self.by_episode
                     .update(episode.episode, fact, episode.clone(), diff);
             }
@@ -141,10 +145,20 @@ impl Catalog {
 
     fn touch_episode(&self, episode: EpisodeId, touched: &mut Touched) {
         touched.add(episode.0);
-        if let Some(known) = self.by_episode.get(&episode) {
-            for enclosure in &known.enclosures {
-                touched.add(enclosure.0);
-            }
+        // An older fact may be the last one that names an enclosure.
+        for enclosure in self.enclosures_of.get(&episode).into_iter().flatten() {
+            touched.add(enclosure.0.0);
+        }
+    }
+
+    fn index_enclosures(&mut self, episode: &EpisodeFact, diff: i64) {
+        let known = self.enclosures_of.entry(episode.episode).or_default();
+        for enclosure in &episode.enclosures {
+            *known.entry(*enclosure).or_insert(0) += diff;
+        }
+        known.retain(|_, count| *count != 0);
+        if known.is_empty() {
+            self.enclosures_of.remove(&episode.episode);
         }
     }
 

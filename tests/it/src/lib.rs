@@ -7,4 +7,8 @@ mod kafka;
 #[cfg(test)]
 mod kafka_tests;
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod oracle_tests;
+#[cfg(test)]
 mod sinks_tests;

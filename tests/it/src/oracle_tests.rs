@@ -1,0 +1,61 @@
+//! The job's ticks against the naive oracle, on random histories, after every tick.
+//!
+//! `HOSTREAD_CASES` sets the number of histories, `HOSTREAD_SEED` repeats those of a failure.
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
+mod drive;
+mod regressions;
+mod world;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+
+use drive::Drive;
+use world::{History, history};
+
+/// Runs a property over random histories; says the seed of a failure.
+fn for_histories(
+    cases: u32,
+    histories: impl Strategy<Value = History>,
+    property: impl Fn(&History) -> Result<(), String>,
+) {
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
+    let cases = number("HOSTREAD_CASES").map_or(cases, |cases| cases as u32);
+    let seed = number("HOSTREAD_SEED").unwrap_or_else(rand_seed);
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 3_000,
+        ..Config::default()
+    };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let result = runner.run(&histories, |history| {
+        property(&history).map_err(TestCaseError::fail)
+    });
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, history)) => {
+            panic!("HOSTREAD_SEED={seed}: {reason}\n{history}")
+        }
+        Err(TestError::Abort(reason)) => panic!("HOSTREAD_SEED={seed}: {reason}"),
+    }
+}
+
+fn rand_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+#[test]
+fn every_view_equals_the_oracle_after_every_tick() {
+    for_histories(200, history(), |history| {
+        Drive::run(history, world::far_horizons())
+    });
+}
