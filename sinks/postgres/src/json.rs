@@ -79,7 +79,7 @@ impl JsonRows {
     /// The start of an hour, held to the years that both sides can write.
     pub(crate) fn hour(&mut self, column: &str, hour: Hour) {
         const FIRST: i32 = -17_259_888; // 0001-01-01
-        const LAST: i32 = 70_389_503; // 9999-12-30
+        const LAST: i32 = 70_389_502; // 9999-12-30 22:00: jiff writes no later hour, as some zone would be in year 10000
         let hour = Hour(hour.0.clamp(FIRST, LAST));
         self.text(column, &hour.start().to_string());
     }
