@@ -27,8 +27,9 @@ use crate::doors::import::LOG_FIELDS_HEADER;
 const PIECE_BYTES: usize = 4 << 20;
 /// A line that does not fit a piece is cut here: the door calls it malformed either way.
 const PIECE_BYTES_MAX: usize = 6 << 20;
-/// A file is known by its name and its first bytes: a log that grows stays the same file.
-const IDENTITY_BYTES: u64 = 4 << 10;
+/// A file is known by its name and its first line that is no header: a log that grows stays the same file, the next one of the
+/// same name is another. Looked for in so many bytes.
+const IDENTITY_BYTES: u64 = 64 << 10;
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// Tries of one piece; waits double from `RETRY_FIRST`.
 const TRIES_MAX: u32 = 8;
@@ -152,10 +153,12 @@ impl Upload {
         mut progress: impl FnMut(&Progress),
     ) -> Result<Progress, UploadError> {
         let url = self.url()?;
-        let client = Client::builder()
-            .timeout(REQUEST_TIMEOUT)
-            .build()
-            .map_err(UploadError::Send)?;
+        let mut client = Client::builder().timeout(REQUEST_TIMEOUT);
+        if matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")) {
+            // A company's proxy knows nothing of this machine's own doors.
+            client = client.no_proxy();
+        }
+        let client = client.build().map_err(UploadError::Send)?;
         let (mut pieces, mut done) = {
             let (this, path) = (self.clone(), path.to_path_buf());
             blocking(move || this.open(&path)).await?
@@ -174,8 +177,11 @@ impl Upload {
             let answer = self.send(&client, url.clone(), path, &done, &piece).await?;
             done.add(&piece, answer);
             done.file_bytes_read = pieces.file_bytes_read();
-            let (note, kept) = (pieces.note.clone(), done.clone());
-            blocking(move || keep(note.as_deref(), &kept)).await?;
+            // A line without an end may be half written: the next call reads it again.
+            if piece.ends_with(b"\n") {
+                let (note, kept) = (pieces.note.clone(), done.clone());
+                blocking(move || keep(note.as_deref(), &kept)).await?;
+            }
             progress(&done);
         }
         Ok(done)
@@ -195,36 +201,41 @@ impl Upload {
 
     fn open(&self, path: &Path) -> Result<(Pieces, Progress), UploadError> {
         let wrong = |source| file_error(path, source);
-        let mut start = Vec::new();
-        let mut file = File::open(path).map_err(wrong)?;
+        let file = File::open(path).map_err(wrong)?;
         let file_bytes = file.metadata().map_err(wrong)?.len();
-        file.by_ref()
-            .take(IDENTITY_BYTES)
-            .read_to_end(&mut start)
-            .map_err(wrong)?;
         let note = match &self.notes_dir {
             None => None,
             Some(dir) => {
                 RealDisk.create_dir(dir).map_err(UploadError::Note)?;
-                Some(dir.join(self.note_name(path, &start)))
+                let head = head(unpack(file).map_err(wrong)?.as_mut());
+                Some(dir.join(self.note_name(path, &head)))
             }
         };
         let mut done = note
             .as_deref()
             .map_or_else(|| Ok(Progress::default()), noted)?;
+        let open = || {
+            let read = Arc::new(AtomicU64::new(0));
+            let counted = CountedFile {
+                file: File::open(path)?,
+                read: Arc::clone(&read),
+            };
+            Ok((unpack(counted)?, read))
+        };
+        let (mut reader, mut read) = open().map_err(wrong)?;
+        // Damage is met again, and told, where the pieces come to it.
+        if skip(reader.as_mut(), done.offset).is_ok_and(|skipped| skipped < done.offset) {
+            // The file is shorter than what was sent of it: another one, under the same name.
+            done = Progress::default();
+            (reader, read) = open().map_err(wrong)?;
+        }
         done.resumed_lines = done.lines;
         done.file_bytes = file_bytes;
-        let read = Arc::new(AtomicU64::new(0));
-        let counted = CountedFile {
-            file: File::open(path).map_err(wrong)?,
-            read: Arc::clone(&read),
-        };
-        let mut reader = unpack(counted).map_err(wrong)?;
-        skip(&mut reader, done.offset).map_err(wrong)?;
         done.file_bytes_read = read.load(Ordering::Relaxed);
         let pieces = Pieces {
             reader,
             carry: Vec::new(),
+            damage: None,
             read,
             note,
         };
@@ -232,15 +243,14 @@ impl Upload {
     }
 
     /// One note per gateway, feed and file.
-    fn note_name(&self, path: &Path, start: &[u8]) -> String {
+    fn note_name(&self, path: &Path, head: &[u8]) -> String {
         let source = self.source.as_deref().unwrap_or(&self.format);
         let key = sha256_hex(self.api_key.as_bytes());
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mut all = [&self.gateway, key.as_str(), &self.format, source, &name]
             .join("\0")
             .into_bytes();
-        // A file shorter than this may grow: only what it begins with counts, and that is empty for a new file.
-        all.extend_from_slice(first_line(start));
+        all.extend_from_slice(head);
         let hash = sha256_hex(&all);
         format!("{}.json", hash.get(..32).unwrap_or_default())
     }
@@ -331,21 +341,36 @@ struct Pieces {
     reader: Box<dyn BufRead + Send>,
     /// The start of a line whose end was not read yet.
     carry: Vec<u8>,
+    /// Met after lines that could be read: they go first.
+    damage: Option<std::io::Error>,
     read: Arc<AtomicU64>,
     note: Option<PathBuf>,
 }
 
 impl Pieces {
-    /// The next piece. The last line of a file goes even without a line end.
+    /// The next piece. The last line of a file goes even without a line end, as a piece of its own.
     fn next(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        if let Some(damage) = self.damage.take() {
+            return Err(damage);
+        }
         let mut piece = std::mem::take(&mut self.carry);
         loop {
             let chunk = match self.reader.fill_buf() {
                 Ok(chunk) => chunk,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let Some(end) = piece.iter().rposition(|byte| *byte == b'\n') else {
+                        return Err(error);
+                    };
+                    piece.truncate(end + 1);
+                    self.damage = Some(error);
+                    return Ok(Some(piece));
+                }
             };
             if chunk.is_empty() {
+                if let Some(end) = piece.iter().rposition(|byte| *byte == b'\n') {
+                    self.carry = piece.split_off(end + 1);
+                }
                 return Ok((!piece.is_empty()).then_some(piece));
             }
             let taken = chunk.len().min(PIECE_BYTES_MAX - piece.len());
@@ -382,24 +407,38 @@ impl Read for CountedFile {
     }
 }
 
-fn first_line(start: &[u8]) -> &[u8] {
-    start
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default()
+/// Header lines and the first other line, whole; less in a file that has no more yet.
+fn head(reader: &mut dyn BufRead) -> Vec<u8> {
+    let mut head = Vec::new();
+    let mut reader = reader.take(IDENTITY_BYTES);
+    loop {
+        let start = head.len();
+        let ended = reader.read_until(b'\n', &mut head).is_err() || head.last() != Some(&b'\n');
+        let line = head.get(start..).unwrap_or_default();
+        if ended {
+            // Half a line is no identity: it may be longer the next time.
+            head.truncate(start);
+            return head;
+        }
+        if !line.starts_with(b"#") {
+            return head;
+        }
+    }
 }
 
-fn skip(reader: &mut dyn BufRead, mut bytes: u64) -> std::io::Result<()> {
-    while bytes > 0 {
+/// Skips so many bytes, or to the end; says how many it were.
+fn skip(reader: &mut dyn BufRead, bytes: u64) -> std::io::Result<u64> {
+    let mut left = bytes;
+    while left > 0 {
         let chunk = reader.fill_buf()?.len() as u64;
         if chunk == 0 {
             break;
         }
-        let step = chunk.min(bytes);
-        reader.consume(step as usize);
-        bytes -= step;
+        let step = chunk.min(left);
+        reader.consume(usize::try_from(step).unwrap_or(usize::MAX));
+        left -= step;
     }
-    Ok(())
+    Ok(bytes - left)
 }
 
 fn noted(note: &Path) -> Result<Progress, UploadError> {

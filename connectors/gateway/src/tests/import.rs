@@ -196,6 +196,76 @@ async fn columns_are_known_to_every_piece() {
     assert_eq!(request.enclosure, "/e.mp3");
 }
 
+/// Two deliveries with one name and the same header lines are two files, whichever folder they come from.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_log_of_the_same_name_is_another_file() {
+    let bench = Bench::new().await;
+    let header = "#Version: 1.0\n#Fields: date time c-ip cs-method cs-uri-stem sc-status sc-bytes cs(User-Agent)\n";
+    let of_day = |day: u32| {
+        format!("{header}2026-11-0{day}\t00:00:01\t86.225.1.1\tGET\t/e.mp3\t200\t9\tA\n")
+    };
+    for (day, packed) in [(1, false), (2, false), (3, true), (4, true)] {
+        let dir = bench.dir.path().join(format!("0{day}"));
+        std::fs::create_dir(&dir).unwrap();
+        let text = of_day(day).into_bytes();
+        let bytes = if packed { gzip(&text) } else { text };
+        std::fs::write(dir.join("access.log"), bytes).unwrap();
+        let done = upload(&bench, "cloudfront")
+            .file(&dir.join("access.log"), |_| ())
+            .await
+            .unwrap();
+        assert_eq!((done.resumed_lines, done.accepted), (0, 1), "day {day}");
+    }
+    assert_eq!(bench.events().await.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_cut_is_read_from_its_start() {
+    let bench = Bench::new().await;
+    let path = bench.dir.path().join("a.log");
+    std::fs::write(&path, [line(1), line(2), line(3)].concat()).unwrap();
+    upload(&bench, "combined")
+        .file(&path, |_| ())
+        .await
+        .unwrap();
+    std::fs::write(&path, [line(1), line(4)].concat()).unwrap();
+    let done = upload(&bench, "combined")
+        .file(&path, |_| ())
+        .await
+        .unwrap();
+    assert_eq!((done.resumed_lines, done.lines), (0, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_line_is_read_again_when_it_is_whole() {
+    let bench = Bench::new().await;
+    let path = bench.dir.path().join("a.log");
+    let whole = [line(1), line(2)].concat();
+    for cut in [line(1).len() + 40, whole.len()] {
+        std::fs::write(&path, whole.get(..cut).unwrap()).unwrap();
+        upload(&bench, "combined")
+            .file(&path, |_| ())
+            .await
+            .unwrap();
+    }
+    assert_eq!(bench.events().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_before_the_damage_of_an_archive_is_in() {
+    let bench = Bench::new().await;
+    let path = bench.dir.path().join("a.log.gz");
+    let many: String = (0..1_000).map(line).collect();
+    let packed = gzip(many.as_bytes());
+    std::fs::write(&path, packed.get(..packed.len() / 2).unwrap()).unwrap();
+    let error = upload(&bench, "combined")
+        .file(&path, |_| ())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("a.log.gz"), "{error}");
+    assert!(bench.events().await.len() > 100);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_reach_the_caller() {
     let bench = Bench::new().await;
