@@ -3,6 +3,7 @@
 //! `cargo run --release -p hostread-benches -- dataflow --events 2000000 --workers 2`
 #![allow(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::disallowed_methods,
     reason = "a bench measures and prints"
 )]

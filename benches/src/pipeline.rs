@@ -155,9 +155,9 @@ impl Bench {
                     due += Duration::from_millis(10);
                 }
                 let accepted = wall_ms();
-                records
-                    .iter_mut()
-                    .for_each(|record| record.timestamp_ms = accepted);
+                for record in &mut records {
+                    record.timestamp_ms = accepted;
+                }
                 let append = Instant::now();
                 self.log.append(std::mem::take(&mut records)).await?;
                 spent += append.elapsed();

@@ -213,7 +213,7 @@ fn note(
         None => {
             late.entry(late_key(LateOf::Rows(key.view())))
                 .or_insert(none)
-                .count += 1
+                .count += 1;
         }
         Some((number, _, columns)) => {
             for (metric, old, new) in columns {

@@ -2,7 +2,7 @@
 //! Instants and byte ranges come from short lists full of edges. A zero is always the plain choice,
 //! so that what proptest shrinks to is easy to read.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use hostread_rules::Horizons;
@@ -31,6 +31,7 @@ pub(super) fn far_horizons() -> Horizons {
 
 /// What is given to the job.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are events")]
 pub(super) enum Given {
     /// An event.
     Event(Event),
@@ -200,14 +201,13 @@ struct Tape {
     given: Vec<Given>,
     said: Vec<(Event, Option<Kind>)>,
     /// What was said under an id and revision: two texts under one are no history of ours.
-    revisions: BTreeMap<(hostread_schemas::EventId, u32), ()>,
+    revisions: BTreeSet<(hostread_schemas::EventId, u32)>,
     count: u32,
 }
 
 impl Tape {
     fn say(&mut self, event: Event) {
-        self.revisions
-            .insert((event.meta.id, event.meta.revision), ());
+        self.revisions.insert((event.meta.id, event.meta.revision));
         self.said.push((event.clone(), None));
         self.given.push(Given::Event(event));
     }
@@ -242,7 +242,7 @@ impl Tape {
                 event.meta.revision = u32::from(*revision);
                 if !self
                     .revisions
-                    .contains_key(&(event.meta.id, event.meta.revision))
+                    .contains(&(event.meta.id, event.meta.revision))
                 {
                     self.say(event);
                 }
