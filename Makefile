@@ -1,19 +1,41 @@
 # One target per developer command; CI calls the same.
 SHELL := bash
-TARGET := $(if $(HOSTREAD_TARGET_DIR),CARGO_TARGET_DIR=$(HOSTREAD_TARGET_DIR),)
 ARGS ?= --demo
+# A target directory outside the checkout, for whoever wants one.
+ifdef HOSTREAD_TARGET_DIR
+export CARGO_TARGET_DIR := $(HOSTREAD_TARGET_DIR)
+endif
 
-.PHONY: run test unit engines
+.PHONY: run test check unit lint deny compose engines
 
 # Sets up the pinned engines, builds, and shows the demo.
-run: engines
-	$(TARGET) cargo run --release -q -p hostread -- up $(ARGS)
+run:
+	@scripts/prerequisites run
+	@scripts/npm-ci engines
+	cargo run --release -q -p hostread -- up $(ARGS)
+
+# Everything: format, lints, licences, unit, property, conformance and end-to-end tests.
+test:
+	@scripts/test
+
+# What a change needs before review, without engines: format, lints, repository checks.
+check: lint compose
+	cargo test -q -p hostread-tidy
+
+# No network, no engines, no native code: the default members.
+unit:
+	cargo test
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+deny:
+	@scripts/cargo-deny licenses bans sources
+
+compose:
+	@scripts/npm-ci docker/check
+	@node docker/check/check.js docker-compose.yml
 
 engines:
-	npm ci --prefix engines --no-audit --no-fund
-
-# No network, no engines.
-unit:
-	$(TARGET) cargo test -p hostread-schemas -p hostread-disk -p hostread-rules
-
-test: unit
+	@scripts/npm-ci engines
