@@ -162,19 +162,25 @@ impl Gateway {
             .route("/v1/events", post(doors::events::post))
             .route("/v1/redemptions", post(doors::redemptions::post))
             .route("/v1/import/{format}", post(doors::import::post))
-            .route("/v1/pixel.gif", get(doors::web::pixel_gif))
+            .route(
+                "/v1/pixel.gif",
+                get(doors::web::pixel_gif).head(no_such_method),
+            )
             .route(
                 "/v1/pixel",
                 post(doors::web::pixel_post).options(doors::web::preflight),
             )
-            .route("/v1/impression.gif", get(doors::web::impression_gif))
+            .route(
+                "/v1/impression.gif",
+                get(doors::web::impression_gif).head(no_such_method),
+            )
             .route("/hooks/shopify/{connection}", post(doors::shopify::post))
             .route("/livez", get(doors::health::live))
             .route("/readyz", get(doors::health::ready))
             .route("/readyz/pipeline", get(doors::health::pipeline_ready))
             .route("/metrics", get(doors::health::metrics))
             .fallback(|| async { Problem::NotFound })
-            .method_not_allowed_fallback(|| async { Problem::Method })
+            .method_not_allowed_fallback(no_such_method)
             .layer(DefaultBodyLimit::disable())
             .layer(CatchPanicLayer::custom(|_| {
                 Problem::Internal.into_response()
@@ -210,6 +216,11 @@ impl Gateway {
             cut_total: stats.cut_total,
         }
     }
+}
+
+/// Also for HEAD at the doors that store: who only looks has seen nothing.
+async fn no_such_method() -> Problem {
+    Problem::Method
 }
 
 impl State {

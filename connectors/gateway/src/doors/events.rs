@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State as With};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
@@ -14,7 +15,7 @@ use hostread_schemas::event::Event;
 use hostread_schemas::json::{Draft, FieldError, read_batch, read_draft};
 use serde::{Deserialize, Serialize};
 
-use super::{answer, authorization, batch_of, checked, sort_out};
+use super::{answer, authorization, batch_of, checked, query, sort_out};
 use crate::body;
 use crate::problem::{Problem, RejectedEntry};
 use crate::server::State;
@@ -39,7 +40,7 @@ pub(super) struct Taken {
 
 pub(crate) async fn post(
     With(state): With<Arc<State>>,
-    Query(asked): Query<Asked>,
+    asked: Result<Query<Asked>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -48,11 +49,12 @@ pub(crate) async fn post(
 
 async fn take(
     state: Arc<State>,
-    asked: Asked,
+    asked: Result<Query<Asked>, QueryRejection>,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let tenant = state.tenants.by_api_key(authorization(headers))?;
+    let asked = query(asked)?;
     tenant.admit(Door::Events)?;
     let limits = &state.config.limits;
     let body = body::read(body, limits.batch_bytes_max, limits.body_secs_max).await?;

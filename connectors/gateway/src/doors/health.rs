@@ -22,7 +22,7 @@ pub(crate) async fn live() -> Response {
 /// Not ready while the log is away; pixels and impressions are taken all the same.
 pub(crate) async fn ready(With(state): With<Arc<State>>) -> Response {
     let log = tokio::time::timeout(READY_WAIT, state.intake.log.end_offsets()).await;
-    let there = matches!(log, Ok(Ok(_)));
+    let there = matches!(log, Ok(Ok(_))) && !state.intake.log_away();
     let spill = state.intake.spill.stats();
     let body = json!({
         "ready": there,

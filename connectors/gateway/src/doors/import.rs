@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State as With};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -15,9 +16,10 @@ use hostread_connectors::lines::{Line, LineAt, Lines, unpack};
 use hostread_connectors::log::{LogFormat, LogSettings};
 use hostread_connectors_kit::Mapped;
 use hostread_schemas::event::{Event, SourceKind};
+use hostread_schemas::json::NAME_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 
-use super::{answer, authorization, checked};
+use super::{answer, authorization, checked, query};
 use crate::body;
 use crate::intake::Letter;
 use crate::problem::Problem;
@@ -78,25 +80,27 @@ struct Piece {
 
 pub(crate) async fn post(
     With(state): With<Arc<State>>,
-    Path(format): Path<String>,
-    Query(asked): Query<Asked>,
+    format: Result<Path<String>, PathRejection>,
+    asked: Result<Query<Asked>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     answer(
         Door::Import,
-        take(state, &format, asked, &headers, body).await,
+        take(state, format, asked, &headers, body).await,
     )
 }
 
 async fn take(
     state: Arc<State>,
-    format: &str,
-    asked: Asked,
+    format: Result<Path<String>, PathRejection>,
+    asked: Result<Query<Asked>, QueryRejection>,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let tenant = state.tenants.by_api_key(authorization(headers))?;
+    let Path(format) = format.map_err(|_| Problem::NotFound)?;
+    let asked = query(asked)?;
     let settings = LogSettings {
         source_kind: if asked.prefix {
             SourceKind::Prefix
@@ -110,6 +114,15 @@ async fn take(
         .find(|name| *name == format)
         .and_then(|name| Some((name, LogFormat::named(name, settings)?)))
         .ok_or(Problem::NotFound)?;
+    for (field, named) in [("source", &asked.source), ("batch", &asked.batch)] {
+        // Otherwise every line of the piece would be refused for it.
+        let usable = |text: &String| {
+            !text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.contains(char::is_control)
+        };
+        if named.as_ref().is_some_and(|text| !usable(text)) {
+            return Err(Problem::invalid(field, "is no name"));
+        }
+    }
     tenant.admit(Door::Import)?;
     if let (LogFormat::Cloudfront(log), Some(fields)) =
         (&mut format, headers.get(LOG_FIELDS_HEADER))

@@ -7,6 +7,8 @@ pub(crate) mod redemptions;
 pub(crate) mod shopify;
 pub(crate) mod web;
 
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use hostread_schemas::event::Event;
@@ -26,6 +28,16 @@ fn answer(door: Door, result: Result<Response, Problem>) -> Response {
 
 fn authorization(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()
+}
+
+/// The query's fields, or which of them cannot be read.
+fn query<T>(asked: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    // The source names the field; the rejection's own text is the framework's.
+    asked.map(|Query(asked)| asked).map_err(|rejection| {
+        let cause = std::error::Error::source(&rejection);
+        let message = cause.map_or_else(|| "cannot be read".to_owned(), ToString::to_string);
+        Problem::invalid("query", message)
+    })
 }
 
 /// What no door takes.

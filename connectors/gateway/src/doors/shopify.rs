@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State as With};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -23,14 +24,16 @@ use crate::tenants::{Door, Tenant};
 
 pub(crate) async fn post(
     With(state): With<Arc<State>>,
-    Path(connection): Path<String>,
+    connection: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    answer(
-        Door::Shopify,
-        take(&state, &connection, &headers, body).await,
-    )
+    // A name that is no text is nobody's.
+    let taken = match connection {
+        Ok(Path(connection)) => take(&state, &connection, &headers, body).await,
+        Err(_) => Err(Problem::Signature),
+    };
+    answer(Door::Shopify, taken)
 }
 
 async fn take(
