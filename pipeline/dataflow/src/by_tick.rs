@@ -7,6 +7,7 @@
 //! ```
 //! Needs: totally ordered ticks; updates whose time is their tick.
 //! Promises: `step` sees each tick once, in order, its updates consolidated and sorted.
+//! What `step` emits goes on as it is: a step that takes back and gives again consolidates.
 //! Frontier: updates of tick t leave when both inputs have passed t.
 //! Leaves out: state (it is `step`'s own; what it may hold is said by the operator that owns it).
 //! Why not an arrangement: ADR 0003.
@@ -90,7 +91,6 @@ where
                         consolidate(&mut work.facts);
                         consolidate(&mut work.dimensions);
                         step(tick, work.facts, work.dimensions, &mut out);
-                        consolidate(&mut out);
                         let mut session = output.session(&work.capability);
                         for (datum, diff) in out.drain(..) {
                             session.give((datum, tick, diff));

@@ -81,6 +81,18 @@ impl Catalog {
         }
     }
 
+    /// Does a fact matter to counting?
+    pub(crate) const fn knows(body: &FactBody) -> bool {
+        matches!(
+            body,
+            FactBody::RuleSet(_)
+                | FactBody::Episode(_)
+                | FactBody::Slot(_)
+                | FactBody::Line(_)
+                | FactBody::Aired { .. }
+        )
+    }
+
     /// Applies one reference fact and adds what it can touch.
     pub(crate) fn apply(&mut self, fact: &Fact, diff: i64, touched: &mut Touched) {
         match &fact.body {
@@ -101,10 +113,12 @@ impl Catalog {
                     .update(episode.episode, fact, episode.clone(), diff);
             }
             FactBody::Slot(slot) => {
-                self.touch_slot(slot.slot, touched);
+                let before = self.touch_slot(slot.slot, touched);
                 self.slots.update(slot.slot, fact, *slot, diff);
-                self.touch_slot(slot.slot, touched);
-                self.index_slots();
+                let after = self.touch_slot(slot.slot, touched);
+                for episode in before.into_iter().chain(after) {
+                    self.index_slots(episode, slot.slot);
+                }
             }
             FactBody::Line(line) => {
                 self.lines.update(line.line, fact, line.clone(), diff);
@@ -118,7 +132,7 @@ impl Catalog {
             } => {
                 self.aired
                     .update((*line, *episode), fact, (*aired_at, *episode_goal), diff);
-                self.touch_line(*line, touched);
+                self.touch_episode(*episode, touched);
             }
             _ => {}
         }
@@ -162,10 +176,11 @@ impl Catalog {
         }
     }
 
-    fn touch_slot(&self, slot: SlotId, touched: &mut Touched) {
-        if let Some(slot) = self.slots.get(&slot) {
-            self.touch_episode(slot.episode, touched);
-        }
+    /// The episode of a slot, if it has one.
+    fn touch_slot(&self, slot: SlotId, touched: &mut Touched) -> Option<EpisodeId> {
+        let episode = self.slots.get(&slot)?.episode;
+        self.touch_episode(episode, touched);
+        Some(episode)
     }
 
     fn touch_line(&self, line: LineId, touched: &mut Touched) {
@@ -177,12 +192,17 @@ impl Catalog {
         }
     }
 
-    fn index_slots(&mut self) {
-        self.slots_of.clear();
-        for (_, slot) in self.slots.iter() {
-            if !slot.removed {
-                self.slots_of.entry(slot.episode).or_default().push(*slot);
-            }
+    /// Keeps an episode's slots in order of their ids, without those that were withdrawn.
+    fn index_slots(&mut self, episode: EpisodeId, slot: SlotId) {
+        let known = self.slots_of.entry(episode).or_default();
+        known.retain(|known| known.slot != slot);
+        let stands = self.slots.get(&slot).filter(|fact| fact.episode == episode);
+        if let Some(fact) = stands.filter(|fact| !fact.removed) {
+            let at = known.partition_point(|known| known.slot < slot);
+            known.insert(at, *fact);
+        }
+        if known.is_empty() {
+            self.slots_of.remove(&episode);
         }
     }
 }

@@ -13,91 +13,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hostread_rules::counting::{
-    CountedDownload, Delivery, Exposure, ListenerDay, count_listener_day,
-};
-use hostread_rules::delivery::{billable, civil_day};
+use hostread_rules::counting::{Dimensions, Exposure, ListenerDay, count_listener_day};
 use hostread_schemas::fact::{Fact, FactBody};
-use hostread_schemas::view::{
-    DownloadKey, DownloadRow, VerdictKey, VerdictRow, ViewRow, WindowKind,
-};
-use hostread_schemas::{AgentId, Day, EventId, EventTimeMs, HouseholdId, ListenerId, TenantId};
+use hostread_schemas::{Day, EventId, EventTimeMs, HouseholdId, ListenerId, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::by_tick::{Stream, by_tick};
 use crate::catalog::{Catalog, Catalogs, Touched};
+use crate::counted::{Counted, Item, Key, Statement};
 use crate::keyed::KeyedMap;
-use hostread_rules::counting::Dimensions;
 
-/// What counting says.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub(crate) enum Counted {
-    /// A row of `verdicts`.
-    Verdict(VerdictKey, VerdictRow),
-    /// A download of a tenant's listener.
-    Download(TenantId, ListenerId, CountedDownload),
-    /// An ad delivered: identity of its touch, and how it bills.
-    Delivery(TenantId, Delivered),
-    /// An agent was seen behind an IP* on a day.
-    Presence(TenantId, HouseholdId, Day, AgentId),
-}
-
-/// An ad delivered.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub(crate) struct Delivered {
-    /// UTC day of the listener-day that it came from.
-    pub(crate) exposure_day: Day,
-    /// Billing day.
-    pub(crate) billing_day: Day,
-    /// In flight (baked-in: and before day 30).
-    pub(crate) billable: bool,
-    /// Identity of the touch.
-    pub(crate) touch: EventId,
-    /// The delivery.
-    pub(crate) delivery: Delivery,
-}
-
-impl Counted {
-    /// The row of a detail view, if it is one.
-    pub(crate) fn row(&self) -> Option<ViewRow> {
-        match self {
-            Self::Verdict(key, row) => Some((*key, row.clone()).into()),
-            Self::Download(tenant, listener, download) => {
-                let key = DownloadKey {
-                    tenant: *tenant,
-                    day: download.t0.day(),
-                    window: WindowKind::CalendarDay,
-                    episode: download.episode,
-                    listener: *listener,
-                    t0: download.t0,
-                };
-                let row = DownloadRow {
-                    show: download.show,
-                    household: download.household,
-                    source_kind: download.source_kind,
-                    union_bytes: download.union_bytes,
-                    needed_bytes: download.needed_bytes,
-                    requests: download.requests,
-                };
-                Some((key, row).into())
-            }
-            Self::Delivery(..) | Self::Presence(..) => None,
-        }
-    }
-}
-
-/// A listener is one household's: the address is part of its identity.
-type Key = (TenantId, HouseholdId, Day, ListenerId);
 type HouseholdDay = (TenantId, HouseholdId, Day);
-type Item = (EventTimeMs, EventId, Exposure);
 
-/// One exposure on its way in.
+/// One exposure on its way in; sorted, a household-day's listeners lie together.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub(crate) struct ExposureFact {
     tenant: TenantId,
     household: HouseholdId,
-    listener: ListenerId,
     day: Day,
+    listener: ListenerId,
     time: EventTimeMs,
     id: EventId,
     exposure: Exposure,
@@ -157,6 +91,16 @@ struct ListenerItems {
     volume: u32,
 }
 
+impl ListenerItems {
+    fn statement(&self, key: Key, over_volume: bool, catalog: &Catalog) -> Statement {
+        let counted: ListenerDay = count_listener_day(&self.items, over_volume, catalog);
+        Statement::new(key, &self.items, counted, catalog)
+    }
+}
+
+/// A listener-day, and its exposures that came and went.
+type Update<'e> = (Key, &'e [(ExposureFact, i64)]);
+
 /// A household-day; without a household nothing is kept.
 #[derive(Default)]
 struct Household {
@@ -183,31 +127,46 @@ impl State {
         out: &mut Vec<(Counted, i64)>,
     ) {
         let (before, touched) = self.apply_changes(changes);
-        let mut updates: BTreeMap<Key, Vec<(Item, i64)>> = BTreeMap::new();
-        for (exposure, diff) in exposures {
-            self.index(&exposure, diff);
-            let item = (exposure.time, exposure.id, exposure.exposure);
-            updates
-                .entry(exposure.key())
-                .or_default()
-                .push((item, diff));
-        }
-        for key in self.touched_days(&touched) {
-            updates.entry(key).or_default();
+        for (exposure, diff) in &exposures {
+            self.index(exposure, *diff);
         }
         let default = Catalog::default();
-        let updates: Vec<_> = updates.into_iter().collect();
+        let updates = self.updates(&exposures, &touched);
+        // Taken and put back: the catalogs are only read here.
+        let catalogs = std::mem::take(&mut self.catalogs);
         for home in updates.chunk_by(|(a, _), (b, _)| household_day(a) == household_day(b)) {
             let Some((first, _)) = home.first() else {
                 continue;
             };
-            // Taken and put back: the catalogs are only read here.
-            let catalogs = std::mem::take(&mut self.catalogs);
             let now = catalogs.get(&first.0).unwrap_or(&default);
             let then = before.get(&first.0).unwrap_or(now);
-            self.recount(household_day(first), home, then, now, out);
-            self.catalogs = catalogs;
+            self.recount(household_day(first), home, (then, now), out);
         }
+        self.catalogs = catalogs;
+    }
+
+    /// Every listener-day to be counted anew with the exposures that came and went, sorted.
+    fn updates<'e>(
+        &self,
+        exposures: &'e [(ExposureFact, i64)],
+        touched: &BTreeMap<TenantId, Touched>,
+    ) -> Vec<Update<'e>> {
+        let mut updates: Vec<Update<'e>> = exposures
+            .chunk_by(|(a, _), (b, _)| a.key() == b.key())
+            .filter_map(|chunk| Some((chunk.first()?.0.key(), chunk)))
+            .collect();
+        let touched = self.touched_days(touched);
+        if !touched.is_empty() {
+            let changed = updates.len();
+            for key in touched {
+                let known = updates.get(..changed).unwrap_or_default();
+                if known.binary_search_by_key(&key, |(key, _)| *key).is_err() {
+                    updates.push((key, &[]));
+                }
+            }
+            updates.sort_unstable_by_key(|(key, _)| *key);
+        }
+        updates
     }
 
     /// Recounts the listener-days of one household-day that changed, and the others when the household
@@ -215,9 +174,8 @@ impl State {
     fn recount(
         &mut self,
         home: HouseholdDay,
-        updates: &[(Key, Vec<(Item, i64)>)],
-        then: &Catalog,
-        now: &Catalog,
+        updates: &[Update<'_>],
+        (then, now): (&Catalog, &Catalog),
         out: &mut Vec<(Counted, i64)>,
     ) {
         let was_over = self.is_over(home, then);
@@ -226,10 +184,7 @@ impl State {
             let day = self.days.entry(*key).or_default();
             let volume_then = day.volume;
             let fresh = day.items.is_empty();
-            if !fresh {
-                let old = count_listener_day(&day.items, was_over, then);
-                emit(*key, &day.items, old, then, -1, out);
-            }
+            let old = day.statement(*key, was_over, then);
             apply(&mut day.items, changes);
             let result = count_listener_day(&day.items, false, now);
             day.volume = result.volume;
@@ -238,19 +193,16 @@ impl State {
                 self.days.remove(key);
             }
             self.note(*key, volume_then, volume, fresh, gone);
-            counted.push(result);
+            counted.push((old, result));
         }
         let is_over = self.is_over(home, now);
-        for ((key, _), result) in updates.iter().zip(counted) {
-            let Some(day) = self.days.get(key) else {
-                continue;
+        for ((key, _), (old, result)) in updates.iter().zip(counted) {
+            let new = match self.days.get(key) {
+                Some(day) if is_over && day.volume > 0 => day.statement(*key, true, now),
+                Some(day) => Statement::new(*key, &day.items, result, now),
+                None => Statement::default(),
             };
-            let result = if is_over && day.volume > 0 {
-                count_listener_day(&day.items, true, now)
-            } else {
-                result
-            };
-            emit(*key, &day.items, result, now, 1, out);
+            old.emit_change(&new, *key, out);
         }
         if is_over != was_over {
             self.flip(home, updates, is_over, now, out);
@@ -261,15 +213,13 @@ impl State {
     fn flip(
         &self,
         home: HouseholdDay,
-        changed: &[(Key, Vec<(Item, i64)>)],
+        changed: &[Update<'_>],
         is_over: bool,
         catalog: &Catalog,
         out: &mut Vec<(Counted, i64)>,
     ) {
-        let listeners = self
-            .households
-            .get(&home)
-            .map(|h| h.listeners.iter().copied());
+        let household = self.households.get(&home);
+        let listeners = household.map(|h| h.listeners.iter().copied());
         let listeners: BTreeSet<ListenerId> = listeners.into_iter().flatten().collect();
         for listener in listeners {
             let key = (home.0, home.1, home.2, listener);
@@ -277,10 +227,9 @@ impl State {
                 continue;
             };
             if changed.binary_search_by_key(&key, |(key, _)| *key).is_err() {
-                for (over, diff) in [(!is_over, -1), (is_over, 1)] {
-                    let result = count_listener_day(&day.items, over, catalog);
-                    emit(key, &day.items, result, catalog, diff, out);
-                }
+                let old = day.statement(key, !is_over, catalog);
+                let new = day.statement(key, is_over, catalog);
+                old.emit_change(&new, key, out);
             }
         }
     }
@@ -325,7 +274,7 @@ impl State {
             let catalog = self.catalogs.entry(fact.tenant).or_default();
             if let FactBody::Agent(agent, text) = &fact.body {
                 catalog.learn_agent(*agent, text, *diff);
-            } else {
+            } else if Catalog::knows(&fact.body) {
                 before.entry(fact.tenant).or_insert_with(|| catalog.clone());
                 let touched = touched
                     .entry(fact.tenant)
@@ -399,13 +348,14 @@ const fn household_day(key: &Key) -> HouseholdDay {
     (key.0, key.1, key.2)
 }
 
-fn apply(items: &mut Vec<Item>, changes: &[(Item, i64)]) {
-    for (item, diff) in changes {
-        match items.binary_search(item) {
+fn apply(items: &mut Vec<Item>, changes: &[(ExposureFact, i64)]) {
+    for (fact, diff) in changes {
+        let item = (fact.time, fact.id, fact.exposure);
+        match items.binary_search(&item) {
             Ok(at) if *diff < 0 => {
                 items.remove(at);
             }
-            Err(at) if *diff > 0 => items.insert(at, *item),
+            Err(at) if *diff > 0 => items.insert(at, item),
             // The head lets one copy of an event live.
             _ => unreachable!("an event came twice or went twice"),
         }
@@ -413,69 +363,4 @@ fn apply(items: &mut Vec<Item>, changes: &[(Item, i64)]) {
     if items.capacity() > 4 * items.len() {
         items.shrink_to_fit();
     }
-}
-
-fn emit(
-    key: Key,
-    items: &[Item],
-    counted: ListenerDay,
-    catalog: &Catalog,
-    diff: i64,
-    out: &mut Vec<(Counted, i64)>,
-) {
-    let (tenant, household, day, listener) = key;
-    for (request, time, verdict, enclosure, episode, sent_bytes) in counted.verdicts {
-        let key = VerdictKey {
-            tenant,
-            day,
-            request,
-        };
-        let row = VerdictRow {
-            time,
-            verdict,
-            enclosure,
-            episode,
-            listener,
-            sent_bytes,
-        };
-        out.push((Counted::Verdict(key, row), diff));
-    }
-    for download in counted.downloads {
-        out.push((Counted::Download(tenant, listener, download), diff));
-    }
-    for delivery in counted.deliveries {
-        let Some(line) = catalog.line(delivery.line) else {
-            continue;
-        };
-        let billing_day = civil_day(delivery.time, &line.zone);
-        let aired_at = catalog.aired_at(delivery.line, delivery.episode);
-        let delivered = Delivered {
-            exposure_day: day,
-            billing_day,
-            billable: billable(line, billing_day, delivery.time, aired_at),
-            touch: touch_id(listener, day, &delivery),
-            delivery,
-        };
-        out.push((Counted::Delivery(tenant, delivered), diff));
-    }
-    let agent = match items.first() {
-        Some((_, _, Exposure::Request(request))) => request.agent,
-        Some((_, _, Exposure::Impression(impression))) => impression.agent,
-        None => return,
-    };
-    if agent.is_some() && household.is_some() {
-        out.push((Counted::Presence(tenant, household, day, agent), diff));
-    }
-}
-
-/// A touch is its (line, episode, listener, day), whatever reported it.
-fn touch_id(listener: ListenerId, day: Day, delivery: &Delivery) -> EventId {
-    let mix = |mut z: u64| {
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    };
-    let hi = mix(listener.0 ^ mix(delivery.line.0));
-    let lo = mix(hi ^ mix(delivery.episode.0 ^ u64::from(day.0.unsigned_abs())));
-    EventId { hi, lo }
 }

@@ -24,6 +24,7 @@ mod catalog;
 pub mod changes;
 mod conversions;
 mod count;
+mod counted;
 mod deals;
 mod households;
 mod keyed;
@@ -46,7 +47,8 @@ pub use output::{Material, Output};
 pub use run::{Dataflow, OutputUpdate};
 
 use by_tick::Stream;
-use count::{Counted, ExposureFact};
+use count::ExposureFact;
+use counted::Counted;
 use nearest_k::{Identified, Setting, Touch};
 
 /// What a worker feeds.
@@ -147,7 +149,7 @@ fn is_reference(body: &FactBody) -> bool {
 /// The touch of a delivery that a household can be matched by.
 fn touch(
     tenant: hostread_schemas::TenantId,
-    delivered: &count::Delivered,
+    delivered: &counted::Delivered,
 ) -> Option<(nearest_k::IdentityKey, Identified)> {
     let delivery = &delivered.delivery;
     if delivery.ip_class != IpClass::Residential || !delivery.household.is_some() {

@@ -17,6 +17,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use differential_dataflow::consolidation::consolidate;
 use hostread_rules::attribution::{TOUCHES_PER_CONVERSION_MAX, credit, with_code_touch};
 use hostread_rules::conversion::Conversion;
 use hostread_rules::delivery::civil_day;
@@ -119,7 +120,11 @@ pub(crate) fn nearest_k<'s>(
         settings,
         "NearestK",
         |(key, _)| key.1,
-        move |_tick, updates, settings, out| state.step(updates, &settings, out),
+        move |_tick, updates, settings, out| {
+            state.step(updates, &settings, out);
+            // What is credited as before went and came.
+            consolidate(out);
+        },
     )
 }
 

@@ -14,7 +14,7 @@ use hostread_schemas::{Day, Hour, LineId, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::by_tick::Stream;
-use crate::count::Delivered;
+use crate::counted::Delivered;
 use crate::lines::{LineInput, LineKey, line_numbers};
 use crate::nearest_k::{Credited, ShareRow};
 use crate::output::{Material, Output};

@@ -1,0 +1,212 @@
+//! What counting says of a listener-day, and the difference between two sayings of it.
+//!
+//! Invariant 1: between two statements only what differs is emitted.
+
+use std::cmp::Ordering;
+
+use hostread_rules::counting::{CountedDownload, Delivery, Exposure, ListenerDay, RequestVerdict};
+use hostread_rules::delivery::{billable, civil_day};
+use hostread_schemas::view::{
+    DownloadKey, DownloadRow, VerdictKey, VerdictRow, ViewRow, WindowKind,
+};
+use hostread_schemas::{AgentId, Day, EventId, EventTimeMs, HouseholdId, ListenerId, TenantId};
+use serde::{Deserialize, Serialize};
+
+use hostread_rules::counting::Dimensions;
+
+use crate::catalog::Catalog;
+
+/// What counting says.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub(crate) enum Counted {
+    /// A row of `verdicts`.
+    Verdict(VerdictKey, VerdictRow),
+    /// A download of a tenant's listener.
+    Download(TenantId, ListenerId, CountedDownload),
+    /// An ad delivered: identity of its touch, and how it bills.
+    Delivery(TenantId, Delivered),
+    /// An agent was seen behind an IP* on a day.
+    Presence(TenantId, HouseholdId, Day, AgentId),
+}
+
+/// An ad delivered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub(crate) struct Delivered {
+    /// UTC day of the listener-day that it came from.
+    pub(crate) exposure_day: Day,
+    /// Billing day.
+    pub(crate) billing_day: Day,
+    /// In flight (baked-in: and before day 30).
+    pub(crate) billable: bool,
+    /// Identity of the touch.
+    pub(crate) touch: EventId,
+    /// The delivery.
+    pub(crate) delivery: Delivery,
+}
+
+impl Counted {
+    /// The row of a detail view, if it is one.
+    pub(crate) fn row(&self) -> Option<ViewRow> {
+        match self {
+            Self::Verdict(key, row) => Some((*key, row.clone()).into()),
+            Self::Download(tenant, listener, download) => {
+                let key = DownloadKey {
+                    tenant: *tenant,
+                    day: download.t0.day(),
+                    window: WindowKind::CalendarDay,
+                    episode: download.episode,
+                    listener: *listener,
+                    t0: download.t0,
+                };
+                let row = DownloadRow {
+                    show: download.show,
+                    household: download.household,
+                    source_kind: download.source_kind,
+                    union_bytes: download.union_bytes,
+                    needed_bytes: download.needed_bytes,
+                    requests: download.requests,
+                };
+                Some((key, row).into())
+            }
+            Self::Delivery(..) | Self::Presence(..) => None,
+        }
+    }
+}
+
+/// A listener is one household's: the address is part of its identity.
+pub(crate) type Key = (TenantId, HouseholdId, Day, ListenerId);
+/// One exposure of a listener-day; a listener-day is sorted by (time, event id).
+pub(crate) type Item = (EventTimeMs, EventId, Exposure);
+
+/// Everything that counting says of one listener-day.
+#[derive(Default)]
+pub(crate) struct Statement {
+    /// In order of (time, request).
+    verdicts: Vec<RequestVerdict>,
+    /// By episode.
+    downloads: Vec<CountedDownload>,
+    /// By (line, episode).
+    deliveries: Vec<Delivered>,
+    presence: AgentId,
+}
+
+impl Statement {
+    /// What `counted` means under the catalog that it was counted with.
+    pub(crate) fn new(key: Key, items: &[Item], counted: ListenerDay, catalog: &Catalog) -> Self {
+        let deliveries = counted.deliveries.into_iter();
+        let presence = match items.first() {
+            Some((_, _, Exposure::Request(request))) => request.agent,
+            Some((_, _, Exposure::Impression(impression))) => impression.agent,
+            None => AgentId::NONE,
+        };
+        Self {
+            verdicts: counted.verdicts,
+            downloads: counted.downloads,
+            deliveries: deliveries
+                .filter_map(|delivery| delivered(key, delivery, catalog))
+                .collect(),
+            presence,
+        }
+    }
+
+    /// Emits what is said no more and what is new.
+    pub(crate) fn emit_change(&self, new: &Self, key: Key, out: &mut Vec<(Counted, i64)>) {
+        let (tenant, household, day, listener) = key;
+        differences(
+            &self.verdicts,
+            &new.verdicts,
+            |verdict| (verdict.1, verdict.0),
+            |verdict, diff| out.push((verdict_of(key, verdict), diff)),
+        );
+        differences(
+            &self.downloads,
+            &new.downloads,
+            |download| download.episode,
+            |download, diff| out.push((Counted::Download(tenant, listener, *download), diff)),
+        );
+        differences(
+            &self.deliveries,
+            &new.deliveries,
+            |delivered| (delivered.delivery.line, delivered.delivery.episode),
+            |delivered, diff| out.push((Counted::Delivery(tenant, *delivered), diff)),
+        );
+        if self.presence != new.presence && household.is_some() {
+            for (agent, diff) in [(self.presence, -1), (new.presence, 1)] {
+                if agent.is_some() {
+                    out.push((Counted::Presence(tenant, household, day, agent), diff));
+                }
+            }
+        }
+    }
+}
+
+/// Walks two lists sorted by `key`, each key at most once in each, and tells what is only in one.
+fn differences<T: PartialEq, K: Ord>(
+    old: &[T],
+    new: &[T],
+    key: impl Fn(&T) -> K,
+    mut tell: impl FnMut(&T, i64),
+) {
+    let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
+    loop {
+        let order = match (old.peek(), new.peek()) {
+            (None, None) => return,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(gone), Some(come)) => key(gone).cmp(&key(come)),
+        };
+        let gone = if order.is_le() { old.next() } else { None };
+        let come = if order.is_ge() { new.next() } else { None };
+        if gone != come {
+            gone.into_iter().for_each(|gone| tell(gone, -1));
+            come.into_iter().for_each(|come| tell(come, 1));
+        }
+    }
+}
+
+fn verdict_of(key: Key, verdict: &RequestVerdict) -> Counted {
+    let (tenant, _, day, listener) = key;
+    let (request, time, verdict, enclosure, episode, sent_bytes) = *verdict;
+    let row = VerdictRow {
+        time,
+        verdict,
+        enclosure,
+        episode,
+        listener,
+        sent_bytes,
+    };
+    Counted::Verdict(
+        VerdictKey {
+            tenant,
+            day,
+            request,
+        },
+        row,
+    )
+}
+
+fn delivered(key: Key, delivery: Delivery, catalog: &Catalog) -> Option<Delivered> {
+    let (_, _, day, listener) = key;
+    let line = catalog.line(delivery.line)?;
+    let billing_day = civil_day(delivery.time, &line.zone);
+    let aired_at = catalog.aired_at(delivery.line, delivery.episode);
+    Some(Delivered {
+        exposure_day: day,
+        billing_day,
+        billable: billable(line, billing_day, delivery.time, aired_at),
+        touch: touch_id(listener, day, &delivery),
+        delivery,
+    })
+}
+
+/// A touch is its (line, episode, listener, day), whatever reported it.
+fn touch_id(listener: ListenerId, day: Day, delivery: &Delivery) -> EventId {
+    let mix = |mut z: u64| {
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    };
+    let hi = mix(listener.0 ^ mix(delivery.line.0));
+    let lo = mix(hi ^ mix(delivery.episode.0 ^ u64::from(day.0.unsigned_abs())));
+    EventId { hi, lo }
+}
