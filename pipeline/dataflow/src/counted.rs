@@ -158,8 +158,12 @@ fn differences<T: PartialEq, K: Ord>(
         let gone = if order.is_le() { old.next() } else { None };
         let come = if order.is_ge() { new.next() } else { None };
         if gone != come {
-            gone.into_iter().for_each(|gone| tell(gone, -1));
-            come.into_iter().for_each(|come| tell(come, 1));
+            if let Some(gone) = gone {
+                tell(gone, -1);
+            }
+            if let Some(come) = come {
+                tell(come, 1);
+            }
         }
     }
 }
