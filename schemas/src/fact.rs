@@ -247,10 +247,12 @@ pub enum Carry {
         /// Count.
         count: i64,
     },
-    /// The path of a conversion, frozen when its day was sealed.
+    /// The path of a conversion, frozen when its day was sealed; without the touch of its code.
     Receipt {
         /// Conversion.
         conversion: ConversionId,
+        /// Its time then.
+        time: EventTimeMs,
         /// Identity under which it is held: its household, or itself when it has none.
         identity: u64,
         /// Its path, oldest first.
@@ -266,6 +268,26 @@ pub enum Carry {
         day: Day,
         /// Sum of credits of conversions with authenticated money.
         credits: i64,
+    },
+    /// A signal of an order that lives longer than the signal's own day.
+    Signal {
+        /// The order's last day.
+        until: Day,
+        /// When.
+        time: EventTimeMs,
+        /// Which event.
+        id: EventId,
+        /// The signal.
+        signal: SignalFact,
+    },
+    /// An agent was seen behind an IP* on a day, which the 30-day limit of agents still needs.
+    Presence {
+        /// IP*.
+        household: HouseholdId,
+        /// Day.
+        day: Day,
+        /// Agent.
+        agent: AgentId,
     },
 }
 
@@ -363,8 +385,12 @@ impl FactBody {
     #[must_use]
     pub const fn class(&self) -> RetentionClass {
         match self {
-            Self::Request(_) | Self::Impression(_) => RetentionClass::Exposure,
-            Self::Signal(_) | Self::Carry(Carry::Receipt { .. }) => RetentionClass::Conversion,
+            Self::Request(_) | Self::Impression(_) | Self::Carry(Carry::Presence { .. }) => {
+                RetentionClass::Exposure
+            }
+            Self::Signal(_) | Self::Carry(Carry::Receipt { .. } | Carry::Signal { .. }) => {
+                RetentionClass::Conversion
+            }
             _ => RetentionClass::Reference,
         }
     }

@@ -4,17 +4,32 @@
 //!   signals ----> [ by reference ] --aliases resolved--> [ by order or group ] ----> conversions
 //! ```
 //! Both boxes are reductions of small groups: an order has a handful of signals.
+//!
+//! A signal is released with its day, a conversion with the last of its signals' days and its own.
+//! Invariant 1: signals of a conversion that have an earlier day leave a carry that lasts until then,
+//! so that a release takes whole conversions.
 
-use hostread_rules::conversion::{Conversion, merge_order, merge_without_order};
-use hostread_schemas::fact::{Fact, FactBody, SignalFact, SignalKind};
+use hostread_rules::conversion::{Conversion, conversion_id, groups_without_order, merge_order};
+use hostread_schemas::fact::{Carry, Fact, FactBody, SignalFact, SignalKind};
 use hostread_schemas::{
-    ConversionId, Currency, EventId, EventTimeMs, HouseholdId, MoneyMicros, StoreId, TenantId,
+    ConversionId, Currency, Day, EventId, EventTimeMs, HouseholdId, MoneyMicros, StoreId, TenantId,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::by_tick::Stream;
 
-type Signal = (EventTimeMs, EventId, SignalFact);
+/// A signal and the day that it is released with.
+type Signal = (EventTimeMs, EventId, SignalFact, Day);
+
+/// What signals become.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub(crate) enum Merged {
+    /// A conversion and the day that it is released with.
+    Conversion(Conversion, Day),
+    /// What stands for a signal when its day is released.
+    Kept(Day, Carry),
+}
+
 type Reference = (TenantId, StoreId, ConversionId);
 
 /// What stands under a reference to an order.
@@ -42,11 +57,18 @@ enum Group {
 }
 
 /// Conversions by tenant.
-pub(crate) fn conversions<'s>(facts: &Stream<'s, Fact>) -> Stream<'s, (TenantId, Conversion)> {
+pub(crate) fn conversions<'s>(facts: &Stream<'s, Fact>) -> Stream<'s, (TenantId, Merged)> {
     let signals = facts.clone().flat_map(|fact| match fact.body {
         FactBody::Signal(signal) if signal.kind != SignalKind::PixelVisit => {
-            Some((fact.tenant, (fact.time, fact.id, signal)))
+            let day = fact.time.day();
+            Some((fact.tenant, (fact.time, fact.id, signal, day)))
         }
+        FactBody::Carry(Carry::Signal {
+            until,
+            time,
+            id,
+            signal,
+        }) => Some((fact.tenant, (time, id, signal, until))),
         _ => None,
     });
     let referred = signals
@@ -67,19 +89,49 @@ pub(crate) fn conversions<'s>(facts: &Stream<'s, Fact>) -> Stream<'s, (TenantId,
         .concat(alike)
         .reduce_named("MergeSignals", |group, items, out: &mut Vec<(_, i64)>| {
             let mut signals: Vec<Signal> = items.iter().map(|(signal, _)| **signal).collect();
-            signals.sort_unstable_by_key(|(time, id, _)| (*time, *id));
-            match group {
-                Group::Order((.., order)) => {
-                    out.extend(merge_order(*order, &signals).map(|conversion| (conversion, 1)));
-                }
-                Group::Alike(..) => {
-                    out.extend(merge_without_order(&signals).into_iter().map(|c| (c, 1)));
-                }
-            }
+            signals.sort_unstable_by_key(|(time, id, ..)| (*time, *id));
+            merge(group, &signals, out);
         })
-        .map(|(group, conversion)| match group {
-            Group::Order((tenant, ..)) | Group::Alike(tenant, ..) => (tenant, conversion),
+        .map(|(group, merged)| match group {
+            Group::Order((tenant, ..)) | Group::Alike(tenant, ..) => (tenant, merged),
         })
+}
+
+/// The conversions of a group and what must outlive their signals.
+fn merge(group: &Group, signals: &[Signal], out: &mut Vec<(Merged, i64)>) {
+    let plain: Vec<_> = signals
+        .iter()
+        .map(|(time, id, signal, _)| (*time, *id, *signal))
+        .collect();
+    let parts = match group {
+        Group::Order(_) => vec![plain.as_slice()],
+        Group::Alike(..) => groups_without_order(&plain),
+    };
+    let mut rest = signals;
+    for part in parts {
+        let order = match (group, part.first()) {
+            (Group::Order((.., order)), _) => *order,
+            (Group::Alike(..), Some((_, id, _))) => conversion_id(*id),
+            (Group::Alike(..), None) => continue,
+        };
+        let (own, after) = rest.split_at(part.len().min(rest.len()));
+        rest = after;
+        let conversion = merge_order(order, part);
+        let days = own.iter().map(|(.., day)| *day);
+        let Some(until) = days.chain(conversion.iter().map(|c| c.time.day())).max() else {
+            continue;
+        };
+        out.extend(conversion.map(|conversion| (Merged::Conversion(conversion, until), 1)));
+        for (time, id, signal, day) in own.iter().filter(|(.., day)| *day < until) {
+            let carry = Carry::Signal {
+                until,
+                time: *time,
+                id: *id,
+                signal: *signal,
+            };
+            out.push((Merged::Kept(*day, carry), 1));
+        }
+    }
 }
 
 /// Where a signal stands, and the alias that it states.
@@ -106,19 +158,18 @@ fn resolve(
     items: &[(&Referred, i64)],
     out: &mut Vec<((ConversionId, Signal), i64)>,
 ) {
-    let mut order = reference;
+    let mut alias = None;
     for (item, _) in items {
         match item {
             // Aliases sort before signals, smallest first.
-            Referred::Alias(name) if order == reference => order = *name,
-            Referred::Alias(_) => {}
-            Referred::Signal(signal) => out.push(((order, *signal), 1)),
+            Referred::Alias(name) => alias = alias.or(Some(*name)),
+            Referred::Signal(signal) => out.push(((alias.unwrap_or(reference), *signal), 1)),
         }
     }
 }
 
 fn alike(tenant: TenantId, signal: Signal) -> Option<(Group, Signal)> {
-    let (_, id, fact) = &signal;
+    let (_, id, fact, _) = &signal;
     let conversion = matches!(
         fact.kind,
         SignalKind::Order

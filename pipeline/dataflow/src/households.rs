@@ -9,13 +9,54 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hostread_rules::household::shared_days;
-use hostread_schemas::fact::{Fact, FactBody, SettingsFact};
+use hostread_rules::publish::Horizons;
+use hostread_schemas::fact::{Carry, Fact, FactBody, RetentionClass, SettingsFact};
 use hostread_schemas::{AgentId, Day, HouseholdId, TenantId};
 
 use crate::by_tick::{Latest, Stream, by_tick};
 use crate::keyed::KeyedMap;
+use crate::output::{Material, Output};
 
 type Key = (TenantId, HouseholdId);
+type Presence = (Key, (Day, AgentId));
+
+/// Days of the longest span that sharing looks at, less the first.
+const SPAN_DAYS_MORE: i32 = 29;
+
+/// Presence live and carried, and the carries of what is live. Where exposures live as long as a span
+/// beyond their seal there is nothing to carry.
+pub(crate) fn presence<'s>(
+    live: Stream<'s, Presence>,
+    carries: &Stream<'s, (TenantId, Carry)>,
+    horizons: &Horizons,
+) -> (Stream<'s, Presence>, Stream<'s, Output>) {
+    let carried = carries.clone().flat_map(|(tenant, carry)| match carry {
+        Carry::Presence {
+            household,
+            day,
+            agent,
+        } => Some(((tenant, household), (day, agent))),
+        _ => None,
+    });
+    let outlived = horizons.lookback_days < SPAN_DAYS_MORE;
+    let kept = live
+        .clone()
+        .flat_map(move |((tenant, household), (day, agent))| {
+            let carry = Carry::Presence {
+                household,
+                day,
+                agent,
+            };
+            let class = RetentionClass::Exposure;
+            outlived.then_some(Output::Material(Material {
+                class,
+                day,
+                tenant,
+                carry,
+            }))
+        });
+    (live.concat(carried), kept)
+}
 
 /// Wires the operator.
 pub(crate) fn shared_households<'s>(

@@ -140,7 +140,8 @@ fn released(change: &Change, exposures: Day, conversions: Day) -> bool {
         (ViewKey::Verdicts(_) | ViewKey::Downloads(_) | ViewKey::DownloadsDaily(_), _) => {
             gone && key_day(&change.key).is_some_and(|day| day <= exposures)
         }
-        (ViewKey::AttributionDaily(key), _) => gone && key.day <= conversions,
+        // Conversions of one day may be released on different days.
+        (ViewKey::AttributionDaily(key), _) => key.day <= conversions,
         (ViewKey::Conversions(_), Some(ViewValue::Conversions(row))) => {
             gone && row.time.day() <= conversions
         }

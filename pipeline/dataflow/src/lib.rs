@@ -40,16 +40,17 @@ use differential_dataflow::input::{Input, InputSession};
 use hostread_rules::publish::Horizons;
 use hostread_schemas::EventTimeMs;
 use hostread_schemas::event::IpClass;
-use hostread_schemas::fact::{Carry, Fact, FactBody};
+use hostread_schemas::fact::{Carry, Fact, FactBody, RetentionClass};
 use timely::dataflow::Scope;
 
 pub use output::{Material, Output};
 pub use run::{Dataflow, OutputUpdate};
 
 use by_tick::Stream;
+use conversions::Merged;
 use count::ExposureFact;
 use counted::Counted;
-use nearest_k::{Identified, Setting, Touch};
+use nearest_k::{Identified, Sale, Setting, Touch};
 
 /// What a worker feeds.
 pub(crate) struct Inputs {
@@ -95,25 +96,47 @@ pub(crate) fn build(scope: Scope<'_, u64>, horizons: Horizons) -> (Inputs, Strea
     let touches = deliveries
         .clone()
         .flat_map(|(tenant, delivered)| touch(tenant, &delivered));
-    let conversions = conversions::conversions(&facts).map(|(tenant, conversion)| {
-        let identity = if conversion.household.is_some() {
-            conversion.household.0
-        } else {
-            conversion.conversion.0
-        };
-        ((tenant, identity), Identified::Conversion(conversion))
+    let merged = conversions::conversions(&facts);
+    let kept_signals = merged.clone().flat_map(|(tenant, merged)| match merged {
+        Merged::Kept(day, carry) => {
+            let class = RetentionClass::Conversion;
+            Some(Output::Material(Material {
+                class,
+                day,
+                tenant,
+                carry,
+            }))
+        }
+        Merged::Conversion(..) => None,
     });
+    let conversions = merged.flat_map(|(tenant, merged)| match merged {
+        Merged::Conversion(conversion, until) => {
+            let identity = if conversion.household.is_some() {
+                conversion.household.0
+            } else {
+                conversion.conversion.0
+            };
+            let sale = Sale {
+                of: conversion,
+                until,
+            };
+            Some(((tenant, identity), Identified::Conversion(sale)))
+        }
+        Merged::Kept(..) => None,
+    });
+    let (presence, kept_presence) = households::presence(presence, &carries, &horizons);
     let shared = households::shared_households(presence, deals.clone())
         .map(|((tenant, household), day)| ((tenant, household.0), Identified::Shared(day)));
-    let receipts = carries.clone().flat_map(|(tenant, carry)| match carry {
-        Carry::Receipt {
+    let receipts = facts.clone().flat_map(|fact| match fact.body {
+        FactBody::Carry(Carry::Receipt {
             conversion,
+            time,
             identity,
             path,
             cut,
-        } => Some((
-            (tenant, identity),
-            Identified::Receipt(conversion, path, cut),
+        }) => Some((
+            (fact.tenant, identity),
+            Identified::Receipt(conversion, (fact.time.day(), time), path, cut),
         )),
         _ => None,
     });
@@ -128,7 +151,10 @@ pub(crate) fn build(scope: Scope<'_, u64>, horizons: Horizons) -> (Inputs, Strea
     );
 
     let rollups = rollups::rollups(&downloads, &deliveries, &credited, &carries, &deals, &hours);
-    let outputs = details.concat(rollups);
+    let outputs = details
+        .concat(rollups)
+        .concat(kept_signals)
+        .concat(kept_presence);
     (
         Inputs {
             facts: facts_input,

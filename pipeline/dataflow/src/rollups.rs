@@ -276,17 +276,18 @@ fn hours_of_series<'s>(
     credited: &Stream<'s, Credited>,
     carries: &Stream<'s, (TenantId, Carry)>,
 ) -> (SeriesHours<'s>, Stream<'s, Output>) {
-    let shows = downloads
-        .clone()
-        .map(|(tenant, d)| (tenant, Series::ShowDownloads(d.show), d.t0.hour()));
+    let shows = downloads.clone().map(|(tenant, d)| {
+        let series = Series::ShowDownloads(d.show);
+        (tenant, series, d.t0.hour(), d.t0.day())
+    });
     let campaigns = credited.clone().flat_map(|credited| match credited {
-        Credited::CampaignHour(tenant, campaign, hour, _) => {
-            Some((tenant, Series::CampaignConversions(campaign), hour))
+        Credited::CampaignHour(tenant, campaign, hour, until, _) => {
+            Some((tenant, Series::CampaignConversions(campaign), hour, until))
         }
         _ => None,
     });
     let live = shows.concat(campaigns).count_total_core::<i64>();
-    let material = live.clone().map(|((tenant, series, hour), count)| {
+    let material = live.clone().map(|((tenant, series, hour, day), count)| {
         let class = match series {
             Series::ShowDownloads(_) => RetentionClass::Exposure,
             Series::CampaignConversions(_) => RetentionClass::Conversion,
@@ -298,7 +299,7 @@ fn hours_of_series<'s>(
         };
         Output::Material(Material {
             class,
-            day: hour.start().day(),
+            day,
             tenant,
             carry,
         })
@@ -308,11 +309,15 @@ fn hours_of_series<'s>(
             series,
             hour,
             count,
-        } => Some(((tenant, series), (hour, count))),
+        } => Some(((tenant, series, hour), count)),
         _ => None,
     });
+    // Conversions of one hour may be released on different days: part live, part carried.
     let hours = live
-        .map(|((tenant, series, hour), count)| ((tenant, series), (hour, count)))
-        .concat(carried);
+        .map(|((tenant, series, hour, _), count)| ((tenant, series, hour), count))
+        .concat(carried)
+        .explode(|(key, count)| Some((key, count)))
+        .count_total_core::<i64>()
+        .map(|((tenant, series, hour), count)| ((tenant, series), (hour, count)));
     (hours, material)
 }

@@ -16,6 +16,7 @@ use hostread_schemas::view::Change;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::error::JobError;
+use crate::release::presence_until;
 use crate::status::{Status, guard};
 
 /// What is known of a tick besides its changes.
@@ -90,6 +91,15 @@ impl Handover {
             .filter(|material| match (&material.carry, material.class) {
                 // Paths are frozen before their touches go, unless the conversion goes too.
                 (Carry::Receipt { .. }, _) => material.day > through.conversions_through,
+                // Signals and agents that something later still stands on.
+                (Carry::Signal { until, .. }, _) => {
+                    material.day <= through.conversions_through
+                        && *until > through.conversions_through
+                }
+                (Carry::Presence { day, .. }, _) => {
+                    material.day <= through.exposures_through
+                        && presence_until(*day) > through.exposures_through
+                }
                 (_, RetentionClass::Exposure) => material.day <= through.exposures_through,
                 (_, RetentionClass::Conversion) => material.day <= through.conversions_through,
                 (_, RetentionClass::Reference) => false,

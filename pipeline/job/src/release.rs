@@ -5,7 +5,7 @@ use hostread_journal::ReleaseRecord;
 use hostread_rules::Horizons;
 use hostread_schemas::fact::{Carry, Fact, FactBody};
 use hostread_schemas::intern::IdHasher;
-use hostread_schemas::{EventTimeMs, Tick};
+use hostread_schemas::{Day, EventTimeMs, Tick};
 
 /// Kind of the derived ids of carries.
 const CARRY: u8 = 0xC0;
@@ -34,8 +34,13 @@ pub(crate) fn due(
     }
 }
 
-/// The facts of a release's carries. A receipt belongs to the day of its conversion, so that it goes
-/// with it; sums stay.
+/// When no span of 30 days reaches back to a day any more.
+pub(crate) const fn presence_until(day: Day) -> Day {
+    Day(day.0.saturating_add(30))
+}
+
+/// The facts of a release's carries. A receipt belongs to the day of its conversion's last signal,
+/// so that it goes with it; sums stay.
 pub(crate) fn carry_facts(
     hasher: IdHasher,
     tick: Tick,
@@ -48,6 +53,8 @@ pub(crate) fn carry_facts(
         .map(move |(index, material)| {
             let time = match material.carry {
                 Carry::Receipt { .. } => material.day.start(),
+                Carry::Signal { until, .. } => until.start(),
+                Carry::Presence { day, .. } => presence_until(day).start(),
                 _ => clock,
             };
             Fact {

@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hostread_schemas::event::Event;
-use hostread_schemas::fact::{Fact, FactBody, RetentionClass};
+use hostread_schemas::fact::{Fact, FactBody, RetentionClass, SignalKind};
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{AgentId, Day, EventId, EventTimeMs, NameKind, Names, TenantId, Tick};
 
@@ -201,6 +201,13 @@ impl Head {
             return Offered::Refused(Refusal::TooLarge);
         };
         let class = fact.body.class();
+        // An order counts on the day that it was placed: neither may be sealed.
+        let judged = match &fact.body {
+            FactBody::Signal(signal) if signal.kind == SignalKind::Order => signal
+                .placed_at
+                .map_or(day, |placed_at| placed_at.day().min(day)),
+            _ => day,
+        };
         let sealed = |class, day: Day| class != RetentionClass::Reference && day <= sealed_through;
         let known = self.table.get(fact.id);
         if let Some(known) = known {
@@ -216,7 +223,7 @@ impl Head {
         let old = known.filter(|known| sealed(known.class, known.day));
         if let Some(day) = old
             .map(|known| known.day)
-            .or(sealed(class, day).then_some(day))
+            .or(sealed(class, judged).then_some(judged))
         {
             *self.open.late.entry((fact.tenant, day)).or_default() += 1;
             return Offered::Late(day);

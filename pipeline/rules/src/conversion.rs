@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 /// Signals without an order that come no later than this after the first are one conversion.
 pub const WITHOUT_ORDER_WINDOW_MS: i64 = 30 * 60 * 1000;
 
+/// A signal with its place in the order.
+pub type Signal = (EventTimeMs, EventId, SignalFact);
+
 /// One order, lead or sale.
 #[derive(
     Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
@@ -116,10 +119,20 @@ pub fn merge_order(
 
 /// The conversions of one (store, household, kind, value, currency) without an order.
 #[must_use]
-pub fn merge_without_order(signals: &[(EventTimeMs, EventId, SignalFact)]) -> Vec<Conversion> {
-    let mut conversions = Vec::new();
+pub fn merge_without_order(signals: &[Signal]) -> Vec<Conversion> {
+    let merged = |group: &&[Signal]| merge_order(conversion_id(group.first()?.1), group);
+    groups_without_order(signals)
+        .iter()
+        .filter_map(merged)
+        .collect()
+}
+
+/// The signals of one (store, household, kind, value, currency) without an order, by conversion.
+#[must_use]
+pub fn groups_without_order(signals: &[Signal]) -> Vec<&[Signal]> {
+    let mut groups = Vec::new();
     let mut rest = signals;
-    while let Some((first, id, signal)) = rest.first() {
+    while let Some((first, _, signal)) = rest.first() {
         let inside = |time: EventTimeMs| time.0.saturating_sub(first.0) <= WITHOUT_ORDER_WINDOW_MS;
         let taken = if signal.household.is_some() {
             rest.iter().take_while(|(time, _, _)| inside(*time)).count()
@@ -127,10 +140,10 @@ pub fn merge_without_order(signals: &[(EventTimeMs, EventId, SignalFact)]) -> Ve
             1
         };
         let (group, after) = rest.split_at(taken.clamp(1, rest.len()));
-        conversions.extend(merge_order(conversion_id(*id), group));
+        groups.push(group);
         rest = after;
     }
-    conversions
+    groups
 }
 
 /// Id of a conversion without an order, from its first signal.

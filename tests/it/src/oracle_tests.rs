@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use drive::Drive;
-use world::{History, history};
+use world::{History, history, settled_history};
 
 /// Runs a property over random histories; says the seed of a failure.
 fn for_histories(
@@ -57,5 +57,12 @@ fn rand_seed() -> u64 {
 fn every_view_equals_the_oracle_after_every_tick() {
     for_histories(200, history(), |history| {
         Drive::run(history, world::far_horizons())
+    });
+}
+
+#[test]
+fn a_release_changes_no_row() {
+    for_histories(40, settled_history(), |history| {
+        Drive::run(history, world::near_horizons())
     });
 }

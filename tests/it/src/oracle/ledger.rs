@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hostread_schemas::fact::{Fact, FactBody};
 use hostread_schemas::unit::DAY_MS;
 use hostread_schemas::view::{
     Cause, LateKey, LateOf, LateRow, Metric, NumberKey, Period, RestatementKey, RestatementRow,
@@ -17,13 +18,30 @@ pub(crate) struct Times {
     pub(crate) lateness_ms: i64,
     pub(crate) horizon_days: i64,
     pub(crate) publish_after_ms: i64,
+    /// Days between the end of a day and the release of its exposures.
+    pub(crate) exposure_days: i64,
+    /// The same for signals.
+    pub(crate) signal_days: i64,
 }
 
 impl Times {
     /// Is the day sealed (20)?
     pub(crate) fn is_sealed(self, day: Day, clock: EventTimeMs) -> bool {
-        let watermark = clock.0 - self.lateness_ms;
-        watermark >= day.end().0 + (self.horizon_days + 2) * DAY_MS
+        self.is_behind(day, self.horizon_days + 2, clock)
+    }
+
+    /// Is the fact released (20)?
+    pub(crate) fn is_released(self, fact: &Fact, clock: EventTimeMs) -> bool {
+        let days = match fact.body {
+            FactBody::Request(_) | FactBody::Impression(_) => self.exposure_days,
+            FactBody::Signal(_) => self.signal_days,
+            _ => return false,
+        };
+        self.is_behind(fact.time.day(), days, clock)
+    }
+
+    fn is_behind(self, day: Day, days: i64, clock: EventTimeMs) -> bool {
+        clock.0 - self.lateness_ms >= day.end().0 + days * DAY_MS
     }
 }
 

@@ -6,13 +6,13 @@ use hostread_job::step::{Stepped, Stepper};
 use hostread_journal::Offered;
 use hostread_rules::Horizons;
 use hostread_schemas::event::{Body, Event};
-use hostread_schemas::fact::{Fact, FactBody};
+use hostread_schemas::fact::{Fact, FactBody, SignalKind};
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::unit::HOUR_MS;
 use hostread_schemas::view::{
-    Change, Metric, NumberKey, RestatementKey, Verdict, ViewKey, ViewValue,
+    Change, LateKey, LateOf, Metric, NumberKey, RestatementKey, Verdict, ViewKey, ViewValue,
 };
-use hostread_schemas::{AgentId, BatchId, EventId, EventTimeMs, NameKind, TenantId, Tick};
+use hostread_schemas::{AgentId, BatchId, Day, EventId, EventTimeMs, NameKind, TenantId, Tick};
 
 use super::world::{Given, History, START};
 use crate::oracle::ledger::{TickSaid, Times};
@@ -20,6 +20,25 @@ use crate::oracle::{self, Agents, Rows};
 
 /// The key that worlds are interned under.
 pub(super) const HASHER: IdHasher = IdHasher::new([7; 16]);
+
+/// Is it released one day?
+fn is_timed(fact: &Fact) -> bool {
+    matches!(
+        fact.body,
+        FactBody::Request(_) | FactBody::Impression(_) | FactBody::Signal(_)
+    )
+}
+
+/// The day by which an event is late: an order's is the day that it was placed, if that is earlier.
+fn judged(fact: &Fact) -> Day {
+    let day = fact.time.day();
+    match &fact.body {
+        FactBody::Signal(signal) if signal.kind == SignalKind::Order => {
+            signal.placed_at.map_or(day, |placed| placed.day().min(day))
+        }
+        _ => day,
+    }
+}
 
 /// What the oracle is told: the live facts by the words of the head's contract, and the tick.
 struct Told {
@@ -42,6 +61,8 @@ impl Told {
                 lateness_ms: horizons.lateness_ms,
                 horizon_days: i64::from(horizons.horizon_days),
                 publish_after_ms: horizons.publish_after_ms,
+                exposure_days: i64::from(horizons.horizon_days + horizons.lookback_days + 2),
+                signal_days: i64::from(horizons.conversion_days),
             },
             lookback_days_max: horizons.lookback_days,
             said: TickSaid::default(),
@@ -60,22 +81,20 @@ impl Told {
             }
         });
         self.agents.extend(agents);
-        let known = self.live.get(&event.meta.id);
+        // The head forgets what is released.
+        let known = self
+            .live
+            .get(&event.meta.id)
+            .filter(|(_, known)| !self.times.is_released(known, clock));
         if known.is_some_and(|(revision, _)| event.meta.revision <= *revision) {
             return Offered::Duplicate;
         }
-        let sealed = |fact: &Fact| {
-            let timed = matches!(
-                fact.body,
-                FactBody::Request(_) | FactBody::Impression(_) | FactBody::Signal(_)
-            );
-            timed && self.times.is_sealed(fact.time.day(), clock)
-        };
+        let sealed = |fact: &Fact, day: Day| is_timed(fact) && self.times.is_sealed(day, clock);
         let late = known
-            .map(|(_, known)| known)
-            .filter(|known| sealed(known))
-            .or(Some(&fact).filter(|fact| sealed(fact)))
-            .map(|fact| fact.time.day());
+            .map(|(_, known)| (known, known.time.day()))
+            .filter(|(known, day)| sealed(known, *day))
+            .or(Some((&fact, judged(&fact))).filter(|(fact, day)| sealed(fact, *day)))
+            .map(|(_, day)| day);
         // The same words under a higher revision change nothing, but the revision stands.
         if late.is_none() && known.is_some_and(|(_, known)| *known == fact) {
             self.live.insert(event.meta.id, (event.meta.revision, fact));
@@ -241,7 +260,7 @@ impl Drive {
         let differ = keys
             .into_iter()
             .map(|key| (key, self.rows.get(key), self.told.visible.get(key)))
-            .filter(|(_, is, ought)| is != ought);
+            .filter(|(key, is, ought)| is != ought && !same_step(key, *is, *ought));
         let text: Vec<String> = differ
             .take(4)
             .map(|(key, is, ought)| format!("{key:?}\n  is    {is:?}\n  ought {ought:?}"))
@@ -251,6 +270,23 @@ impl Drive {
         } else {
             Err(text.join("\n"))
         }
+    }
+}
+
+/// A late change of attribution counts from what of the day is not released yet: its size is the same.
+fn same_step(key: &ViewKey, is: Option<&ViewValue>, ought: Option<&ViewValue>) -> bool {
+    let ViewKey::LateAfterSeal(LateKey {
+        of: LateOf::Number(NumberKey::AttributionDaily(_), _),
+        ..
+    }) = key
+    else {
+        return false;
+    };
+    match (is, ought) {
+        (Some(ViewValue::LateAfterSeal(is)), Some(ViewValue::LateAfterSeal(ought))) => {
+            is.count == ought.count && is.new - is.old == ought.new - ought.old
+        }
+        _ => false,
     }
 }
 

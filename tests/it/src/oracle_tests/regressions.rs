@@ -57,6 +57,24 @@ fn check(given: Vec<Given>) {
     }
 }
 
+fn placed(id: &str, name: &str, household: u32) -> Value {
+    json!({"type": "order", "store": "shop", "order_id": id, "order_name": name,
+           "value": 30_000_000, "ip": home(household)})
+}
+
+#[test]
+fn an_id_that_is_its_own_alias_and_anothers() {
+    check(vec![
+        said("one", 0, "02:00:00", placed("5002", "5002", 1)),
+        said("two", 0, "02:00:00", placed("5002", "1", 1)),
+        said("three", 0, "02:00:00", placed("7", "5002", 1)),
+    ]);
+    check(vec![
+        said("one", 0, "02:00:00", placed("1", "1", 1)),
+        said("two", 0, "02:00:00", placed("1", "5002", 1)),
+    ]);
+}
+
 #[test]
 fn a_line_that_only_a_code_names_is_known_late() {
     check(vec![

@@ -2,31 +2,41 @@
 //! Instants and byte ranges come from short lists full of edges. A zero is always the plain choice,
 //! so that what proptest shrinks to is easy to read.
 
-use std::collections::BTreeSet;
+mod catalog;
+mod events;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use hostread_rules::Horizons;
-use hostread_schemas::event::{
-    AdKind, Aired, Body, Campaign, Code, ControllingSource, Episode, Event, Hash64, Impression,
-    ImpressionKind, IpClass, IpFacts, LineItem, Meta, Method, Model, Order, OrderKind, Pixel,
-    PixelKind, PriceKind, Redemption, Request, RuleSet, Settings, Show, Slot, SourceKind, Store,
-};
-use hostread_schemas::unit::HOUR_MS;
-use hostread_schemas::{Currency, EventTimeMs, MoneyMicros, ReceivedAtMs};
+use hostread_schemas::event::{Body, Event, OrderKind, PixelKind};
+use hostread_schemas::intern::normal_order;
+use hostread_schemas::unit::{DAY_MS, HOUR_MS};
+use hostread_schemas::{Day, EventTimeMs};
 use proptest::prelude::*;
 
-use super::drive::HASHER;
+use catalog::catalog;
+use events::event;
 
 /// 2026-10-30T00:00Z: a month ends and New York's summer time does within three days.
 const BASE: i64 = 1_793_318_400_000;
 /// Where the clock starts.
 pub(super) const START: EventTimeMs = EventTimeMs(BASE);
-const DAY: i64 = 24 * HOUR_MS;
-const MINUTE: i64 = HOUR_MS / 60;
 
 /// Nothing is sealed.
 pub(super) fn far_horizons() -> Horizons {
     Horizons::default()
+}
+
+/// A day is sealed after four days, its exposures released after six, its signals after seven.
+pub(super) fn near_horizons() -> Horizons {
+    Horizons {
+        lateness_ms: 2 * HOUR_MS,
+        horizon_days: 1,
+        publish_after_ms: 12 * HOUR_MS,
+        lookback_days: 2,
+        conversion_days: 6,
+    }
 }
 
 /// What is given to the job.
@@ -86,8 +96,10 @@ enum Kind {
 pub(super) struct History {
     /// Workers of the dataflow.
     pub(super) workers: usize,
-    /// The first so many steps come after the catalog and the deals.
+    /// How the catalog and the deals come among the steps; 0: before them.
     late_catalog: u8,
+    /// Days are sealed and released meanwhile.
+    pub(super) settles: bool,
     steps: Vec<Step>,
 }
 
@@ -169,6 +181,36 @@ pub(super) fn history() -> impl Strategy<Value = History> {
     (1..=2_usize, late_catalog, steps).prop_map(|(workers, late_catalog, steps)| History {
         workers,
         late_catalog,
+        settles: false,
+        steps,
+    })
+}
+
+/// Random histories in which days are sealed and released: exposures and signals of the last days,
+/// weeks of clock. What the tenants agreed on stays; what would change a conversion that is sealed, but
+/// its refunds and cancels, is left out ([`Orders`]).
+pub(super) fn settled_history() -> impl Strategy<Value = History> {
+    use Kind::*;
+    let kind = prop_oneof![
+        5 => Just(Request),
+        3 => Just(Impression),
+        2 => Just(Pixel),
+        4 => Just(Order),
+        1 => Just(Redemption),
+    ];
+    let step = prop_oneof![
+        30 => (kind, any::<Dice>()).prop_map(|(kind, dice)| Step::Event(kind, dice)),
+        2 => any::<u8>().prop_map(Step::Again),
+        2 => (any::<u8>(), 1..4_u8, any::<Dice>())
+            .prop_map(|(which, revision, dice)| Step::Correct(which, revision, dice)),
+        3 => Just(Step::Close),
+        6 => (8..50_u8).prop_map(Step::Hours),
+    ];
+    let steps = proptest::collection::vec(step, 1..60);
+    (1..=2_usize, steps).prop_map(|(workers, steps)| History {
+        workers,
+        late_catalog: 0,
+        settles: true,
         steps,
     })
 }
@@ -176,7 +218,11 @@ pub(super) fn history() -> impl Strategy<Value = History> {
 impl History {
     /// What happens, in order.
     pub(super) fn given(&self) -> Vec<Given> {
-        let mut tape = Tape::default();
+        let mut tape = Tape {
+            orders: self.settles.then(Orders::default),
+            clock: BASE,
+            ..Tape::default()
+        };
         let mut catalog = catalog().into_iter();
         if self.late_catalog == 0 {
             catalog.by_ref().for_each(|event| tape.say(event));
@@ -203,6 +249,56 @@ struct Tape {
     /// What was said under an id and revision: two texts under one are no history of ours.
     revisions: BTreeSet<(hostread_schemas::EventId, u32)>,
     count: u32,
+    clock: i64,
+    orders: Option<Orders>,
+}
+
+/// First and last day of what was said of an order.
+#[derive(Default)]
+struct Orders(BTreeMap<(String, String, String), (Day, Day)>);
+
+impl Orders {
+    /// May this be said at the clock? A report may not change an order that is sealed, nor may
+    /// anything speak of one that is released.
+    fn admits(&mut self, event: &Event, clock: i64) -> bool {
+        let (store, reference, report, placed_at) = match &event.body {
+            Body::Order(e) => {
+                let report = e.kind == OrderKind::Placed;
+                let reference = e.order_name.as_ref().or(e.order_id.as_ref());
+                (&e.store, reference, report, e.placed_at)
+            }
+            Body::Pixel(e) => {
+                let report = matches!(e.kind, PixelKind::Purchase | PixelKind::Lead);
+                (&e.store, e.order.as_ref(), report, None)
+            }
+            Body::Redemption(e) => (&e.store, e.order.as_ref(), true, None),
+            _ => return true,
+        };
+        let Some(reference) = reference.map(|text| normal_order(text)) else {
+            return true;
+        };
+        let horizons = near_horizons();
+        let today = Day((clock - horizons.lateness_ms).div_euclid(DAY_MS) as i32);
+        let sealed = Day(today.0 - horizons.horizon_days - 3);
+        let released = Day(today.0 - horizons.conversion_days - 1);
+        let day = event.meta.time.day();
+        let placed = placed_at.map_or(day, EventTimeMs::day);
+        let days = (day.min(placed), day.max(placed));
+        if days.0 <= sealed {
+            return true; // refused as late
+        }
+        let key = (
+            event.meta.tenant.clone(),
+            store.clone(),
+            reference.to_owned(),
+        );
+        let known = self.0.entry(key).or_insert(days);
+        if known.1 <= released || (report && known.0 <= sealed) {
+            return false;
+        }
+        *known = (known.0.min(days.0), known.1.max(days.1));
+        true
+    }
 }
 
 impl Tape {
@@ -214,11 +310,32 @@ impl Tape {
 
     fn say_kind(&mut self, kind: Kind, dice: Dice) {
         self.count += 1;
-        let event = event(kind, dice, &format!("step-{}", self.count));
+        let mut event = event(kind, dice, &format!("step-{}", self.count));
+        if !self.settle(&mut event) {
+            return;
+        }
         self.say(event);
         if let Some(last) = self.said.last_mut() {
             last.1 = Some(kind);
         }
+    }
+
+    /// Moves an event to the last days where days settle; `false` when it is not to be said.
+    fn settle(&mut self, event: &mut Event) -> bool {
+        let Some(orders) = &mut self.orders else {
+            return true;
+        };
+        let later = (self.clock.div_euclid(DAY_MS) - 4) * DAY_MS - BASE;
+        event.meta.time.0 += later;
+        if let Body::Order(order) = &mut event.body {
+            // One id for one name, so that no alias joins what is sealed.
+            let name = order.order_name.as_ref().map(|name| normal_order(name));
+            order.order_id = name.map(|name| format!("id of {name}"));
+            if let Some(placed_at) = &mut order.placed_at {
+                placed_at.0 += later;
+            }
+        }
+        orders.admits(event, self.clock)
     }
 
     fn step(&mut self, step: &Step) {
@@ -234,6 +351,10 @@ impl Tape {
                     return;
                 };
                 let kind = kind.unwrap_or_else(|| kind_of(&old.body));
+                let exposure = matches!(kind, Kind::Request | Kind::Impression);
+                if self.orders.is_some() && !exposure {
+                    return;
+                }
                 let mut dice = *dice;
                 dice[0] = if old.meta.tenant == "other" { 2 } else { 0 };
                 let mut event = event(kind, dice, "correction");
@@ -243,19 +364,22 @@ impl Tape {
                 if !self
                     .revisions
                     .contains(&(event.meta.id, event.meta.revision))
+                    && self.settle(&mut event)
                 {
                     self.say(event);
                 }
             }
             Step::Close => self.given.push(Given::Close),
-            Step::Hours(hours) => self.given.push(Given::Hours(*hours)),
+            Step::Hours(hours) => {
+                self.clock += i64::from(*hours) * HOUR_MS;
+                self.given.push(Given::Hours(*hours));
+            }
             Step::Burst(more, dice) => {
                 for listener in 0..10 + more {
                     let mut dice = *dice;
-                    dice[3] = 7 * 16 + listener % 7;
-                    dice[4] = 0;
-                    dice[5] = 0;
-                    dice[9] = listener;
+                    dice[3] = listener % 8;
+                    dice[4..9].fill(0);
+                    dice[9] = 6 + listener;
                     self.say_kind(Kind::Request, dice);
                 }
             }
@@ -286,522 +410,4 @@ fn kind_of(body: &Body) -> Kind {
         Body::RuleSet(_) => Kind::RuleSet,
         Body::Settings(_) => Kind::Settings,
     }
-}
-
-/// One of a list.
-fn of<T: Clone>(list: &[T], die: u8) -> T {
-    list[usize::from(die) % list.len()].clone()
-}
-
-/// Instants: every midnight, hour and second that a rule cuts at, on five days.
-fn instant(die: u8) -> EventTimeMs {
-    let offsets = [
-        2 * HOUR_MS,
-        2 * HOUR_MS + 10 * MINUTE,
-        2 * HOUR_MS + 10 * MINUTE + 999,
-        0,
-        -1,
-        2 * HOUR_MS + 40 * MINUTE,
-        4 * HOUR_MS,
-        4 * HOUR_MS - 1,
-        20 * HOUR_MS + 1,
-        2 * HOUR_MS + 40 * MINUTE + 1,
-    ];
-    let day = i64::from(die) % 5;
-    EventTimeMs(BASE + day * DAY + of(&offsets, die / 5))
-}
-
-fn meta(tenant: u8, own_id: &str, time: EventTimeMs, batch: u8) -> Meta {
-    let tenant = of(&["net", "net", "other"], tenant);
-    Meta {
-        id: HASHER.event_id(tenant, "test", own_id.as_bytes()),
-        tenant: tenant.to_owned(),
-        source: "test".to_owned(),
-        time,
-        received_at: ReceivedAtMs(0),
-        batch_id: format!("batch-{}", batch % 3),
-        revision: 0,
-    }
-}
-
-fn address(household: u8, class: u8) -> IpFacts {
-    let household = u64::from(household % 4);
-    IpFacts {
-        star: Hash64(0xA0 + household),
-        net: Hash64(0xB0 + household / 2),
-        class: match class % 32 {
-            0..=24 => IpClass::Residential,
-            25 => IpClass::Included,
-            26 => IpClass::Relay,
-            27 => IpClass::DataCentre,
-            28 => IpClass::Vpn,
-            29 => IpClass::Cellular,
-            _ => IpClass::Office,
-        },
-        ..IpFacts::default()
-    }
-}
-
-fn buyer(household: u8, class: u8) -> Option<IpFacts> {
-    (household % 8 != 7).then(|| address(household, class))
-}
-
-fn agent(die: u8) -> String {
-    let agents = [
-        "player/1",
-        "player/2",
-        "player/3",
-        "browser",
-        "tool/9",
-        "a bot/2",
-        "",
-        "atc/1 watchOS/9",
-        "x (null)/(null) watchOS",
-        "watchOS",
-    ];
-    of(&agents, die).to_owned()
-}
-
-fn session(die: u8) -> Option<String> {
-    (die % 16 >= 6).then(|| format!("s{die}"))
-}
-
-fn show(die: u8) -> String {
-    format!("show-{}", die % 2)
-}
-
-/// The first two have audio that the catalog knows at first.
-fn episode(die: u8) -> String {
-    format!("ep-{}", die % 4)
-}
-
-fn enclosure(die: u8) -> String {
-    of(&["/a.mp3", "/b.mp3", "/a2.mp3", "/unknown.mp3"], die).to_owned()
-}
-
-fn line(die: u8) -> String {
-    format!("line-{}", die % 5)
-}
-
-fn store(die: u8) -> String {
-    format!("store-{}", of(&[0, 0, 1, 2], die))
-}
-
-fn brand(die: u8) -> String {
-    of(&["brand-0", "brand-1", ""], die).to_owned()
-}
-
-fn code(die: u8) -> String {
-    of(&["SAVE", " save ", "Deal", "none"], die).to_owned()
-}
-
-fn order(die: u8) -> Option<String> {
-    let orders = ["#1", "2", " #2 ", "#", "5001", "5002", "1"];
-    of(&orders.map(Some), die).map(str::to_owned)
-}
-
-fn maybe_order(die: u8) -> Option<String> {
-    (die % 4 != 3).then(|| order(die / 4)).flatten()
-}
-
-fn money(die: u8) -> MoneyMicros {
-    let values = [30_000_000, 10_000_000, 20_000_000, 0, 10_000_001, 333_333];
-    MoneyMicros(of(&values, die))
-}
-
-fn currency(die: u8) -> Currency {
-    Currency(of(&[*b"USD", *b"USD", *b"USD", *b"JPY"], die))
-}
-
-/// The event that the dice say.
-fn event(kind: Kind, dice: Dice, own_id: &str) -> Event {
-    let [tenant, time, batch, a, b, c, d, e, f, g] = dice;
-    let body = match kind {
-        Kind::Request => Body::Request(request(a, b, c, d, e, f, g)),
-        Kind::Impression => Body::Impression(Impression {
-            line: line(a),
-            show: show(b),
-            episode: episode(c),
-            kind: of(
-                &[
-                    ImpressionKind::Delivered,
-                    ImpressionKind::Delivered,
-                    ImpressionKind::ClientConfirmed,
-                ],
-                d,
-            ),
-            ip: address(e, e / 4),
-            agent: agent(f),
-            session: session(g),
-        }),
-        Kind::Pixel => Body::Pixel(Pixel {
-            store: store(a),
-            kind: of(
-                &[
-                    PixelKind::Purchase,
-                    PixelKind::Lead,
-                    PixelKind::Purchase,
-                    PixelKind::Page,
-                    PixelKind::Cart,
-                ],
-                b,
-            ),
-            order: maybe_order(c),
-            value: (d % 4 != 3).then(|| money(d / 4)),
-            currency: (d % 4 != 3).then(|| currency(e)),
-            code: (f % 2 == 1).then(|| code(f / 2)),
-            ip: buyer(g, g / 8),
-            agent: agent(0),
-        }),
-        Kind::Order => Body::Order(Order {
-            store: store(a),
-            kind: of(
-                &[
-                    OrderKind::Placed,
-                    OrderKind::Placed,
-                    OrderKind::Refunded,
-                    OrderKind::Placed,
-                    OrderKind::Refunded,
-                    OrderKind::Cancelled,
-                    OrderKind::Placed,
-                    OrderKind::Placed,
-                ],
-                b,
-            ),
-            order_name: maybe_order(c),
-            order_id: (c >= 128).then(|| order(4 + c % 3)).flatten(),
-            placed_at: (d % 4 == 1).then(|| instant(d / 4)),
-            value: money(e),
-            currency: currency(f),
-            codes: if f % 2 == 1 {
-                vec![code(f / 2), code(f / 4)]
-            } else {
-                Vec::new()
-            },
-            ip: buyer(g, g / 8),
-            test: d == 250,
-        }),
-        Kind::Redemption => Body::Redemption(Redemption {
-            store: store(a),
-            code: code(b),
-            order: maybe_order(c),
-            value: (d % 4 != 3).then(|| money(d / 4)),
-            currency: (d % 4 != 3).then(|| currency(e)),
-            ip: buyer(g, g / 8),
-        }),
-        Kind::Show => Body::Show(Show {
-            show: show(a),
-            title: format!("title {b}"),
-        }),
-        Kind::Episode => Body::Episode(an_episode(a, b, c, d)),
-        Kind::Slot => Body::Slot(a_slot(a, b, c, d, e)),
-        Kind::Store => Body::Store(Store {
-            store: store(a),
-            brand: brand(b),
-        }),
-        Kind::Campaign => Body::Campaign(Campaign {
-            campaign: format!("campaign-{}", a % 3),
-            brand: brand(b),
-            title: String::new(),
-        }),
-        Kind::Line => Body::LineItem(a_line(a, b, c, d, e)),
-        Kind::Code => Body::Code(Code {
-            store: store(a),
-            code: code(b),
-            line: line(c),
-        }),
-        Kind::Aired => Body::Aired(Aired {
-            line: line(a),
-            episode: episode(b),
-            aired_at: EventTimeMs(instant(c).0 - if d % 4 == 3 { 30 * DAY } else { 0 }),
-            episode_goal: of(&[3_000, 90, 0, 5], e),
-        }),
-        Kind::RuleSet => Body::RuleSet(a_rule_set(a, b, c, d)),
-        Kind::Settings => Body::Settings(settings(a, b, c)),
-    };
-    Event {
-        meta: meta(tenant, own_id, instant(time), batch),
-        body,
-    }
-}
-
-fn request(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8) -> Request {
-    let ranges = [
-        (0, 1_000),
-        (0, 650),
-        (0, 649),
-        (0, 400),
-        (400, 250),
-        (350, 299),
-        (100, 900),
-        (600, 100),
-        (0, 2),
-        (0, 0),
-        (650, 1_500),
-    ];
-    let (sent_first, sent_bytes) = of(&ranges, b);
-    let probe = d % 16 == 15;
-    Request {
-        enclosure: enclosure(c),
-        method: of(
-            &[
-                Method::Get,
-                Method::Get,
-                Method::Get,
-                Method::Head,
-                Method::Get,
-                Method::Get,
-                Method::Other,
-                Method::Get,
-            ],
-            e,
-        ),
-        status: of(&[200, 206, 200, 206, 200, 206, 304, 404], d),
-        range_first: probe.then_some(0),
-        range_last: probe.then_some(1),
-        sent_first,
-        sent_bytes,
-        total_bytes: of(&[None, None, None, Some(1_000), Some(1_200)], f),
-        ip: address(a, a / 8),
-        agent: agent(a / 16),
-        session: session(g),
-        referrer: of(
-            &[
-                None,
-                None,
-                None,
-                None,
-                Some("ok.example"),
-                Some("Denied.Example."),
-            ],
-            f / 5,
-        )
-        .map(str::to_owned),
-        source_kind: of(
-            &[SourceKind::Cdn, SourceKind::Cdn, SourceKind::Prefix],
-            e / 8,
-        ),
-    }
-}
-
-fn an_episode(a: u8, b: u8, c: u8, d: u8) -> Episode {
-    let enclosures: &[&str] = of(
-        &[
-            &["/a.mp3"][..],
-            &["/a.mp3", "/a2.mp3"],
-            &["/b.mp3"],
-            &[],
-            &["/a2.mp3", "/b.mp3"],
-        ],
-        b,
-    );
-    Episode {
-        show: show(d),
-        episode: episode(a),
-        title: String::new(),
-        enclosures: enclosures.iter().map(|path| (*path).to_owned()).collect(),
-        published_at: None,
-        size_bytes: of(&[1_000, 1_000, 0, 640, 2_150], c),
-        header_bytes: of(&[50, 0, 50], c / 5),
-        bit_rate: of(&[Some(80), Some(81), None], c / 15),
-        duration_secs: of(&[Some(95), None, Some(59), Some(60), Some(61)], d / 2),
-        vbr: d % 16 == 15,
-    }
-}
-
-fn a_slot(a: u8, b: u8, c: u8, d: u8, e: u8) -> Slot {
-    let (first_byte, last_byte) = of(&[(100, 199), (600, 699), (0, 0), (649, 650), (999, 999)], d);
-    Slot {
-        slot: format!("slot-{}", a % 5),
-        show: show(a),
-        episode: episode(b),
-        line: line(c),
-        first_byte,
-        last_byte,
-        removed: e % 4 == 3,
-    }
-}
-
-fn a_line(a: u8, b: u8, c: u8, d: u8, e: u8) -> LineItem {
-    let (start, end) = of(
-        &[
-            ("2026-10-29", "2026-11-20"),
-            ("2026-10-31", "2026-11-01"),
-            ("2026-11-01", "2026-11-01"),
-            ("2026-11-02", "2026-10-30"),
-            ("2026-10-01", "2026-10-31"),
-        ],
-        b,
-    );
-    LineItem {
-        line: line(a),
-        campaign: format!("campaign-{}", c % 4),
-        kind: of(&[AdKind::BakedIn, AdKind::Inserted], c / 4),
-        controlling: of(
-            &[ControllingSource::Bytes, ControllingSource::Impressions],
-            c / 8,
-        ),
-        goal: of(&[1_000, 3, 1, 0, 70], d),
-        start: start.to_owned(),
-        end: end.to_owned(),
-        zone: of(
-            &["UTC", "America/New_York", "Asia/Kolkata", "No/Where", ""],
-            d / 5,
-        )
-        .to_owned(),
-        price_kind: of(&[PriceKind::Cpm, PriceKind::Cpa], e),
-        price: MoneyMicros(of(&[25_000_000, 5_000_000, 333_333, 15_000], e / 2)),
-        currency: currency(e / 8),
-        model: of(&Model::ALL, b / 8),
-    }
-}
-
-fn a_rule_set(a: u8, b: u8, c: u8, d: u8) -> RuleSet {
-    let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
-    RuleSet {
-        rule_set: format!("rules-{a}"),
-        threshold_secs: of(&[60, 30, 61], a),
-        bot_agents: of(
-            &[
-                words(&["bot"]),
-                words(&["("]),
-                words(&["^tool", "bot"]),
-                words(&[]),
-            ],
-            b,
-        ),
-        nonhuman_nets: of(&[vec![], vec![Hash64(0xB1)]], c),
-        referrers_denied: of(&[vec!["denied.example".to_owned()], vec![]], c / 2),
-        prefix_drops_range_0_1: d % 2 == 1,
-        ip_volume_downloads_max: of(&[0, 0, 1, 2], d / 2),
-    }
-}
-
-fn settings(a: u8, b: u8, c: u8) -> Settings {
-    Settings {
-        lookback_hours: of(&[48, 24, 1, 720], a),
-        half_life_hours: of(&[24, 168, 1], b),
-        shared_agents_day_max: of(&[12, 1, 2], c),
-        shared_agents_month_max: of(&[40, 3, 2], c / 4),
-    }
-}
-
-/// What both tenants have agreed on when a history begins.
-fn catalog() -> Vec<Event> {
-    ["net", "other"].into_iter().flat_map(catalog_of).collect()
-}
-
-fn catalog_of(tenant: &str) -> Vec<Event> {
-    let line = |line: &str, campaign: &str, kind, controlling, price_kind, model| {
-        Body::LineItem(LineItem {
-            line: line.to_owned(),
-            campaign: campaign.to_owned(),
-            kind,
-            controlling,
-            goal: 1_000,
-            start: "2026-10-29".to_owned(),
-            end: "2026-11-20".to_owned(),
-            zone: of(&["UTC", "America/New_York"], u8::from(line == "line-2")).to_owned(),
-            price_kind,
-            price: MoneyMicros(25_000_000),
-            currency: Currency::default(),
-            model,
-        })
-    };
-    let campaign = |campaign: &str, brand: &str| {
-        Body::Campaign(Campaign {
-            campaign: campaign.to_owned(),
-            brand: brand.to_owned(),
-            title: String::new(),
-        })
-    };
-    let store = |store: &str, brand: &str| {
-        Body::Store(Store {
-            store: store.to_owned(),
-            brand: brand.to_owned(),
-        })
-    };
-    let code = |code: &str, line: &str| {
-        Body::Code(Code {
-            store: "store-0".to_owned(),
-            code: code.to_owned(),
-            line: line.to_owned(),
-        })
-    };
-    let aired = |line: &str| {
-        Body::Aired(Aired {
-            line: line.to_owned(),
-            episode: "ep-0".to_owned(),
-            aired_at: EventTimeMs(BASE - HOUR_MS),
-            episode_goal: 3_000,
-        })
-    };
-    let bodies = [
-        Body::Episode(Episode {
-            episode: "ep-1".to_owned(),
-            ..an_episode(0, 2, 0, 1)
-        }),
-        Body::Episode(an_episode(0, 1, 0, 0)),
-        Body::Slot(a_slot(0, 0, 0, 0, 0)),
-        Body::Slot(a_slot(1, 1, 2, 1, 0)),
-        campaign("campaign-0", "brand-0"),
-        campaign("campaign-1", "brand-0"),
-        campaign("campaign-2", "brand-1"),
-        line(
-            "line-0",
-            "campaign-0",
-            AdKind::BakedIn,
-            ControllingSource::Bytes,
-            PriceKind::Cpm,
-            Model::Last,
-        ),
-        line(
-            "line-1",
-            "campaign-0",
-            AdKind::Inserted,
-            ControllingSource::Impressions,
-            PriceKind::Cpa,
-            Model::Linear,
-        ),
-        line(
-            "line-2",
-            "campaign-1",
-            AdKind::Inserted,
-            ControllingSource::Bytes,
-            PriceKind::Cpm,
-            Model::Last,
-        ),
-        line(
-            "line-3",
-            "campaign-2",
-            AdKind::BakedIn,
-            ControllingSource::Impressions,
-            PriceKind::Cpa,
-            Model::TimeDecay,
-        ),
-        store("store-0", "brand-0"),
-        store("store-1", "brand-1"),
-        code("save", "line-0"),
-        code("deal", "line-1"),
-        aired("line-0"),
-        aired("line-3"),
-        Body::RuleSet(a_rule_set(0, 0, 0, 0)),
-        Body::Settings(settings(0, 0, 0)),
-    ];
-    let events = bodies.into_iter().enumerate().map(|(index, body)| {
-        let own_id = format!("catalog-{index}");
-        Event {
-            meta: Meta {
-                id: HASHER.event_id(tenant, "test", own_id.as_bytes()),
-                tenant: tenant.to_owned(),
-                source: "test".to_owned(),
-                time: EventTimeMs(BASE - DAY),
-                received_at: ReceivedAtMs(0),
-                batch_id: "catalog".to_owned(),
-                revision: 0,
-            },
-            body,
-        }
-    });
-    events.collect()
 }
