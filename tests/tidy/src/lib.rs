@@ -13,6 +13,8 @@ mod links;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod settings;
+#[cfg(test)]
 mod shape;
 #[cfg(test)]
 mod tree;
