@@ -19,6 +19,9 @@ use crate::error::JobError;
 use crate::release::presence_until;
 use crate::status::{Status, guard};
 
+/// How often it is looked whether the live events are loaded.
+const LOADING_LOOK_EVERY: Duration = Duration::from_millis(1);
+
 /// What is known of a tick besides its changes.
 #[derive(Debug)]
 pub(crate) struct Collected {
@@ -131,8 +134,15 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    /// Runs until the job stops and everything durable has left.
+    /// Runs until the job stops and everything durable has left. What the dataflow puts out while it is loaded is the
+    /// loader's: taken here, the carries of the next release would lack it.
     pub(crate) fn run(&self) -> Result<(), JobError> {
+        while self.status.settled() == Tick(0) {
+            if self.status.stopping() {
+                return Ok(());
+            }
+            std::thread::sleep(LOADING_LOOK_EVERY);
+        }
         let mut updates: Vec<OutputUpdate> = Vec::new();
         let mut pending: BTreeMap<Tick, Vec<OutputUpdate>> = BTreeMap::new();
         loop {
