@@ -3,7 +3,8 @@
 //!
 //! Invariant 1: ranges are applied in order without gaps. Invariant 2: a row is written once per
 //! range, with its newest value, even when it ends as it began: an earlier epoch may have written
-//! what stood between.
+//! what stood between. Invariant 3: the first range covers all that an owner before had begun to
+//! write: no reader sees a row go back.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -33,6 +34,8 @@ const RANGE_STRETCHED: Duration = Duration::from_secs(1);
 pub(crate) struct SinkTask {
     pub(crate) sink: Box<dyn Sink>,
     pub(crate) upper: Tick,
+    /// Rows of an owner before may stand below this tick, above `upper`.
+    pub(crate) begun: Tick,
     pub(crate) names: Names,
     pub(crate) status: Arc<Status>,
     pub(crate) waiting: Arc<AtomicUsize>,
@@ -82,7 +85,8 @@ impl SinkTask {
                 Err(_) => false,
             };
             let full = range.upserts.len() >= self.range_rows_max;
-            if (ended || full || Instant::now() >= due) && range.upper > self.upper {
+            let whole = range.upper > self.upper && range.upper >= self.begun;
+            if (ended || full || Instant::now() >= due) && whole {
                 let done = std::mem::take(&mut range);
                 self.apply(done).await?;
                 range.upper = self.upper;
@@ -185,5 +189,54 @@ impl SinkTask {
         metrics::counter!("sink_rows_written_total", "sink" => name).increment(rows);
         metrics::gauge!("sink_upper_ticks", "sink" => name).set(batch.upper.0 as f64);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests panic")]
+    use hostread_sink_kit::{MemorySink, MemoryStore};
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_range_covers_what_an_owner_before_had_begun() {
+        let store = MemoryStore::default();
+        let mut sink = MemorySink::new(store.clone());
+        sink.open(7).await.unwrap();
+        let task = SinkTask {
+            sink: Box::new(sink),
+            upper: Tick(0),
+            begun: Tick(3),
+            names: Names::default(),
+            status: Arc::default(),
+            waiting: Arc::default(),
+            range_every: Duration::from_millis(1),
+            range_rows_max: 1,
+        };
+        let (sender, receiver) = unbounded_channel();
+        let running = tokio::spawn(task.run(receiver));
+        for tick in 0..5 {
+            let settled = SettledTick {
+                tick: Tick(tick),
+                clock: hostread_schemas::EventTimeMs(0),
+                events: 0,
+                accepted_at_ms: 0,
+                changes: Vec::new(),
+            };
+            sender.send(Arc::new(settled)).unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        drop(sender);
+        running.await.unwrap().unwrap();
+        let uppers = store.uppers();
+        assert!(
+            uppers
+                .iter()
+                .all(|upper| *upper == Tick(0) || *upper >= Tick(3)),
+            "{uppers:?}"
+        );
+        assert_eq!(store.progress().unwrap().upper, Tick(5));
     }
 }

@@ -117,20 +117,21 @@ pub async fn start(config: JobConfig, parts: Parts) -> Result<Running, JobError>
             .await
             .map_err(|error| JobError::Dataflow(error.to_string()))??;
     let status = Arc::new(Status::default());
-    let uppers = own_sinks(&mut sinks, &opened, &status).await?;
+    let owned = own_sinks(&mut sinks, &opened, &status).await?;
     let names = opened.names.clone();
     let dataflow =
         Arc::new(Dataflow::start(config.workers, config.horizons).map_err(JobError::Dataflow)?);
     let handover = Arc::new(Handover::default());
     let mut senders = Vec::new();
     let mut tasks = Vec::new();
-    for (sink, upper) in sinks.into_iter().zip(uppers) {
+    for (sink, Owned { upper, begun }) in sinks.into_iter().zip(owned) {
         let (sender, receiver) = unbounded_channel();
         let name = sink.name();
         senders.push((name, sender));
         let task = SinkTask {
             sink,
             upper,
+            begun,
             names: names.clone(),
             status: Arc::clone(&status),
             waiting: handover.waiting_for(name),
@@ -206,21 +207,27 @@ async fn resume_offsets(log: &dyn EventLog, known: Offsets) -> Result<Offsets, J
     Ok(offsets)
 }
 
+/// Where a sink stands.
+struct Owned {
+    upper: Tick,
+    begun: Tick,
+}
+
 /// Takes ownership of every sink and checks that the journal and the sinks fit.
 async fn own_sinks(
     sinks: &mut [Box<dyn Sink>],
     opened: &Opened,
     status: &Status,
-) -> Result<Vec<Tick>, JobError> {
-    let mut uppers = Vec::new();
+) -> Result<Vec<Owned>, JobError> {
+    let mut owned = Vec::new();
     for sink in sinks {
         let name = sink.name();
-        let progress = own(sink.as_mut(), opened.journal_id, status).await?;
+        let (progress, begun) = own(sink.as_mut(), opened.journal_id, status).await?;
         let upper = progress.upper;
-        if upper.0 > opened.last.0 + 1 {
+        if upper.max(begun) > opened.last.next() {
             return Err(JobError::SinkAhead {
                 sink: name,
-                upper,
+                upper: upper.max(begun),
                 last: opened.last,
             });
         }
@@ -232,19 +239,20 @@ async fn own_sinks(
             });
         }
         guard(&status.uppers).insert(name, upper);
-        uppers.push(upper);
+        owned.push(Owned { upper, begun });
     }
-    Ok(uppers)
+    Ok(owned)
 }
 
-async fn own(sink: &mut dyn Sink, journal_id: u128, status: &Status) -> Result<Progress, JobError> {
+/// The progress now ours, and how far an owner before had begun to write.
+async fn own(
+    sink: &mut dyn Sink,
+    journal_id: u128,
+    status: &Status,
+) -> Result<(Progress, Tick), JobError> {
     let name = sink.name();
     loop {
-        let opened = match sink.migrate().await {
-            Ok(()) => sink.open(journal_id).await,
-            Err(error) => Err(error),
-        };
-        match opened {
+        match try_own(sink, journal_id).await {
             Ok(progress) => {
                 status.set_trouble(name, None);
                 return Ok(progress);
@@ -257,6 +265,15 @@ async fn own(sink: &mut dyn Sink, journal_id: u128, status: &Status) -> Result<P
             Err(source) => return Err(JobError::Sink { sink: name, source }),
         }
     }
+}
+
+async fn try_own(
+    sink: &mut dyn Sink,
+    journal_id: u128,
+) -> hostread_sink_kit::Result<(Progress, Tick)> {
+    sink.migrate().await?;
+    let progress = sink.open(journal_id).await?;
+    Ok((progress, sink.begun_upper().await?))
 }
 
 fn thread(

@@ -8,8 +8,8 @@ use clickhouse::native::builder::BlockBuilder;
 use hostread_schemas::view::View;
 use hostread_schemas::{EventTimeMs, Names, Tick};
 use hostread_sink_kit::{
-    Admission, Chunk, FreshnessRow, Progress, RangeBatch, Result, Sink, SinkError, admit, claim,
-    plan_chunks,
+    Admission, Chunk, FreshnessRow, Progress, RangeBatch, Result, Sink, SinkError,
+    VERSION_TICK_BITS, admit, claim, plan_chunks,
 };
 
 use crate::client::Connection;
@@ -142,6 +142,23 @@ impl Sink for ClickHouseSink {
         }
         telemetry::range_written(batch.lower, batch.upper, written, started.elapsed());
         Ok(())
+    }
+
+    /// Tables are written one after the other: the newest row says how far an owner had come that ended in between.
+    async fn begun_upper(&self) -> Result<Tick> {
+        let newest = VIEWS.iter().map(|view| {
+            let (table, ticks) = (view.name(), 1_u64 << VERSION_TICK_BITS);
+            format!(
+                "SELECT max(version % {ticks}) + 1 AS upper, count() AS rows FROM serving.{table}"
+            )
+        });
+        let newest: Vec<String> = newest.collect();
+        let sql = format!(
+            "SELECT max(upper) FROM ({}) WHERE rows > 0",
+            newest.join(" UNION ALL ")
+        );
+        let uppers: Vec<u64> = self.connection.rows("reading the newest row", &sql).await?;
+        Ok(Tick(uppers.first().copied().unwrap_or_default()))
     }
 
     async fn progress(&self) -> Result<Option<Progress>> {

@@ -90,6 +90,11 @@ pub trait Sink: Send + Sync {
     async fn open(&mut self, journal_id: u128) -> Result<Progress>;
     /// Writes a range, or what of it is not written yet.
     async fn apply(&mut self, batch: &RangeBatch, names: &Names) -> Result<()>;
+    /// The tick below which rows may stand although their range was never ended. The first range of a new owner must reach
+    /// it: a shorter one would show its readers older rows again. 0: a range is there as a whole or not at all.
+    async fn begun_upper(&self) -> Result<Tick> {
+        Ok(Tick(0))
+    }
     /// What is stored now, by whomever.
     async fn progress(&self) -> Result<Option<Progress>>;
     /// Parts or the like that the store has not merged yet; a caller writes less often while it grows. 0: no such thing.

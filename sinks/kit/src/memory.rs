@@ -10,7 +10,9 @@ use hostread_schemas::{Names, Tick};
 use crate::admit::{Admission, admit, claim};
 use crate::error::{Result, SinkError};
 use crate::plan::plan_chunks;
-use crate::{Columns, Dump, FreshnessRow, Progress, RangeBatch, Sink, version_of};
+use crate::{
+    Columns, Dump, FreshnessRow, Progress, RangeBatch, Sink, VERSION_TICK_BITS, version_of,
+};
 
 const NAME: &str = "memory";
 
@@ -185,6 +187,15 @@ impl Sink for MemorySink {
             Some(_) => Err(broke_off()),
             None => Ok(()),
         }
+    }
+
+    async fn begun_upper(&self) -> Result<Tick> {
+        let state = self.store.state();
+        let ticks = state
+            .versions
+            .values()
+            .map(|version| version % (1 << VERSION_TICK_BITS));
+        Ok(ticks.max().map_or(Tick(0), |tick| Tick(tick).next()))
     }
 
     async fn progress(&self) -> Result<Option<Progress>> {

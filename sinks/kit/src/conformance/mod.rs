@@ -48,6 +48,7 @@ pub async fn run<T: Target>(target: &T) {
     rows_come_and_go(target).await;
     equal_values_are_written(target).await;
     a_new_owner_overwrites_what_had_no_progress(target).await;
+    what_was_begun_is_known(target).await;
     a_restart_at_any_upper_ends_the_same(target).await;
     names_survive(target).await;
     more_than_a_chunk(target).await;
@@ -370,6 +371,16 @@ async fn a_new_owner_overwrites_what_had_no_progress<T: Target>(target: &T) {
         dumps(&second, Columns::Row).await,
         clean(target, 20, &steps).await
     );
+}
+
+/// A sink whose ranges become visible row by row says how far its rows go.
+async fn what_was_begun_is_known<T: Target>(target: &T) {
+    let mut sink = opened(target).await;
+    let begun = sink.begun_upper().await.expect("the rows' ticks read");
+    assert_eq!(begun, Tick(0), "an empty store");
+    apply(&mut sink, 0, 20, &of_every_view(13, 1, 2, 100)).await;
+    let begun = sink.begun_upper().await.expect("the rows' ticks read");
+    assert!(begun == Tick(0) || begun == Tick(14), "{begun:?}");
 }
 
 async fn a_restart_at_any_upper_ends_the_same<T: Target>(target: &T) {
