@@ -23,6 +23,7 @@ mod config;
 mod decode;
 mod error;
 mod housekeeping;
+mod open_tick;
 mod release;
 pub mod replay;
 mod sequence;

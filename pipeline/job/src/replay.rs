@@ -20,6 +20,7 @@ use hostread_schemas::view::{ViewKey, ViewValue};
 use hostread_schemas::{EventTimeMs, HOUR_MS, Names};
 
 use crate::error::JobError;
+use crate::open_tick::OpenTick;
 use crate::sequence::context_of;
 
 /// Events of a tick at most.
@@ -71,6 +72,8 @@ struct Machine {
     clock: EventTimeMs,
     clock_fed: Option<i64>,
     refused: u64,
+    hasher: IdHasher,
+    open: OpenTick,
     rows: BTreeMap<ViewKey, ViewValue>,
 }
 
@@ -87,15 +90,23 @@ impl Machine {
             clock: EventTimeMs(0),
             clock_fed: None,
             refused: 0,
+            hasher,
+            open: OpenTick::default(),
             rows: BTreeMap::new(),
         })
     }
 
     fn offer(&mut self, event: &Event) -> Result<(), JobError> {
         self.go_to(EventTimeMs(event.meta.received_at.0))?;
+        if !self.open.fits(&self.hasher, event) {
+            self.tick()?;
+        }
+        self.open.note_cause(&self.hasher, event);
         let sealed = self.horizons.sealed_through(self.clock);
-        if let Offered::Refused(_) = self.head.offer_event(event, sealed) {
-            self.refused += 1;
+        match self.head.offer_event(event, sealed) {
+            Offered::Refused(_) => self.refused += 1,
+            Offered::Duplicate => {}
+            _ => self.open.note_event(&self.hasher, event),
         }
         if self.head.pending() >= TICK_EVENTS_MAX {
             self.tick()?;
@@ -122,6 +133,7 @@ impl Machine {
 
     fn tick(&mut self) -> Result<(), JobError> {
         let mut record = self.head.cut(&self.journal)?;
+        std::mem::take(&mut self.open).finish(&mut record, &self.names);
         record.clock = self.clock;
         let tick = record.tick;
         self.journal.append(&record)?;

@@ -3,24 +3,24 @@
 //! Invariant 1: a tick's offsets never pass a record that is not in it or an earlier tick.
 //! Invariant 2: a release tick holds nothing but the release.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hostread_dataflow::Dataflow;
-use hostread_dataflow::ledger::{CAUSE_BATCHES_MAX, TickContext};
+use hostread_dataflow::ledger::TickContext;
 use hostread_eventlog::{LogReader, ReadRecord};
-use hostread_journal::{Head, Journal, Offered, Offsets, ReleaseRecord, TickRecord};
-use hostread_schemas::event::{Body, Event, EventType};
+use hostread_journal::{Head, Journal, Offered, ReleaseRecord, TickRecord};
+use hostread_schemas::event::Event;
 use hostread_schemas::fact::Fact;
 use hostread_schemas::intern::IdHasher;
-use hostread_schemas::{BatchId, EventId, EventTimeMs, HOUR_MS, NameKind, TenantId};
+use hostread_schemas::{EventTimeMs, HOUR_MS};
 
 use crate::collect::{Collected, Handover};
 use crate::config::JobConfig;
 use crate::decode::{Decode, Undecodable};
 use crate::error::JobError;
+use crate::open_tick::OpenTick;
 use crate::release;
 use crate::status::Status;
 
@@ -48,26 +48,6 @@ pub(crate) struct Sequencer {
     pub(crate) released: Option<ReleaseRecord>,
     pub(crate) received_max: i64,
     pub(crate) open: OpenTick,
-}
-
-/// What has gathered for the next tick besides the head's facts.
-#[derive(Default)]
-pub(crate) struct OpenTick {
-    offsets: Offsets,
-    batches: BTreeMap<TenantId, BTreeSet<BatchId>>,
-    batch_names: BTreeMap<u64, String>,
-    accepted_at_ms: i64,
-    events: u64,
-    cause: Option<CauseOfTick>,
-    opened_at_ms: i64,
-}
-
-/// A run of cause events of one batch shares a tick.
-struct CauseOfTick {
-    tenant: TenantId,
-    batch: BatchId,
-    event: EventId,
-    events: u32,
 }
 
 impl Sequencer {
@@ -120,7 +100,7 @@ impl Sequencer {
     }
 
     fn is_open(&self) -> bool {
-        self.open.events > 0
+        self.open.is_open()
     }
 
     /// Takes one record in.
@@ -171,51 +151,20 @@ impl Sequencer {
     }
 
     fn note_event(&mut self, record: &ReadRecord, event: &Event) {
-        if self.open.events == 0 {
+        if !self.is_open() {
             self.open.opened_at_ms = crate::clock::wall_ms();
         }
-        self.open.events += 1;
         self.open.accepted_at_ms =
             crate::sink_task::oldest(self.open.accepted_at_ms, record.timestamp_ms);
-        let tenant = self.hasher.tenant(&event.meta.tenant);
-        let batch = BatchId(
-            self.hasher
-                .name(NameKind::Batch, tenant, &event.meta.batch_id),
-        );
-        self.open.batches.entry(tenant).or_default().insert(batch);
-        // Names of files and of reference facts' batches are kept; those of single hits are not.
-        if is_cause(&event.body) || event.body.event_type() == EventType::Request {
-            self.open
-                .batch_names
-                .entry(batch.0)
-                .or_insert_with(|| event.meta.batch_id.clone());
-        }
+        self.open.note_event(&self.hasher, event);
     }
 
     /// Cause events do not share a tick with others, but a run of one batch shares one.
     fn separate_causes(&mut self, event: &Event) -> Result<(), JobError> {
-        let cause = is_cause(&event.body);
-        let tenant = self.hasher.tenant(&event.meta.tenant);
-        let batch = BatchId(
-            self.hasher
-                .name(NameKind::Batch, tenant, &event.meta.batch_id),
-        );
-        let fits = match &self.open.cause {
-            Some(open) => cause && open.tenant == tenant && open.batch == batch,
-            None => !cause || !self.is_open(),
-        };
-        if !fits {
+        if !self.open.fits(&self.hasher, event) {
             self.close()?;
         }
-        if cause {
-            let open = self.open.cause.get_or_insert(CauseOfTick {
-                tenant,
-                batch,
-                event: event.meta.id,
-                events: 0,
-            });
-            open.events += 1;
-        }
+        self.open.note_cause(&self.hasher, event);
         Ok(())
     }
 
@@ -264,29 +213,7 @@ impl Sequencer {
     /// Cuts the tick, whether or not it holds events, and hands it on.
     fn close(&mut self) -> Result<(), JobError> {
         let mut record = self.head.cut(&self.journal)?;
-        let open = std::mem::take(&mut self.open);
-        record.cause = open
-            .cause
-            .as_ref()
-            .filter(|cause| cause.events == 1)
-            .map(|cause| cause.event);
-        record.batches = open
-            .batches
-            .into_iter()
-            .map(|(tenant, batches)| {
-                let more = batches.len().saturating_sub(CAUSE_BATCHES_MAX);
-                let kept = batches.into_iter().take(CAUSE_BATCHES_MAX).collect();
-                (tenant, kept, u32::try_from(more).unwrap_or(u32::MAX))
-            })
-            .collect();
-        for (id, text) in open.batch_names {
-            if !self.head.names().contains(NameKind::Batch, id) {
-                self.head.names().insert(NameKind::Batch, id, &text);
-                record.names.push((NameKind::Batch, id, text));
-            }
-        }
-        record.offsets = open.offsets;
-        record.accepted_at_ms = open.accepted_at_ms;
+        std::mem::take(&mut self.open).finish(&mut record, self.head.names());
         self.hand_on(record)
     }
 
@@ -343,18 +270,6 @@ impl Sequencer {
         tracing::info!(%tick, facts = record.events.len(), "released");
         self.hand_on(record)
     }
-}
-
-pub(crate) fn is_cause(body: &Body) -> bool {
-    !matches!(
-        body.event_type(),
-        EventType::Request
-            | EventType::Impression
-            | EventType::Pixel
-            | EventType::Order
-            | EventType::Redemption
-            | EventType::Show
-    )
 }
 
 /// What the ledger needs of a record.

@@ -20,7 +20,8 @@ use crate::config::JobConfig;
 use crate::decode::Decode;
 use crate::error::JobError;
 use crate::housekeeping;
-use crate::sequence::{DeadLetters, OpenTick, Sequencer, context_of, feed};
+use crate::open_tick::OpenTick;
+use crate::sequence::{DeadLetters, Sequencer, context_of, feed};
 use crate::sink_task::SinkTask;
 use crate::status::{Status, guard};
 

@@ -20,8 +20,9 @@ use hostread_schemas::{BatchId, EventId, EventTimeMs, HOUR_MS, NameKind, Names, 
 
 use crate::collect::Handover;
 use crate::error::JobError;
+use crate::open_tick::is_cause;
 use crate::release;
-use crate::sequence::{context_of, is_cause};
+use crate::sequence::context_of;
 
 /// A tick that is done.
 #[derive(Debug)]
