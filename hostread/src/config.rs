@@ -11,6 +11,8 @@ use serde::Deserialize;
 
 /// The commented defaults.
 pub(crate) const DEFAULTS: &str = include_str!("../default.toml");
+/// `id_key` of the defaults: a sample value that every copy has.
+pub(crate) const DEFAULT_ID_KEY: &str = "686f737472656164206c6f63616c2031";
 
 /// Everything.
 #[derive(Clone, Debug, Deserialize)]
@@ -145,8 +147,11 @@ impl PipelineConfig {
 
 impl Config {
     /// Defaults, then the file, then what the environment says, then secrets from files.
-    pub(crate) fn load(file: Option<&Path>) -> Result<Self> {
-        let config = Self::read(file, std::env::vars().collect())?;
+    pub(crate) fn load(file: Option<&Path>, data_dir: Option<PathBuf>) -> Result<Self> {
+        let mut config = Self::read(file, std::env::vars().collect())?;
+        if let Some(data_dir) = data_dir {
+            config.data_dir = data_dir;
+        }
         config.check()?;
         Ok(config)
     }
@@ -285,13 +290,14 @@ impl Config {
 fn own_variables(
     environment: BTreeMap<String, String>,
 ) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
-    const TOOLS: [&str; 6] = [
+    const TOOLS: [&str; 7] = [
         "TARGET_DIR",
         "BIN",
         "LOG",
         "ENGINES",
         "CONFIG_PATH",
         "API_KEY",
+        "API_KEY_FILE",
     ];
     const NOT_OURS: [&str; 3] = ["TEST_", "SERVICE_", "PORT"];
     let mut settings = BTreeMap::new();
@@ -309,4 +315,93 @@ fn own_variables(
         };
     }
     (settings, secrets)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests panic")]
+    use super::*;
+
+    fn with(variables: &[(&str, &str)]) -> Result<Config> {
+        let environment = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let config = Config::read(None, environment)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn refusal(variables: &[(&str, &str)]) -> String {
+        format!("{:#}", with(variables).unwrap_err())
+    }
+
+    #[test]
+    fn the_defaults_name_every_key_and_say_what_the_gateway_says() {
+        let config = with(&[]).unwrap();
+        assert_eq!(
+            format!("{:?}", config.gateway),
+            format!("{:?}", GatewayConfig::default())
+        );
+        assert_eq!(config.id_key, DEFAULT_ID_KEY);
+    }
+
+    #[test]
+    fn the_environment_sets_numbers_texts_and_keys_of_digits() {
+        let digits = "00000000000000000000000000000017";
+        let config = with(&[
+            ("HOSTREAD_PIPELINE__WORKERS", "4"),
+            ("HOSTREAD_ID_KEY", digits),
+            ("HOSTREAD_GATEWAY__LIMITS__BATCH_EVENTS_MAX", "7"),
+            ("HOSTREAD_TEST_ANYTHING", "x"),
+            ("HOSTREAD_SERVICE_HOST", "10.0.0.1"),
+            ("PATH", "/bin"),
+        ])
+        .unwrap();
+        assert_eq!(config.pipeline.workers, 4);
+        assert_eq!(config.id_key, digits);
+        assert_eq!(config.gateway.limits.batch_events_max, 7);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let typo = refusal(&[("HOSTREAD_PIPELINE__WORKRES", "4")]);
+        assert!(
+            typo.contains("workres") && typo.contains("pipeline"),
+            "{typo}"
+        );
+        let word = refusal(&[("HOSTREAD_PIPELINE__WORKERS", "many")]);
+        assert!(word.contains("pipeline.workers"), "{word}");
+        let range = refusal(&[("HOSTREAD_PIPELINE__WORKERS", "0")]);
+        assert!(range.contains("pipeline.workers is 0"), "{range}");
+        let half = refusal(&[("HOSTREAD_POSTGRES__URL_OWNER", "postgres://x")]);
+        assert!(half.contains("postgres.url_sink"), "{half}");
+        let key = refusal(&[("HOSTREAD_ID_KEY", "abc")]);
+        assert!(key.contains("openssl rand"), "{key}");
+    }
+
+    #[test]
+    fn secrets_stand_in_files_and_win() {
+        let dir = std::env::temp_dir().join(format!("hostread-config-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let key = dir.join("key");
+        std::fs::write(&key, "0123456789abcdef0123456789abcdef\n").unwrap();
+        let tenants = dir.join("tenants.toml");
+        let text = format!(
+            "[[tenants]]\nname = \"acme\"\nhash_key = \"{}\"\n",
+            "0b".repeat(32)
+        );
+        std::fs::write(&tenants, text).unwrap();
+        let config = with(&[
+            ("HOSTREAD_ID_KEY", "ffffffffffffffffffffffffffffffff"),
+            ("HOSTREAD_ID_KEY_FILE", key.to_str().unwrap()),
+            ("HOSTREAD_TENANTS_FILE", tenants.to_str().unwrap()),
+        ]);
+        let missing = refusal(&[("HOSTREAD_ID_KEY_FILE", dir.join("none").to_str().unwrap())]);
+        std::fs::remove_dir_all(&dir).unwrap();
+        let config = config.unwrap();
+        assert_eq!(config.id_key, "0123456789abcdef0123456789abcdef");
+        assert_eq!(config.tenants.len(), 1);
+        assert!(missing.contains("HOSTREAD_ID_KEY_FILE"), "{missing}");
+    }
 }

@@ -4,19 +4,21 @@ mod cmd;
 mod config;
 mod demo;
 mod parts;
+#[cfg(test)]
+mod reference;
 mod report;
 mod serve;
+mod telemetry;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tracing_subscriber::EnvFilter;
 
-/// Renders `/metrics`.
-pub(crate) type Metrics = PrometheusHandle;
+pub(crate) use telemetry::Metrics;
 
 /// Prints a line for a person.
 macro_rules! say {
@@ -30,25 +32,49 @@ pub(crate) use say;
 
 /// Sponsorship measurement for podcasts that can be audited.
 #[derive(Debug, Parser)]
-#[command(name = "hostread", version, about)]
-struct Cli {
-    /// Settings; without it the defaults hold.
-    #[arg(long, global = true, env = "HOSTREAD_CONFIG_PATH")]
+#[command(name = "hostread", version, about, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// Settings (TOML); without it the defaults hold
+    #[arg(
+        long,
+        global = true,
+        env = "HOSTREAD_CONFIG_PATH",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     config: Option<PathBuf>,
+    /// Where everything is kept, instead of `data_dir`
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Everything in one process tree: log, engines, gateway, pipeline.
+    /// Run everything in one process tree: log, databases, pipeline, doors
     Up(cmd::up::UpArgs),
-    /// Doors and log only: what comes in becomes durable.
+    /// Run the doors only: what comes in becomes durable in the log
     Gateway,
-    /// Journal, dataflow and sinks only: what is in the log becomes numbers.
+    /// Run the pipeline only: what is in the log becomes numbers in the databases
     Pipeline(cmd::pipeline::PipelineArgs),
-    /// The embedded ClickHouse and PostgreSQL only.
+    /// Run the embedded ClickHouse and PostgreSQL only
     Engines,
+    /// Send delivery logs through the import door; goes on where it stopped
+    Import(cmd::import::ImportArgs),
+    /// Bring the tables of both databases up to date
+    Migrate,
+    /// Check settings, packages, log, databases, ports, disk and clock
+    Doctor,
+    /// Print the numbers of a running system
+    Report,
+    /// See what could not be used, and why
+    #[command(subcommand)]
+    DeadLetters(cmd::dead_letters::DeadLettersCommand),
+    /// Run events from a file through the same dataflow, without a server
+    Replay(cmd::replay::ReplayArgs),
+    /// Make up a world with its truth, or the workload of load tests
+    Simulate(cmd::simulate::SimulateArgs),
 }
 
 fn main() -> ExitCode {
@@ -74,17 +100,24 @@ fn run(cli: Cli) -> Result<bool> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    let metrics = PrometheusBuilder::new()
-        .install_recorder()
-        .context("installing the metrics recorder")?;
-    let config = config::Config::load(cli.config.as_deref())?;
+    let recorder = PrometheusBuilder::new().install_recorder();
+    let metrics = Metrics::new(recorder.context("installing the metrics recorder")?);
+    let config = config::Config::load(cli.config.as_deref(), cli.data_dir);
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
+        metrics.keep_small();
         match cli.command {
-            Command::Up(args) => cmd::up::run(config, args, metrics).await,
-            Command::Gateway => cmd::gateway::run(config, metrics).await,
-            Command::Engines => cmd::engines::run(config).await,
-            Command::Pipeline(args) => cmd::pipeline::run(config, args, metrics).await,
+            Command::Up(args) => cmd::up::run(config?, args, metrics).await,
+            Command::Gateway => cmd::gateway::run(config?, metrics).await,
+            Command::Pipeline(args) => cmd::pipeline::run(config?, args, metrics).await,
+            Command::Engines => cmd::engines::run(config?).await,
+            Command::Import(args) => cmd::import::run(config?, args).await,
+            Command::Migrate => cmd::migrate::run(config?).await,
+            Command::Doctor => cmd::doctor::run(config, cli.config.as_deref()).await,
+            Command::Report => cmd::report::run(config?).await,
+            Command::DeadLetters(command) => cmd::dead_letters::run(&config?, &command),
+            Command::Replay(args) => cmd::replay::run(&config?, &args),
+            Command::Simulate(args) => cmd::simulate::run(&args),
         }
     })
 }

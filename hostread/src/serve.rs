@@ -103,8 +103,9 @@ impl Servers {
 
 /// `/livez`, `/readyz` and `/metrics` of a pipeline that has no doors beside it.
 pub(crate) fn health(status: Arc<OnceLock<Arc<Status>>>, metrics: crate::Metrics) -> Router {
+    let known = Arc::clone(&status);
     let ready = move || {
-        let status = Arc::clone(&status);
+        let status = Arc::clone(&known);
         async move {
             status
                 .get()
@@ -112,7 +113,7 @@ pub(crate) fn health(status: Arc<OnceLock<Arc<Status>>>, metrics: crate::Metrics
         }
     };
     let render = move || {
-        let text = metrics.render();
+        let text = metrics.render(status.get().map(Arc::as_ref));
         async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text) }
     };
     Router::new()

@@ -1,7 +1,33 @@
 //! One file per command.
 
+mod databases;
+pub(crate) mod dead_letters;
+pub(crate) mod doctor;
 pub(crate) mod engines;
 pub(crate) mod gateway;
+pub(crate) mod import;
+pub(crate) mod migrate;
 pub(crate) mod pipeline;
+pub(crate) mod replay;
+pub(crate) mod report;
+pub(crate) mod simulate;
 mod tree;
 pub(crate) mod up;
+mod words;
+
+/// How a list is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object a line
+    Json,
+    /// Columns for people
+    Table,
+}
+
+/// A table with a line under its head and none between its rows.
+pub(crate) fn table() -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.remove_style(comfy_table::TableComponent::HorizontalLines);
+    table
+}

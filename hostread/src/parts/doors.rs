@@ -24,6 +24,7 @@ pub(crate) async fn open(
     metrics: crate::Metrics,
     job: Option<Arc<Status>>,
 ) -> Result<Gateway> {
+    let of_job = job.clone();
     let parts = GatewayParts {
         config: config.gateway.clone(),
         tenants: config.tenants.clone(),
@@ -33,7 +34,7 @@ pub(crate) async fn open(
         disk: disk(),
         dir: config.data_dir.join(GATEWAY_DIR),
         clock,
-        metrics: Some(Arc::new(move || metrics.render())),
+        metrics: Some(Arc::new(move || metrics.render(of_job.as_deref()))),
         pipeline_ready: job.map(|status| {
             Arc::new(move || status.trouble().map_or(Ok(()), Err))
                 as hostread_gateway::PipelineReady

@@ -127,6 +127,10 @@ pub(crate) fn check_engines(config: &Config) -> Result<()> {
         cfg!(all(target_os = "linux", target_arch = "x86_64")),
         "the embedded engines are built for Linux on x86-64; elsewhere set clickhouse.url, postgres.url_owner and postgres.url_sink to databases of your own"
     );
-    hostread_engines::check_packages(&config.engines_dir)?;
-    Ok(())
+    hostread_engines::check_packages(&config.engines_dir).with_context(|| {
+        format!(
+            "looked in {} (engines_dir; run it from the checkout, or set HOSTREAD_ENGINES_DIR)",
+            config.engines_dir.display()
+        )
+    })
 }

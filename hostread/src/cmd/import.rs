@@ -1,0 +1,177 @@
+//! `hostread import`: delivery logs of any size through the import door, piece by piece.
+//! Promises: stopped at any moment, the same line goes on where it was; a line sent twice is one event.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use hostread_gateway::upload::{Progress, Upload};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::config::Config;
+use crate::say;
+
+/// Folder of the notes on how far each file got.
+const NOTES_DIR: &str = "imports";
+
+/// What `import` was asked for.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ImportArgs {
+    /// What the lines look like
+    #[arg(value_enum)]
+    format: Format,
+    /// Log files, plain or gzip
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Name of the feed; the same log always under the same name [default: the format's name]
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Address of the gateway [default: gateway.listen of the settings]
+    #[arg(long, value_name = "URL")]
+    gateway: Option<String>,
+    /// The tenant's API key; better in a file
+    #[arg(
+        long,
+        env = "HOSTREAD_API_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
+    api_key: Option<String>,
+    /// File that holds the tenant's API key
+    #[arg(
+        long,
+        env = "HOSTREAD_API_KEY_FILE",
+        hide_env_values = true,
+        value_name = "FILE",
+        conflicts_with = "api_key"
+    )]
+    api_key_file: Option<PathBuf>,
+    /// The log is of a redirect prefix, which sees no bytes
+    #[arg(long)]
+    prefix: bool,
+    /// Ads are stitched in, so the size of a file marks its version
+    #[arg(long)]
+    stitched: bool,
+    /// Start every file at its beginning, whatever was sent before
+    #[arg(long)]
+    again: bool,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// CloudFront standard logs
+    Cloudfront,
+    /// Apache and nginx combined
+    Combined,
+}
+
+impl Format {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cloudfront => "cloudfront",
+            Self::Combined => "combined",
+        }
+    }
+}
+
+/// Sends every file.
+pub(crate) async fn run(config: Config, args: ImportArgs) -> Result<bool> {
+    let notes = config.data_dir.join(NOTES_DIR);
+    let upload = Upload {
+        gateway: args
+            .gateway
+            .clone()
+            .unwrap_or_else(|| format!("http://{}", config.gateway.listen)),
+        api_key: api_key(&args)?,
+        format: args.format.name().to_owned(),
+        source: args.source.clone(),
+        prefix: args.prefix,
+        stitched: args.stitched,
+        notes_dir: (!args.again).then_some(notes),
+    };
+    let mut failed = 0;
+    for file in &args.files {
+        if let Err(error) = send(&upload, file).await {
+            say!("{}: {error:#}", file.display());
+            failed += 1;
+        }
+    }
+    if failed > 0 {
+        bail!(
+            "{failed} of {} files are not whole; the same command goes on where it stopped",
+            args.files.len()
+        );
+    }
+    Ok(true)
+}
+
+fn api_key(args: &ImportArgs) -> Result<String> {
+    let key = match (&args.api_key, &args.api_key_file) {
+        (Some(key), _) => key.clone(),
+        (None, Some(file)) => std::fs::read_to_string(file)
+            .with_context(|| format!("reading the API key from {}", file.display()))?,
+        (None, None) => {
+            bail!("no API key; put it into HOSTREAD_API_KEY, or name its file with --api-key-file")
+        }
+    };
+    let key = key.trim();
+    ensure!(!key.is_empty(), "the API key is empty");
+    Ok(key.to_owned())
+}
+
+async fn send(upload: &Upload, file: &Path) -> Result<()> {
+    let style =
+        "{msg} {bar:30} {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left";
+    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(style)?);
+    bar.set_message(file.display().to_string());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let began = std::time::Instant::now();
+    let sent = upload
+        .file(file, |progress: &Progress| {
+            bar.set_length(progress.file_bytes);
+            bar.set_position(progress.file_bytes_read);
+        })
+        .await;
+    bar.finish_and_clear();
+    let done = sent?;
+    let new = done.lines - done.resumed_lines;
+    let rate = new as f64 / began.elapsed().as_secs_f64().max(0.001);
+    say!("{}", summary(file, &done, new, rate));
+    for line in &done.malformed {
+        say!("  line {} (byte {}): {}", line.line, line.at, line.message);
+    }
+    let untold = done.malformed_count() - done.malformed.len() as u64;
+    if done.malformed_count() > 0 {
+        let more = if untold > 0 {
+            format!("and {untold} more; ")
+        } else {
+            String::new()
+        };
+        say!("  {more}all are kept: hostread dead-letters list");
+    }
+    Ok(())
+}
+
+fn summary(file: &Path, done: &Progress, new: u64, rate: f64) -> String {
+    let reasons: Vec<String> = done
+        .malformed_by_reason
+        .iter()
+        .map(|(reason, count)| format!(" ({reason} {count})"))
+        .collect();
+    let speed = if done.resumed_lines > 0 {
+        format!(
+            "{} lines were in already, {new} are new",
+            done.resumed_lines
+        )
+    } else {
+        format!("{rate:.0} lines/s")
+    };
+    format!(
+        "{}: {} lines, {} requests, {} malformed{}; {speed}",
+        file.display(),
+        done.lines,
+        done.accepted,
+        done.malformed_count(),
+        reasons.concat()
+    )
+}
