@@ -1,6 +1,8 @@
 //! One integration crate on real parts: engines, Kafka, the binary. Modules exist only for tests.
 
 #[cfg(test)]
+mod cli_tests;
+#[cfg(test)]
 mod doors;
 #[cfg(test)]
 mod engines_tests;
