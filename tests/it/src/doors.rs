@@ -3,7 +3,7 @@
 //! The log goes away as a real one does: its (simulated) disk is full or loses power.
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
-mod bench;
+pub(crate) mod bench;
 mod durable;
 mod fuzz;
 mod killed;

@@ -15,4 +15,6 @@ mod oracle;
 #[cfg(test)]
 mod oracle_tests;
 #[cfg(test)]
+mod shared_data;
+#[cfg(test)]
 mod sinks_tests;

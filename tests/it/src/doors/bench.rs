@@ -117,34 +117,29 @@ impl Doors {
 
     /// On disks that may hold what an earlier process left.
     pub(crate) async fn on(disks: Disks, limits: LimitsConfig) -> Self {
-        Self::of(
-            disks,
+        let config = GatewayConfig {
             limits,
-            NOW_MS,
-            vec![tenant("north", SECRET), tenant("south", SECRET)],
-        )
-        .await
+            ..GatewayConfig::default()
+        };
+        let tenants = vec![tenant("north", SECRET), tenant("south", SECRET)];
+        Self::of(disks, config, tenants).await
     }
 
     pub(crate) async fn of(
         disks: Disks,
-        limits: LimitsConfig,
-        now_ms: i64,
+        config: GatewayConfig,
         tenants: Vec<TenantConfig>,
     ) -> Self {
         let log = Arc::new(open_log(&disks.log).unwrap());
         let gateway = Gateway::open(GatewayParts {
-            config: GatewayConfig {
-                limits,
-                ..GatewayConfig::default()
-            },
+            config,
             tenants,
             log: Arc::<EmbeddedLog>::clone(&log),
             encoder: Encoder::new(schema_ids()),
             ids: IDS,
             disk: Arc::new(disks.gateway.clone()),
             dir: GATEWAY_DIR.into(),
-            clock: Arc::new(move || now_ms),
+            clock: Arc::new(|| NOW_MS),
             metrics: Some(Arc::new(|| "up 1\n".to_owned())),
             pipeline_ready: Some(Arc::new(|| Err("loading".to_owned()))),
         })
