@@ -12,6 +12,9 @@
 //! Invariant 1: an id's live fact is the one with the largest (revision, hash of the fact).
 //! Invariant 2: facts that stand on a name are live only after the name is in a tick record.
 
+mod release;
+mod restore;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use hostread_schemas::event::Event;
@@ -19,12 +22,13 @@ use hostread_schemas::fact::{Fact, FactBody, RetentionClass, SignalKind};
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{AgentId, Day, EventId, EventTimeMs, NameKind, Names, TenantId, Tick};
 
+pub(crate) use release::releases;
+
 use crate::codec;
 use crate::error::{JournalError, Result};
-use crate::fact_file::Bucket;
 use crate::journal::Journal;
 use crate::learn::Learner;
-use crate::record::{ReleaseRecord, Revision, TickRecord};
+use crate::record::{Revision, TickRecord};
 use crate::table::{DAY_MAX, DAY_MIN, Entry, REVISION_INLINE_MAX, Table};
 
 /// Marks a revision that is kept beside the table.
@@ -446,82 +450,6 @@ impl Head {
         if !undone.is_empty() {
             open.added.retain(|fact| !undone.contains(&fact.id));
         }
-    }
-
-    /// Closes a tick that gives back all exposures and conversions through these days: their retractions. The open tick must be
-    /// empty but for carries, which belong to the same tick. Days must be sealed.
-    pub fn release(&mut self, journal: &Journal, through: ReleaseRecord) -> Result<TickRecord> {
-        let gone = journal.live_through(through)?;
-        let mut record = self.cut(journal)?;
-        // What was added since the last cut and lies in a released day would be lost without a retraction.
-        let released = |bucket: Bucket| releases(through, bucket);
-        if record
-            .events
-            .iter()
-            .any(|(fact, _)| released(Bucket::of(fact)))
-        {
-            return Err(JournalError::Broken(
-                "a release's own tick changes a released day",
-            ));
-        }
-        for fact in &gone {
-            let hash = self.hash(fact);
-            if self.table.get(fact.id).map(|entry| entry.hash) != hash {
-                return Err(JournalError::Broken(
-                    "a released fact is not the head's live one",
-                ));
-            }
-            self.forget(fact.id);
-        }
-        let mut events: Vec<(Fact, i8)> = gone.into_iter().map(|fact| (fact, -1)).collect();
-        events.append(&mut record.events);
-        events.sort_by_key(|(fact, _)| fact.time.day());
-        record.events = events;
-        record.release = Some(through);
-        Ok(record)
-    }
-
-    pub(crate) fn reserve(&mut self, live: u64) {
-        self.table.reserve(live as usize);
-    }
-
-    pub(crate) fn restore(&mut self, id: EventId, entry: Entry, revision: u32, fact: Option<Fact>) {
-        let revision = self.keep_revision(id, revision);
-        self.table.insert(id, Entry { revision, ..entry });
-        match fact {
-            Some(fact) => self.reference.insert(id, fact),
-            None => self.reference.remove(&id),
-        };
-    }
-
-    pub(crate) fn restore_gone(&mut self, id: EventId, hash: u64) {
-        if self.table.get(id).is_some_and(|entry| entry.hash == hash) {
-            self.forget(id);
-        }
-    }
-
-    pub(crate) fn restore_revision(&mut self, stated: &Revision) {
-        if let Some(entry) = self.table.get(stated.id) {
-            let revision = self.keep_revision(stated.id, stated.revision);
-            self.table.insert(stated.id, Entry { revision, ..entry });
-        }
-    }
-
-    pub(crate) fn restore_name(&self, kind: NameKind, id: u64, text: &str) -> bool {
-        self.learner.names().insert(kind, id, text)
-    }
-
-    pub(crate) fn restore_done(&mut self, last: Tick) {
-        self.next = last.next();
-    }
-}
-
-/// Whether a release takes this bucket.
-pub(crate) fn releases(through: ReleaseRecord, bucket: Bucket) -> bool {
-    match bucket.class() {
-        RetentionClass::Exposure => bucket.day() <= through.exposures_through,
-        RetentionClass::Conversion => bucket.day() <= through.conversions_through,
-        RetentionClass::Reference => false,
     }
 }
 
