@@ -146,7 +146,8 @@ impl SinkTask {
     }
 
     async fn apply(&mut self, range: Range) -> Result<(), JobError> {
-        let freshness = (range.events > 0).then(|| FreshnessRow {
+        // A tick of the journal's own, such as a release, was accepted at no door.
+        let freshness = (range.accepted_at_ms > 0).then(|| FreshnessRow {
             tick: Tick(range.upper.0.saturating_sub(1)),
             clock: range.clock,
             accepted_at_ms: range.accepted_at_ms,
