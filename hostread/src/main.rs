@@ -71,6 +71,9 @@ enum Command {
     /// See what could not be used, and why
     #[command(subcommand)]
     DeadLetters(cmd::dead_letters::DeadLettersCommand),
+    /// Fill both databases again from the journal
+    #[command(subcommand)]
+    Sinks(cmd::sinks::SinksCommand),
     /// Run events from a file through the same dataflow, without a server
     Replay(cmd::replay::ReplayArgs),
     /// Make up a world with its truth, or the workload of load tests
@@ -116,6 +119,7 @@ fn run(cli: Cli) -> Result<bool> {
             Command::Doctor => cmd::doctor::run(config, cli.config.as_deref()).await,
             Command::Report => cmd::report::run(config?).await,
             Command::DeadLetters(command) => cmd::dead_letters::run(&config?, &command),
+            Command::Sinks(command) => cmd::sinks::run(config?, command).await,
             Command::Replay(args) => cmd::replay::run(&config?, &args),
             Command::Simulate(args) => cmd::simulate::run(&args),
         }

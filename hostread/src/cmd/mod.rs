@@ -11,6 +11,7 @@ pub(crate) mod pipeline;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod simulate;
+pub(crate) mod sinks;
 mod tree;
 pub(crate) mod up;
 mod words;

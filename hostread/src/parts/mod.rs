@@ -77,7 +77,7 @@ pub(crate) fn sinks(targets: &Targets) -> Result<Vec<Box<dyn Sink>>> {
 }
 
 /// Random, so that a sink can tell journals apart. Used only when a journal is created.
-fn new_journal_id() -> Result<u128> {
+pub(crate) fn new_journal_id() -> Result<u128> {
     let mut bytes = [0; 16];
     let mut random = std::fs::File::open("/dev/urandom").context("opening the random source")?;
     std::io::Read::read_exact(&mut random, &mut bytes)?;

@@ -132,6 +132,40 @@ fn beside(dir: &Path, seed: &str, report: &str) {
     }
 }
 
+/// A journal that is gone: the error names the way out, and the way out works.
+#[test]
+fn databases_of_another_journal_are_filled_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["up", "--demo", "--once", "--seed", "3"];
+    printed(dir.path(), &args);
+    std::fs::remove_dir_all(dir.path().join("data/demo-3/journal")).unwrap();
+    let refused = run(dir.path(), &args);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        text(&refused).contains("hostread sinks resync"),
+        "{}",
+        text(&refused)
+    );
+
+    let data = ["--data-dir", "data/demo-3"];
+    let mut engines = Running::start(hostread(dir.path(), &[&data[..], &["engines"]].concat()));
+    engines.wait_for("PostgreSQL on port");
+    let resync = |more: &[&str]| {
+        printed(
+            dir.path(),
+            &[&data[..], &["sinks", "resync"], more].concat(),
+        )
+    };
+    assert_eq!(resync(&[]).matches("would be emptied").count(), 2);
+    assert_eq!(resync(&["--yes"]).matches(": emptied").count(), 2);
+    assert_eq!(engines.stop(Signal::SIGTERM), Some(0));
+    let said = printed(dir.path(), &args);
+    assert!(
+        said.contains("numbers equal the world's own truth"),
+        "{said}"
+    );
+}
+
 /// A truth that is not so: the exit code says it.
 #[test]
 fn a_difference_ends_with_1() {
