@@ -289,7 +289,9 @@ pub fn needed_bytes(episode: &EpisodeFact, threshold_secs: u32) -> u64 {
         None
     } else if episode.vbr {
         let audio = u128::from(size.saturating_sub(episode.header_bytes));
-        (duration != 0).then(|| (u128::from(secs) * audio).div_ceil(u128::from(duration)) as u64)
+        // Without a size nothing is known of a rate that varies.
+        (duration != 0 && size != 0)
+            .then(|| (u128::from(secs) * audio).div_ceil(u128::from(duration)) as u64)
     } else {
         let rate = u64::from(episode.bit_rate);
         (rate != 0).then(|| (rate * secs).div_ceil(8))
