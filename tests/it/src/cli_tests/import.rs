@@ -59,7 +59,7 @@ async fn wait_for_verdicts(door: &str) {
         let found = sql(
             door,
             API_KEY,
-            "SELECT count(), uniqExact(request) FROM hostread.verdicts FORMAT TSV",
+            "SELECT count(), uniqExact(request) FROM hostread.verdicts FORMAT TabSeparated",
         )
         .await;
         if found == wanted {
