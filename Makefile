@@ -6,7 +6,7 @@ ifdef HOSTREAD_TARGET_DIR
 export CARGO_TARGET_DIR := $(HOSTREAD_TARGET_DIR)
 endif
 
-.PHONY: run test check unit lint deny compose engines
+.PHONY: run test check bench unit lint deny compose engines
 
 # Sets up the pinned engines, builds, and shows the demo.
 run:
@@ -39,3 +39,9 @@ compose:
 
 engines:
 	@scripts/npm-ci engines
+
+# The figures of docs/benchmarks.md, on a release build; about 15 minutes.
+bench:
+	@scripts/npm-ci engines
+	cargo build --release -q -p hostread-benches
+	scripts/bench
