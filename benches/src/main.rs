@@ -10,6 +10,7 @@
 
 mod cpu;
 mod dataflow;
+mod doors;
 mod pipeline;
 
 use anyhow::{Result, bail};
@@ -49,9 +50,21 @@ fn main() -> Result<()> {
                 .build()?;
             runtime.block_on(pipeline::run(asked))
         }
+        Some("doors") => {
+            let asked = doors::Asked {
+                pixels: option("--events", 200_000)?,
+                connections: option("--connections", 64)?,
+                lines: option("--lines", 500_000)?,
+            };
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(doors::run(asked))
+        }
         _ => bail!(
             "benches: dataflow [--events N] [--workers W] [--tick N] | \
-             pipeline [--events N] [--workers W] [--tick N] [--rate N] [--horizon DAYS] [--restart 1]"
+             pipeline [--events N] [--workers W] [--tick N] [--rate N] [--horizon DAYS] [--restart 1] | \
+             doors [--events N] [--connections N] [--lines N]"
         ),
     }
 }
