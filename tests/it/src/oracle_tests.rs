@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use drive::Drive;
-use world::{History, history, settled_history};
+use world::{History, history, settled_history, unsettled_history};
 
 /// Runs a property over random histories; says the seed of a failure.
 fn for_histories(
@@ -64,5 +64,12 @@ fn every_view_equals_the_oracle_after_every_tick() {
 fn a_release_changes_no_row() {
     for_histories(40, settled_history(), |history| {
         Drive::run(history, world::near_horizons())
+    });
+}
+
+#[test]
+fn a_release_never_stops_the_job_whatever_changes() {
+    for_histories(40, unsettled_history(), |history| {
+        Drive::alone(history, world::near_horizons())
     });
 }

@@ -100,6 +100,8 @@ pub(super) struct History {
     late_catalog: u8,
     /// Days are sealed and released meanwhile.
     pub(super) settles: bool,
+    /// Few agents make a household shared.
+    tight: bool,
     steps: Vec<Step>,
 }
 
@@ -182,6 +184,7 @@ pub(super) fn history() -> impl Strategy<Value = History> {
         workers,
         late_catalog,
         settles: false,
+        tight: false,
         steps,
     })
 }
@@ -191,13 +194,37 @@ pub(super) fn history() -> impl Strategy<Value = History> {
 /// its refunds and cancels, is left out ([`Orders`]).
 pub(super) fn settled_history() -> impl Strategy<Value = History> {
     use Kind::*;
-    let kind = prop_oneof![
+    settling(prop_oneof![
         5 => Just(Request),
         3 => Just(Impression),
         2 => Just(Pixel),
         4 => Just(Order),
         1 => Just(Redemption),
-    ];
+    ])
+}
+
+/// The same, and what the tenants agreed on changes at any time.
+pub(super) fn unsettled_history() -> impl Strategy<Value = History> {
+    use Kind::*;
+    settling(prop_oneof![
+        8 => Just(Request),
+        4 => Just(Impression),
+        2 => Just(Pixel),
+        6 => Just(Order),
+        1 => Just(Redemption),
+        1 => Just(Episode),
+        1 => Just(Slot),
+        1 => Just(Store),
+        1 => Just(Campaign),
+        1 => Just(Line),
+        1 => Just(Code),
+        1 => Just(Aired),
+        1 => Just(RuleSet),
+        1 => Just(Settings),
+    ])
+}
+
+fn settling(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = History> {
     let step = prop_oneof![
         30 => (kind, any::<Dice>()).prop_map(|(kind, dice)| Step::Event(kind, dice)),
         2 => any::<u8>().prop_map(Step::Again),
@@ -207,10 +234,11 @@ pub(super) fn settled_history() -> impl Strategy<Value = History> {
         6 => (8..50_u8).prop_map(Step::Hours),
     ];
     let steps = proptest::collection::vec(step, 1..60);
-    (1..=2_usize, steps).prop_map(|(workers, steps)| History {
+    (1..=2_usize, any::<bool>(), steps).prop_map(|(workers, tight, steps)| History {
         workers,
         late_catalog: 0,
         settles: true,
+        tight,
         steps,
     })
 }
@@ -226,6 +254,15 @@ impl History {
         let mut catalog = catalog().into_iter();
         if self.late_catalog == 0 {
             catalog.by_ref().for_each(|event| tape.say(event));
+        }
+        if self.tight {
+            for tenant in [0, 2] {
+                tape.say(event(
+                    Kind::Settings,
+                    [tenant, 0, 0, 0, 0, 6, 0, 0, 0, 0],
+                    "tight",
+                ));
+            }
         }
         for step in &self.steps {
             if self.late_catalog % 3 != 2 {
