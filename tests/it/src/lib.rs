@@ -5,6 +5,8 @@ mod cli_tests;
 #[cfg(test)]
 mod doors;
 #[cfg(test)]
+mod e2e;
+#[cfg(test)]
 mod engines_tests;
 #[cfg(test)]
 mod kafka;

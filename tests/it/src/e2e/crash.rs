@@ -1,0 +1,275 @@
+//! 25 kills at random moments, then every table is compared.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hostread_schemas::event::Event;
+use hostread_schemas::{DAY_MS, EventTimeMs, Tick};
+use hostread_simulate::rng::Rng;
+use hostread_simulate::{Mix1, Mix1Config};
+use hostread_sink_kit::{Columns, Sink};
+use tempfile::TempDir;
+
+use super::archive::Archive;
+use super::checks::{
+    LEDGER, assert_equal, assert_filled, assert_invariants, written, written_upper,
+};
+use super::databases::Databases;
+use super::feed::Feed;
+use super::process::Pipeline;
+use super::reader::Reader;
+use super::settings;
+use super::uninterrupted::{Changes, Run};
+
+const KILLS: usize = 25;
+const DAYS: u32 = 14;
+const EVENTS: u64 = 40_000;
+/// Pieces of the workload; at the beginning of each the pipeline is started if it was killed in the one before.
+const PIECES_A_DAY: usize = 2;
+const PIECES: usize = DAYS as usize * PIECES_A_DAY;
+const _: () = assert!(PIECES > KILLS);
+
+/// A log and what is particular to it.
+struct Kind {
+    feed: Feed,
+    settings: String,
+    /// Topics are read each at its own pace: the next day is sent when the one before was read, or else how many of its
+    /// events come before the clock seals or publishes something would be a matter of luck.
+    day_by_day: bool,
+    /// So long nothing new: everything was read.
+    quiet: Duration,
+}
+
+/// What a kill must keep within.
+struct Start {
+    uppers: [Tick; 2],
+    written: [u64; 2],
+}
+
+struct Killed {
+    start: Start,
+    /// What can have been written by then.
+    until: [Tick; 2],
+    written: [u64; 2],
+}
+
+pub(super) fn workload(seed: u64) -> Vec<Event> {
+    let mix = Mix1::new(Mix1Config {
+        seed,
+        events: EVENTS,
+        days: DAYS,
+        // 2026-02-20: a month ends and is published within the run.
+        start: EventTimeMs(20_504 * DAY_MS),
+        ..Mix1Config::default()
+    });
+    mix.events().collect()
+}
+
+pub(super) fn seed() -> u64 {
+    let given = std::env::var("HOSTREAD_TEST_SEED").ok();
+    let seed = given.map_or_else(
+        || {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            now.unwrap().subsec_nanos().into()
+        },
+        |text| text.parse().unwrap(),
+    );
+    println!("HOSTREAD_TEST_SEED={seed}");
+    seed
+}
+
+async fn uppers(databases: &Databases) -> [Tick; 2] {
+    let progress = databases.progress().await;
+    progress.map(|progress| progress.map_or(Tick(0), |p| p.upper))
+}
+
+async fn begin(databases: &Databases) -> Start {
+    Start {
+        uppers: uppers(databases).await,
+        written: written(databases).await,
+    }
+}
+
+async fn after_kill(databases: &Databases, start: Start) -> Killed {
+    let written = written(databases).await;
+    let [_, postgres] = uppers(databases).await;
+    Killed {
+        start,
+        until: [written_upper(databases).await, postgres],
+        written,
+    }
+}
+
+/// Sends a piece in a few batches, with pauses.
+async fn send(feed: &Feed, piece: &[Event], mut rng: Rng) {
+    for batch in piece.chunks(piece.len().div_ceil(6).max(1)) {
+        feed.append(batch).await;
+        tokio::time::sleep(Duration::from_millis(rng.below(60))).await;
+    }
+}
+
+/// Feeds, kills, starts again. Returns what each kill left.
+async fn feed_and_kill(
+    kind: &Kind,
+    events: &[Event],
+    config: &std::path::Path,
+    databases: &Arc<Databases>,
+    reader: &Reader,
+    mut rng: Rng,
+) -> Vec<Killed> {
+    let span = i64::from(DAYS) * DAY_MS / PIECES as i64;
+    let first = events[0].meta.received_at.0;
+    let mut pieces = events.chunk_by(|a, b| {
+        let piece = |e: &Event| (e.meta.received_at.0 - first) / span;
+        piece(a) == piece(b)
+    });
+    let mut kills = Vec::new();
+    let mut running = None;
+    let mut sent_until = 0;
+    for number in 0..PIECES {
+        assert!(!reader.failed(), "the reader found something wrong");
+        let piece = pieces.next().unwrap();
+        let workers = 1 + rng.below(2);
+        let mut pipeline: Pipeline = match running.take() {
+            Some(pipeline) => pipeline,
+            None => Pipeline::start(config, workers),
+        };
+        if kind.day_by_day && number > 0 && number % PIECES_A_DAY == 0 {
+            pipeline.wait_drained(sent_until, kind.quiet).await;
+        }
+        sent_until = piece.last().unwrap().meta.received_at.0;
+        if kills.len() == KILLS {
+            kind.feed.append(piece).await;
+            running = Some(pipeline);
+            continue;
+        }
+        let start = begin(databases).await;
+        let sending = send(&kind.feed, piece, rng.part("pauses"));
+        let early = rng.chance(1, 5);
+        let moment = Duration::from_millis(rng.below(if early { 400 } else { 900 }));
+        let killing = async {
+            if !early {
+                pipeline.wait_ready().await;
+            }
+            tokio::time::sleep(moment).await;
+            pipeline.kill_9();
+        };
+        tokio::join!(sending, killing);
+        kills.push(after_kill(databases, start).await);
+    }
+    let mut pipeline = running.unwrap_or_else(|| Pipeline::start(config, 2));
+    pipeline.wait_drained(sent_until, kind.quiet).await;
+    assert!(pipeline.stop().success());
+    kills
+}
+
+async fn run(kind: Kind, dir: TempDir, seed: u64) {
+    let began = Instant::now();
+    let took = || began.elapsed().as_secs_f64();
+    let events = workload(seed);
+    let clock_ms = events.last().unwrap().meta.received_at.0;
+    let databases = Arc::new(Databases::start().await);
+    let config = dir.path().join("hostread.toml");
+    std::fs::write(&config, settings(dir.path(), &kind.settings, &databases)).unwrap();
+    let archive = Archive::start(&dir.path().join("journal"), &dir.path().join("kept"));
+    let reader = Reader::start(&databases);
+    println!("{:5.1} s  engines are up", took());
+
+    let kills = Box::pin(feed_and_kill(
+        &kind,
+        &events,
+        &config,
+        &databases,
+        &reader,
+        Rng::new(seed).part("kills"),
+    ))
+    .await;
+    println!("{:5.1} s  {} kills, all is read", took(), kills.len());
+    let seen = reader.finish().await;
+    println!("{seen:?}");
+    assert!(seen.published > 0 && seen.polls > 50, "{seen:?}");
+    let journal = dir.path().join("same-ticks");
+    assert!(archive.finish(&journal), "the journal was never compacted");
+    let found = databases.tables(Columns::RowAndVersion).await;
+    assert_filled(&found);
+    assert_invariants(&databases).await;
+    let numbers = databases.tables(Columns::Row).await;
+
+    let changes = Changes::default();
+    let again = |journal, range_rows_max, workers| Run {
+        journal,
+        feed: &kind.feed,
+        workers,
+        tick_events_max: 300,
+        range_rows_max,
+        clock_ms,
+        quiet: kind.quiet,
+    };
+    again(&journal, 1, 2).into_sinks(vec![changes.sink()]).await;
+    assert_rewrites(&kills, &changes);
+    databases.clear().await;
+    let sinks = || -> Vec<Box<dyn Sink>> {
+        let (clickhouse, postgres) = (databases.clickhouse(), databases.postgres());
+        vec![Box::new(clickhouse), Box::new(postgres)]
+    };
+    again(&journal, 50_000, 1).into_sinks(sinks()).await;
+    let expected = databases.tables(Columns::RowAndVersion).await;
+    assert_equal("the same ticks without a kill", &found, &expected, &[]);
+    println!(
+        "{:5.1} s  equals an uninterrupted run over the same ticks",
+        took()
+    );
+
+    databases.clear().await;
+    let own = Feed::embedded(&dir.path().join("own-log")).await;
+    let own_journal = dir.path().join("own-journal");
+    own.append(&events).await;
+    let own_run = Run {
+        feed: &own,
+        tick_events_max: 1_700,
+        ..again(&own_journal, 50_000, 2)
+    };
+    let refused = own_run.into_sinks(sinks()).await;
+    assert_eq!(refused, 0, "events of MIX-1 went to the dead letters");
+    let expected = databases.tables(Columns::Row).await;
+    assert_equal("a run of its own", &numbers, &expected, &LEDGER);
+    println!("{:5.1} s  numbers equal a run of its own", took());
+    Arc::into_inner(databases).unwrap().stop().await;
+}
+
+/// What a start wrote, it wrote of the ticks since where its sinks stood: no row more than these ticks change. PostgreSQL
+/// counts late, so what counts is the sum up to each kill.
+fn assert_rewrites(kills: &[Killed], changes: &Changes) {
+    let Some(first) = kills.first() else { return };
+    let (mut written, mut most) = ([0; 2], [0; 2]);
+    for (number, kill) in kills.iter().enumerate() {
+        for sink in 0..2 {
+            let (lower, upper) = (kill.start.uppers[sink], kill.until[sink]);
+            written[sink] = kill.written[sink] - first.start.written[sink];
+            most[sink] += changes.between(lower, upper)[sink];
+            assert!(
+                written[sink] <= most[sink],
+                "by kill {number} sink {sink} had {} rows written, its ticks change {}",
+                written[sink],
+                most[sink]
+            );
+        }
+    }
+    println!(
+        "rows written by the last kill: {written:?}, changes since each start's upper: {most:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_25_times_on_the_embedded_log() {
+    let seed = seed();
+    let dir = tempfile::tempdir().unwrap();
+    let feed = Feed::embedded(&dir.path().join("log")).await;
+    let kind = Kind {
+        feed,
+        settings: "kind = \"embedded\"".to_owned(),
+        day_by_day: false,
+        quiet: Duration::from_millis(300),
+    };
+    run(kind, dir, seed).await;
+}

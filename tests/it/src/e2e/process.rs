@@ -1,0 +1,135 @@
+//! The real binary as a child that can be killed.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::engines_tests::launcher_exe;
+
+/// A restart replays little; a busy machine is slow.
+const READY_MAX: Duration = Duration::from_secs(60);
+
+/// `hostread pipeline`, running.
+pub(super) struct Pipeline {
+    child: Child,
+    url: String,
+    output: PathBuf,
+    client: reqwest::Client,
+}
+
+impl Pipeline {
+    /// Starts the binary with the settings in `config`; its output goes to a file beside them.
+    pub(super) fn start(config: &Path, workers: u64) -> Self {
+        let port = {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap().port()
+        };
+        let output = config.with_extension("out");
+        let mut options = fs::OpenOptions::new();
+        let file = options.create(true).append(true).open(&output).unwrap();
+        let mut binary = Command::new(launcher_exe());
+        // The tests' own variables are no settings.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HOSTREAD_")) {
+            binary.env_remove(name);
+        }
+        let child = binary
+            .arg("--config")
+            .arg(config)
+            .args(["pipeline", "--workers", &workers.to_string()])
+            .env("HOSTREAD_PIPELINE__LISTEN", format!("127.0.0.1:{port}"))
+            .env("HOSTREAD_LOG", "warn,hostread_job=info")
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        Self {
+            child,
+            url: format!("http://127.0.0.1:{port}/readyz"),
+            output,
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+        }
+    }
+
+    /// What it says of itself, once it listens.
+    pub(super) async fn status(&mut self) -> Option<Value> {
+        if let Some(ended) = self.child.try_wait().unwrap() {
+            panic!("the pipeline ended by itself ({ended}):\n{}", self.tail());
+        }
+        let answer = self.client.get(&self.url).send().await.ok()?;
+        answer.json().await.ok()
+    }
+
+    pub(super) async fn wait_ready(&mut self) {
+        let deadline = Instant::now() + READY_MAX;
+        while !matches!(self.status().await, Some(status) if status["ready"] == true) {
+            assert!(Instant::now() < deadline, "not ready:\n{}", self.tail());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until everything up to the clock `clock_ms` was read and is in both sinks.
+    pub(super) async fn wait_drained(&mut self, clock_ms: i64, quiet: Duration) {
+        let mut deadline = Instant::now() + READY_MAX;
+        let (mut since, mut seen) = (None, (0, 0));
+        loop {
+            if let Some(status) = self.status().await {
+                let clock = status["clock_ms"].as_i64().unwrap_or(0);
+                let now = (clock, status["events"].as_i64().unwrap_or(0));
+                if now != seen {
+                    deadline = Instant::now() + READY_MAX;
+                }
+                let drained = status["caught_up"] == true && clock >= clock_ms && now == seen;
+                seen = now;
+                let from: Instant = *since.get_or_insert_with(Instant::now);
+                match drained {
+                    true if from.elapsed() >= quiet => return,
+                    true => {}
+                    false => since = None,
+                }
+                assert!(
+                    Instant::now() < deadline,
+                    "not drained to {clock_ms}: {status}\n{}",
+                    self.tail()
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// As power going off for the process alone.
+    pub(super) fn kill_9(mut self) {
+        if let Some(ended) = self.child.try_wait().unwrap() {
+            panic!("the pipeline ended by itself ({ended}):\n{}", self.tail());
+        }
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// A clean stop.
+    pub(super) fn stop(mut self) -> ExitStatus {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        kill(pid, Signal::SIGTERM).unwrap();
+        self.child.wait().unwrap()
+    }
+
+    fn tail(&self) -> String {
+        let text = fs::read_to_string(&self.output).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        // Ended already, unless the test failed.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
