@@ -273,3 +273,21 @@ async fn killed_25_times_on_the_embedded_log() {
     };
     run(kind, dir, seed).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_25_times_on_kafka() {
+    let seed = seed();
+    let dir = tempfile::tempdir().unwrap();
+    let brokers = tokio::task::spawn_blocking(crate::kafka::shared)
+        .await
+        .unwrap();
+    let partitions = 2;
+    let feed = Feed::kafka(&brokers, partitions, &dir.path().join("log")).await;
+    let kind = Kind {
+        feed,
+        settings: format!("kind = \"kafka\"\nbrokers = {brokers:?}\npartitions = {partitions}"),
+        day_by_day: true,
+        quiet: Duration::from_millis(1_000),
+    };
+    run(kind, dir, seed).await;
+}

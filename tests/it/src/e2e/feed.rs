@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use hostread_disk::RealDisk;
 use hostread_eventlog::{
-    EmbeddedLog, EmbeddedSettings, EventLog, InProcessRegistry, Record, Registry, TopicSpec,
+    EmbeddedLog, EmbeddedSettings, EventLog, InProcessRegistry, KafkaLog, KafkaSettings, Record,
+    Registry, TopicSpec,
 };
 use hostread_job::Decode;
 use hostread_schemas::envelope::partition;
@@ -31,6 +32,12 @@ impl Feed {
         let settings = EmbeddedSettings::default();
         let log = EmbeddedLog::open(Arc::new(RealDisk), dir, &topics(1), settings).unwrap();
         Self::new(Arc::new(log), dir).await
+    }
+
+    /// `dir` keeps the schema ids.
+    pub(super) async fn kafka(brokers: &str, partitions: u32, dir: &Path) -> Self {
+        let log = KafkaLog::open(KafkaSettings::new(brokers), &topics(partitions)).await;
+        Self::new(Arc::new(log.unwrap()), dir).await
     }
 
     async fn new(log: Arc<dyn EventLog>, dir: &Path) -> Self {
