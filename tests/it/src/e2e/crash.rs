@@ -287,7 +287,7 @@ async fn killed_25_times_on_kafka() {
         feed,
         settings: format!("kind = \"kafka\"\nbrokers = {brokers:?}\npartitions = {partitions}"),
         day_by_day: true,
-        quiet: Duration::from_millis(1_000),
+        quiet: Duration::from_secs(1),
     };
     run(kind, dir, seed).await;
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::engines_tests::launcher_exe;
 
 /// A restart replays little; a busy machine is slow.
-const READY_MAX: Duration = Duration::from_secs(60);
+const READY_MAX: Duration = Duration::from_mins(1);
 
 /// `hostread pipeline`, running.
 pub(super) struct Pipeline {

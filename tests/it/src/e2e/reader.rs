@@ -65,6 +65,8 @@ const POSTGRES_RESTATEMENTS: &str = "SELECT of_view, tenant, of_key, metric, tic
 const POSTGRES_CLOCK: &str =
     "SELECT coalesce((extract(epoch FROM max(as_of)) * 1000)::bigint, 0) FROM hostread.pacing";
 
+/// View, tenant, key, metric, end of the period, value.
+type NumberRow = (String, String, String, String, i64, i64);
 /// View, tenant, key, metric.
 type NumberKey = (String, String, String, String);
 /// End of the period and value.
@@ -237,7 +239,6 @@ async fn postgres(connection: &mut PgConnection) -> (Look, Ledger) {
         .execute(&mut *snapshot)
         .await
         .unwrap();
-    type Row<N> = (String, String, String, String, N, i64);
     let (mut look, mut rows) = (Look::default(), Vec::new());
     for tenant in TENANTS {
         // What a reader sees depends on the tenant that its session names.
@@ -251,7 +252,7 @@ async fn postgres(connection: &mut PgConnection) -> (Look, Ledger) {
             .await
             .unwrap();
         look.clock_ms = look.clock_ms.max(clock_ms);
-        let numbers: Vec<Row<i64>> = sqlx::query_as(POSTGRES_NUMBERS)
+        let numbers: Vec<NumberRow> = sqlx::query_as(POSTGRES_NUMBERS)
             .fetch_all(&mut *snapshot)
             .await
             .unwrap();

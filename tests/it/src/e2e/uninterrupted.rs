@@ -18,7 +18,7 @@ use super::feed::Feed;
 use super::{HORIZONS, ID_KEY};
 
 /// Progress must be seen so often.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_mins(1);
 
 /// What a run takes.
 pub(super) struct Run<'a> {
