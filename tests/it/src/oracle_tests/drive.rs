@@ -43,6 +43,7 @@ fn judged(fact: &Fact) -> Day {
 /// What the oracle is told: the live facts by the words of the head's contract, and the tick.
 struct Told {
     live: BTreeMap<EventId, (u32, Fact)>,
+    forgotten: Vec<Fact>,
     agents: Agents,
     times: Times,
     lookback_days_max: i32,
@@ -56,6 +57,7 @@ impl Told {
     fn new(horizons: Horizons) -> Self {
         Self {
             live: BTreeMap::new(),
+            forgotten: Vec::new(),
             agents: Agents::new(),
             times: Times {
                 lateness_ms: horizons.lateness_ms,
@@ -81,11 +83,13 @@ impl Told {
             }
         });
         self.agents.extend(agents);
-        // The head forgets what is released.
-        let known = self
-            .live
-            .get(&event.meta.id)
-            .filter(|(_, known)| !self.times.is_released(known, clock));
+        // The head forgets what is released: its numbers stay, its id is free.
+        let forgotten = |(_, known): &(u32, Fact)| self.times.is_released(known, clock);
+        if self.live.get(&event.meta.id).is_some_and(forgotten) {
+            let known = self.live.remove(&event.meta.id);
+            self.forgotten.extend(known.map(|(_, known)| known));
+        }
+        let known = self.live.get(&event.meta.id);
         if known.is_some_and(|(revision, _)| event.meta.revision <= *revision) {
             return Offered::Duplicate;
         }
@@ -143,7 +147,8 @@ impl Told {
             [only] => Some(only),
             _ => None,
         };
-        let facts: Vec<Fact> = self.live.values().map(|(_, fact)| fact.clone()).collect();
+        let live = self.live.values().map(|(_, fact)| fact);
+        let facts: Vec<Fact> = live.chain(&self.forgotten).cloned().collect();
         let after = oracle::rows(&facts, &self.agents, Some(clock), self.lookback_days_max);
         oracle::ledger::step(&mut self.visible, &self.raw, &after, &said, self.times);
         self.raw = after;

@@ -4,15 +4,15 @@ use hostread_schemas::event::Event;
 use serde_json::{Value, json};
 
 use super::drive::{Drive, HASHER};
-use super::world::{Given, far_horizons};
+use super::world::{Given, far_horizons, near_horizons};
 
-/// An event of one tenant on 2026-10-30; `what` says its type and what is not plain.
+/// An event of one tenant on 2026-10-30 or `MM-DDT…`; `what` says its type and what is not plain.
 fn said(own_id: &str, revision: u32, time: &str, what: Value) -> Given {
     let mut json = json!({
         "id": HASHER.event_id("net", "test", own_id.as_bytes()).to_hex(),
         "tenant": "net",
         "source": "test",
-        "time": format!("2026-10-30T{time}Z"),
+        "time": if time.contains('T') { format!("2026-{time}Z") } else { format!("2026-10-30T{time}Z") },
         "received_at": 0,
         "batch_id": format!("batch of {own_id}"),
         "revision": revision,
@@ -76,6 +76,25 @@ fn an_id_that_is_its_own_alias_and_anothers() {
 }
 
 #[test]
+fn a_varying_rate_without_a_size_needs_one_byte() {
+    let mut unknown = episode("ep", &["/a.mp3"]);
+    for (field, value) in [
+        ("size_bytes", 0),
+        ("header_bytes", 50),
+        ("duration_secs", 95),
+    ] {
+        unknown[field] = value.into();
+    }
+    unknown["vbr"] = true.into();
+    let mut short = request("/a.mp3", 1);
+    short["sent_bytes"] = 1.into();
+    check(vec![
+        said("episode", 0, "00:00:00", unknown),
+        said("hit", 0, "02:00:00", short),
+    ]);
+}
+
+#[test]
 fn a_line_that_only_a_code_names_is_known_late() {
     check(vec![
         said(
@@ -114,4 +133,117 @@ fn an_enclosure_that_only_an_older_fact_names_is_counted_anew() {
         said("second", 0, "01:00:00", episode("ep", &["/new.mp3"])),
         said("slot", 1, "00:00:00", slot("l", "elsewhere")),
     ]);
+}
+
+/// An ad heard by one of the household's listeners, in an episode that no catalog knows.
+fn impression(session: usize) -> Value {
+    json!({"type": "impression", "line": if session % 3 == 0 { "m" } else { "l" }, "show": "show",
+           "episode": "foreign", "ip": home(1), "agent": "player", "session": session.to_string()})
+}
+
+fn heard(session: usize) -> Given {
+    let time = format!("0{}:{:02}:{:02}", session % 7, session % 60, session % 2);
+    said(&format!("ad {session}"), 0, &time, impression(session))
+}
+
+#[test]
+fn more_than_256_touches_and_a_code() {
+    let mut line_l = line("l");
+    line_l["controlling"] = "impressions".into();
+    let mut line_m = line_l.clone();
+    line_m["line"] = "m".into();
+    let mut sale = placed("1", "1", 1);
+    sale["codes"] = json!(["SAVE"]);
+    let mut given = vec![
+        said(
+            "store",
+            0,
+            "00:00:00",
+            json!({"type": "store", "store": "shop", "brand": "b"}),
+        ),
+        said(
+            "campaign",
+            0,
+            "00:00:00",
+            json!({"type": "campaign", "campaign": "campaign", "brand": "b"}),
+        ),
+        said("line", 0, "00:00:00", line_l),
+        said("other line", 0, "00:00:00", line_m),
+        said("third line", 0, "00:00:00", line("n")),
+        said("sale", 0, "07:00:00", sale),
+    ];
+    given.extend((0..254).map(heard));
+    for session in 254..260 {
+        given.extend([heard(session), Given::Close]);
+    }
+    given.extend((260..300).map(heard));
+    for (revision, line) in ["n", "l", "n"].into_iter().enumerate() {
+        let code = json!({"type": "code", "store": "shop", "code": "save", "line": line});
+        given.extend([
+            said("code", u32::try_from(revision).unwrap(), "00:00:00", code),
+            Given::Close,
+        ]);
+    }
+    check(given);
+}
+
+#[test]
+fn touches_of_one_second_stand_in_the_order_of_their_ids() {
+    let mut given = vec![
+        said(
+            "store",
+            0,
+            "00:00:00",
+            json!({"type": "store", "store": "shop", "brand": "b"}),
+        ),
+        said(
+            "campaign",
+            0,
+            "00:00:00",
+            json!({"type": "campaign", "campaign": "campaign", "brand": "b"}),
+        ),
+        said("episode", 0, "00:00:00", episode("ep", &["/a.mp3"])),
+        said("hit", 0, "02:00:00", request("/a.mp3", 1)),
+        said("sale", 0, "03:00:00", placed("1", "1", 1)),
+    ];
+    for name in ["l", "m", "n", "o"] {
+        given.push(said(&format!("line {name}"), 0, "00:00:00", line(name)));
+        given.push(said(
+            &format!("slot {name}"),
+            0,
+            "00:00:00",
+            slot(name, "ep"),
+        ));
+    }
+    check(given);
+}
+
+#[test]
+fn a_sealed_conversion_outlives_its_touches_and_is_refunded() {
+    let mut refund = placed("1", "1", 1);
+    refund["kind"] = "refunded".into();
+    refund["value"] = 10_000_001.into();
+    let given = vec![
+        said(
+            "store",
+            0,
+            "00:00:00",
+            json!({"type": "store", "store": "shop", "brand": "b"}),
+        ),
+        said(
+            "campaign",
+            0,
+            "00:00:00",
+            json!({"type": "campaign", "campaign": "campaign", "brand": "b"}),
+        ),
+        said("episode", 0, "00:00:00", episode("ep", &["/a.mp3"])),
+        said("line", 0, "00:00:00", line("l")),
+        said("slot", 0, "00:00:00", slot("l", "ep")),
+        said("hit", 0, "02:00:00", request("/a.mp3", 1)),
+        said("sale", 0, "10-31T12:00:00", placed("1", "1", 1)),
+        Given::Hours(160),
+        said("refund", 0, "11-05T10:00:00", refund),
+        Given::Hours(250),
+    ];
+    assert_eq!(Drive::play(1, &given, near_horizons()), Ok(()));
 }
