@@ -137,7 +137,7 @@ fn an_enclosure_that_only_an_older_fact_names_is_counted_anew() {
 
 /// An ad heard by one of the household's listeners, in an episode that no catalog knows.
 fn impression(session: usize) -> Value {
-    json!({"type": "impression", "line": if session % 3 == 0 { "m" } else { "l" }, "show": "show",
+    json!({"type": "impression", "line": if session.is_multiple_of(3) { "m" } else { "l" }, "show": "show",
            "episode": "foreign", "ip": home(1), "agent": "player", "session": session.to_string()})
 }
 
