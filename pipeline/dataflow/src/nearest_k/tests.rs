@@ -62,7 +62,11 @@ fn touch(at: i64, line: u64, id: u64) -> Touch {
     let secs = at * STEP_SECS;
     Touch {
         secs,
-        touch: EventId { hi: id % 7, lo: id },
+        // A touch's id covers its line: two lines never share one.
+        touch: EventId {
+            hi: id % 7,
+            lo: id * 8 + line,
+        },
         // Within the second, in another order than the ids.
         time: EventTimeMs(secs * 1000 + 999 - i64::try_from(id % 900).unwrap()),
         line: LineId(line),
