@@ -8,7 +8,7 @@ use std::time::Duration;
 use hostread_dataflow::changes::{TickOutput, by_tick};
 use hostread_dataflow::ledger::{TickContext, settle};
 use hostread_dataflow::{Dataflow, Material, OutputUpdate};
-use hostread_journal::ReleaseRecord;
+use hostread_journal::{ReleaseRecord, TickRecord};
 use hostread_rules::Horizons;
 use hostread_schemas::Tick;
 use hostread_schemas::fact::{Carry, RetentionClass};
@@ -28,6 +28,29 @@ pub(crate) struct Collected {
     pub(crate) context: TickContext,
     pub(crate) events: u64,
     pub(crate) accepted_at_ms: i64,
+}
+
+/// What the ledger needs of a record.
+pub(crate) fn context_of(record: &TickRecord) -> Collected {
+    let context = TickContext {
+        tick: record.tick,
+        clock: record.clock,
+        cause: record.cause,
+        batches: record
+            .batches
+            .iter()
+            .map(|(tenant, batches, more)| (*tenant, (batches.clone(), *more)))
+            .collect(),
+        late: record.late.clone(),
+        release: record
+            .release
+            .map(|r| (r.exposures_through, r.conversions_through)),
+    };
+    Collected {
+        context,
+        events: record.events.len() as u64,
+        accepted_at_ms: record.accepted_at_ms,
+    }
 }
 
 /// A settled tick on its way to the sinks.

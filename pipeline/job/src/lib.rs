@@ -20,6 +20,7 @@
 mod clock;
 mod collect;
 mod config;
+mod cutter;
 mod decode;
 mod error;
 mod housekeeping;

@@ -44,25 +44,20 @@ impl OpenTick {
         }
     }
 
-    /// A cause event comes, whatever the head makes of it.
-    pub(crate) fn note_cause(&mut self, hasher: &IdHasher, event: &Event) {
-        if is_cause(&event.body) {
-            let (tenant, batch) = origin(hasher, event);
-            let open = self.cause.get_or_insert(CauseOfTick {
-                tenant,
-                batch,
-                event: event.meta.id,
-                events: 0,
-            });
-            open.events += 1;
-        }
-    }
-
     /// The head took the event.
     pub(crate) fn note_event(&mut self, hasher: &IdHasher, event: &Event) {
         self.events += 1;
         let (tenant, batch) = origin(hasher, event);
         self.batches.entry(tenant).or_default().insert(batch);
+        if is_cause(&event.body) {
+            let open = CauseOfTick {
+                tenant,
+                batch,
+                event: event.meta.id,
+                events: 0,
+            };
+            self.cause.get_or_insert(open).events += 1;
+        }
         // Names of files and of reference facts' batches are kept; those of single hits are not.
         if is_cause(&event.body) || event.body.event_type() == EventType::Request {
             self.batch_names
@@ -104,7 +99,7 @@ fn origin(hasher: &IdHasher, event: &Event) -> (TenantId, BatchId) {
     (tenant, batch)
 }
 
-pub(crate) fn is_cause(body: &Body) -> bool {
+fn is_cause(body: &Body) -> bool {
     !matches!(
         body.event_type(),
         EventType::Request

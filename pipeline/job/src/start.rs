@@ -11,17 +11,18 @@ use hostread_disk::Disk;
 use hostread_eventlog::{EventLog, Offsets};
 use hostread_journal::{Journal, Opened};
 use hostread_schemas::intern::IdHasher;
-use hostread_schemas::{EventTimeMs, HOUR_MS, Names, Tick};
+use hostread_schemas::{EventTimeMs, Names, Tick};
 use hostread_sink_kit::{Progress, Sink, SinkErrorKind};
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::collect::{Collector, Handover};
+use crate::collect::{Collector, Handover, context_of};
 use crate::config::JobConfig;
+use crate::cutter::{Cutter, feed};
 use crate::decode::Decode;
 use crate::error::JobError;
 use crate::housekeeping;
 use crate::open_tick::OpenTick;
-use crate::sequence::{DeadLetters, Sequencer, context_of, feed};
+use crate::sequence::{DeadLetters, Sequencer, Threads};
 use crate::sink_task::SinkTask;
 use crate::status::{Status, guard};
 
@@ -164,20 +165,27 @@ pub async fn start(config: JobConfig, parts: Parts) -> Result<Running, JobError>
         ..
     } = opened;
     let journal = Arc::new(journal);
-    let sequencer = Sequencer {
+    let cutter = Cutter {
         hasher,
+        horizons: config.horizons,
         journal: Arc::clone(&journal),
         head,
-        dataflow,
-        handover,
-        status: Arc::clone(&status),
-        decode,
-        dead_letters,
         clock,
         clock_fed: None,
         released,
-        received_max: clock.0,
         open: OpenTick::default(),
+        onward: Threads {
+            dataflow,
+            handover,
+            status: Arc::clone(&status),
+        },
+    };
+    let sequencer = Sequencer {
+        cutter,
+        status: Arc::clone(&status),
+        decode,
+        dead_letters,
+        received_max: clock.0,
         config: config.clone(),
     };
     let offsets = resume_offsets(log.as_ref(), offsets).await?;
@@ -302,19 +310,19 @@ fn sequence(
     last: Tick,
     status: &Arc<Status>,
 ) -> Result<(), JobError> {
-    restore(&mut sequencer, last)?;
+    restore(&mut sequencer.cutter, last)?;
     status.loaded.store(true, Ordering::Release);
     let mut reader = log.reader(offsets)?;
     sequencer.run(reader.as_mut())
 }
 
 /// Loads the live facts as of the lowest upper and replays the ticks since.
-fn restore(sequencer: &mut Sequencer, last: Tick) -> Result<(), JobError> {
-    let journal = Arc::clone(&sequencer.journal);
-    let status = Arc::clone(&sequencer.status);
+fn restore(cutter: &mut Cutter<Threads>, last: Tick) -> Result<(), JobError> {
+    let journal = Arc::clone(&cutter.journal);
+    let status = Arc::clone(&cutter.onward.status);
+    let dataflow = Arc::clone(&cutter.onward.dataflow);
     let loaded = Tick(status.upper().0.saturating_sub(1));
     let mut facts_count = 0_u64;
-    let dataflow = Arc::clone(&sequencer.dataflow);
     journal.load(loaded, &mut |facts| {
         facts_count += facts.len() as u64;
         dataflow.feed(
@@ -323,10 +331,9 @@ fn restore(sequencer: &mut Sequencer, last: Tick) -> Result<(), JobError> {
             None,
         );
     })?;
-    let clock = clock_of(&journal, loaded, last, sequencer.clock)?;
-    if clock.0 > 0 {
-        sequencer.clock_fed = Some(clock.0.div_euclid(HOUR_MS));
-        dataflow.feed(loaded, Vec::new(), Some(clock));
+    let clock = clock_of(&journal, loaded, last, cutter.clock)?;
+    if let Some(hour) = cutter.new_hour(clock) {
+        dataflow.feed(loaded, Vec::new(), Some(hour));
     }
     dataflow.advance(loaded.next());
     // Rows as of `loaded` are in the sinks already; only what they would carry on is kept.
@@ -336,42 +343,32 @@ fn restore(sequencer: &mut Sequencer, last: Tick) -> Result<(), JobError> {
     }
     let mut by_tick: BTreeMap<_, _> = hostread_dataflow::changes::by_tick(updates);
     if let Some(output) = by_tick.remove(&loaded) {
-        sequencer.handover.keep(&output.material);
+        cutter.onward.handover.keep(&output.material);
     }
     status.settled.store(loaded.next().0, Ordering::Release);
     status.fed.store(last.0, Ordering::Release);
     status.durable.store(last.0, Ordering::Release);
-    status.clock.store(sequencer.clock.0, Ordering::Release);
+    status.clock.store(cutter.clock.0, Ordering::Release);
     tracing::info!(tick = %loaded, facts = facts_count, "loaded the live events");
     if last > loaded {
-        replay(sequencer, &journal, loaded.next())?;
+        replay(cutter, &journal, loaded.next())?;
     }
     Ok(())
 }
 
-fn replay(sequencer: &mut Sequencer, journal: &Journal, from: Tick) -> Result<(), JobError> {
+fn replay(cutter: &mut Cutter<Threads>, journal: &Journal, from: Tick) -> Result<(), JobError> {
     let mut ticks = 0_u64;
     for record in journal.ticks(from)? {
         let record = record?;
-        let hour = record.clock.0.div_euclid(HOUR_MS);
-        let clock =
-            (sequencer.clock_fed != Some(hour) && record.clock.0 > 0).then_some(record.clock);
-        if clock.is_some() {
-            sequencer.clock_fed = Some(hour);
-        }
-        let collected = context_of(&record);
+        let new_hour = cutter.new_hour(record.clock);
+        let onward = &cutter.onward;
+        onward.handover.expect(context_of(&record));
         let tick = record.tick;
-        feed(
-            &sequencer.dataflow,
-            &sequencer.handover,
-            record,
-            collected,
-            clock,
-        );
+        feed(&onward.dataflow, record, new_hour);
         ticks += 1;
         // At most a few ticks in flight, as while running.
         let behind = Tick(tick.0.saturating_sub(16));
-        if !sequencer.handover.wait_settled(behind, &sequencer.status) {
+        if !onward.handover.wait_settled(behind, &onward.status) {
             break;
         }
     }
