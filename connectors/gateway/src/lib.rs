@@ -18,8 +18,6 @@ mod problem;
 mod server;
 mod telemetry;
 mod tenants;
-#[cfg(test)]
-mod tests;
 pub mod upload;
 
 pub use config::{ConfigError, GatewayConfig, LimitsConfig, TenantConfig};

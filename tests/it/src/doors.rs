@@ -1,12 +1,14 @@
 //! The doors over real HTTP on the embedded log: what they take, what they refuse, and that 2xx means durable.
 //! Needs: nothing but a loopback address; the test with a killed process also needs the `hostread` binary.
-//! The log goes away as a real one does: its (simulated) disk is full or loses power.
+//! The log goes away as a real one does: its (simulated) disk is full or loses power, or (`silent`) nobody answers.
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
 pub(crate) mod bench;
 mod durable;
 mod fuzz;
+mod import;
 mod killed;
 mod orders;
 mod refused;
+mod silent;
 mod taken;

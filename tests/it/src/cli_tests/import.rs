@@ -1,13 +1,13 @@
 //! A large log through `hostread import` into `hostread up`: killed, gone on, sent again, in effect once.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use super::{API_KEY, Running, hostread, printed, run, sql, text, write_settings};
+use crate::doors::bench::gzip;
 
 /// Good lines; long ones, so that the file has several pieces of 4 MiB.
 const LINES: usize = 12_000;
@@ -123,9 +123,7 @@ async fn killed_and_gone_on_every_line_is_in_once() {
     assert!(said.contains("line 2 (byte "), "{said}");
 
     // The same file packed, under another name and without notes: the same events.
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(log.as_bytes()).unwrap();
-    std::fs::write(dir.join("copy.log.gz"), packed.finish().unwrap()).unwrap();
+    std::fs::write(dir.join("copy.log.gz"), gzip(log.as_bytes())).unwrap();
     let output = command(&["copy.log.gz", "--again"]).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
 

@@ -1,12 +1,12 @@
 //! `hostread replay`: the same events, the same bytes. `hostread simulate`: the same seed, the same bytes.
 
-use std::io::Write;
 use std::path::Path;
 
 use hostread_schemas::EventTimeMs;
 use serde_json::Value;
 
 use super::{hostread, printed, text};
+use crate::doors::bench::gzip;
 
 const VIEWS: [&str; 4] = [
     "downloads_daily",
@@ -59,9 +59,7 @@ fn the_same_bytes_for_any_workers_order_and_packing() {
         moved[0]
     );
     lines.reverse();
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(lines.join("\n").as_bytes()).unwrap();
-    std::fs::write(dir.join("back.gz"), packed.finish().unwrap()).unwrap();
+    std::fs::write(dir.join("back.gz"), gzip(lines.join("\n").as_bytes())).unwrap();
     assert_eq!(one, replayed(dir, "back.gz", &["--workers", "2"]));
     let table = printed(
         dir,

@@ -1,6 +1,7 @@
 //! A gateway on a port of its own, over an embedded log on a disk that the test holds.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +49,7 @@ pub(crate) struct Doors {
     pub(crate) gateway: Gateway,
     pub(crate) disks: Disks,
     client: reqwest::Client,
-    log: Arc<EmbeddedLog>,
+    log: Arc<dyn EventLog>,
     stop: Option<oneshot::Sender<()>>,
     served: tokio::task::JoinHandle<()>,
 }
@@ -71,6 +72,11 @@ pub(crate) fn tenant(name: &str, secret: &str) -> TenantConfig {
             },
         )]),
     }
+}
+
+/// Who a gateway serves unless a test says otherwise.
+pub(crate) fn tenants() -> Vec<TenantConfig> {
+    vec![tenant("north", SECRET), tenant("south", SECRET)]
 }
 
 /// The log on a disk, as one process opens it.
@@ -121,8 +127,7 @@ impl Doors {
             limits,
             ..GatewayConfig::default()
         };
-        let tenants = vec![tenant("north", SECRET), tenant("south", SECRET)];
-        Self::of(disks, config, tenants).await
+        Self::of(disks, config, tenants()).await
     }
 
     pub(crate) async fn of(
@@ -131,10 +136,20 @@ impl Doors {
         tenants: Vec<TenantConfig>,
     ) -> Self {
         let log = Arc::new(open_log(&disks.log).unwrap());
+        Self::over(log, disks, config, tenants).await
+    }
+
+    /// Over a log that was opened on these disks.
+    pub(crate) async fn over(
+        log: Arc<dyn EventLog>,
+        disks: Disks,
+        config: GatewayConfig,
+        tenants: Vec<TenantConfig>,
+    ) -> Self {
         let gateway = Gateway::open(GatewayParts {
             config,
             tenants,
-            log: Arc::<EmbeddedLog>::clone(&log),
+            log: Arc::clone(&log),
             encoder: Encoder::new(schema_ids()),
             ids: IDS,
             disk: Arc::new(disks.gateway.clone()),
@@ -200,10 +215,7 @@ impl Doors {
         if !key.is_empty() {
             request = request.bearer_auth(key);
         }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        Answer::of(request).await
+        Answer::of(with_headers(request, headers)).await
     }
 
     /// A table of catalog and deal facts.
@@ -213,7 +225,12 @@ impl Doors {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        Answer::of(self.client.get(format!("{}{path}", self.url))).await
+        self.get_with(path, &[]).await
+    }
+
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let request = self.client.get(format!("{}{path}", self.url));
+        Answer::of(with_headers(request, headers)).await
     }
 
     pub(crate) async fn head(&self, path: &str) -> Answer {
@@ -244,7 +261,7 @@ impl Doors {
     }
 
     pub(crate) async fn events(&self) -> Vec<Event> {
-        events_of(self.log.as_ref()).await
+        events_of(&*self.log).await
     }
 
     pub(crate) fn letters(&self) -> Vec<StoredDeadLetter> {
@@ -266,6 +283,16 @@ impl Doors {
     }
 }
 
+fn with_headers(
+    mut request: reqwest::RequestBuilder,
+    headers: &[(&str, &str)],
+) -> reqwest::RequestBuilder {
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request
+}
+
 pub(crate) fn letters_on(disk: &SimDisk) -> Vec<StoredDeadLetter> {
     let dir = Path::new(GATEWAY_DIR).join(DEAD_LETTERS_DIR);
     dead_letters(disk, &dir)
@@ -276,6 +303,13 @@ pub(crate) fn letters_on(disk: &SimDisk) -> Vec<StoredDeadLetter> {
 
 pub(crate) fn body_of(letter: &StoredDeadLetter) -> Vec<u8> {
     letter.body(&TenantKey::new(HASH_KEY)).unwrap()
+}
+
+/// As a log lies in an archive.
+pub(crate) fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(text).unwrap();
+    packed.finish().unwrap()
 }
 
 /// What a door said.

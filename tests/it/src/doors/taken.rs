@@ -1,11 +1,18 @@
 //! What goes in is what comes out of the log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use hostread_gateway::GatewayConfig;
 use hostread_schemas::event::{Body, EventType, IpClass, OrderKind, PixelKind};
-use hostread_schemas::unit::MoneyMicros;
+use hostread_schemas::unit::{EventTimeMs, MoneyMicros};
 
-use super::bench::{Doors, body_of};
+use super::bench::{Disks, Doors, NOW_MS, body_of, tenants};
+
+/// One of each type, the way a tenant's own system sends them.
+const EVENTS: &str =
+    include_str!("../../../../connectors/sources/src/events_json/fixtures/events.ndjson");
+const EPISODES: &str =
+    include_str!("../../../../connectors/sources/src/deals_csv/fixtures/episodes.csv");
 
 /// Rows of many types as one table: a column for each field that any of them has.
 pub(super) fn table(rows: &[&str]) -> String {
@@ -86,6 +93,36 @@ async fn a_table_of_catalog_and_deal_facts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_the_same_in_every_form() {
+    let doors = Doors::open().await;
+    let lines = [("content-type", "application/x-ndjson")];
+    let answer = doors.post_as("key-north", "/v1/events", EVENTS, &lines);
+    assert_eq!(answer.await.json()["accepted"], 15);
+    let list: Vec<&str> = EVENTS.lines().collect();
+    let wrapped = format!("{{\"events\":[{}]}}", list.join(","));
+    let answer = doors.post("/v1/events", wrapped).await;
+    assert_eq!(answer.json()["accepted"], 15);
+    let answer = doors.table("/v1/events", EPISODES).await;
+    assert_eq!(answer.json()["accepted"], 2, "{}", answer.json());
+    let events = doors.events().await;
+    let types: BTreeSet<EventType> = events.iter().map(|e| e.body.event_type()).collect();
+    assert_eq!((events.len(), types.len()), (32, EventType::ALL.len()));
+    let ids: BTreeSet<_> = events.iter().map(|event| event.meta.id).collect();
+    assert_eq!(
+        ids.len(),
+        16,
+        "one of the table's two has the id \"e1\" too"
+    );
+    for event in &events {
+        let meta = &event.meta;
+        assert_eq!(
+            (meta.tenant.as_str(), meta.received_at.0),
+            ("north", NOW_MS)
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn in_a_batch_good_events_go_in_and_bad_ones_come_back_by_index() {
     let doors = Doors::open().await;
     let show = |id: usize| {
@@ -132,6 +169,14 @@ async fn in_a_batch_good_events_go_in_and_bad_ones_come_back_by_index() {
         5_000 - expected.len(),
         "a repeated batch is the same events"
     );
+    // What is no event at all is an entry too.
+    let answer = doors
+        .post("/v1/events", format!("[\"x\",{},7]", show(1)))
+        .await;
+    let document = answer.json();
+    assert_eq!((&document["accepted"], answer.status), (&1.into(), 200));
+    assert_eq!(document["rejected"][0]["index"], 0);
+    assert_eq!(document["rejected"][1]["index"], 2);
     let redemption = r#"{"store":"s","code":"X","time":"2026-11-10T00:00:00Z"}"#;
     let body = format!("[{redemption},{}]", redemption.replace("\"X\"", "\"\""));
     let answer = doors.post("/v1/redemptions", body).await;
@@ -165,11 +210,16 @@ async fn hits_of_pages_players_and_servers() {
     for event in &events {
         match &event.body {
             Body::Pixel(pixel) if pixel.kind == PixelKind::Purchase => {
+                assert_eq!(event.meta.time, EventTimeMs(NOW_MS));
                 assert_eq!(pixel.order.as_deref(), Some("#1041"));
                 assert_eq!(pixel.value, Some(MoneyMicros(34_400_000)));
                 assert_eq!(pixel.code.as_deref(), Some("deep dive"));
             }
-            Body::Pixel(pixel) => assert_eq!(pixel.agent, "Browser/2"),
+            Body::Pixel(pixel) => {
+                assert_eq!(pixel.agent, "Browser/2");
+                let class = pixel.ip.as_ref().map(|ip| ip.class);
+                assert_eq!(class, Some(IpClass::Residential));
+            }
             Body::Impression(impression) => {
                 assert_eq!(
                     (event.meta.tenant.as_str(), impression.line.as_str()),
@@ -186,6 +236,52 @@ async fn hits_of_pages_players_and_servers() {
         !json.contains("203.0.113.9") && !json.contains("127.0.0.1"),
         "{json}"
     );
+}
+
+/// Class of the address that a pixel is from, with what its sender and the proxies on its way say, and its agent.
+async fn seen(trusted_proxies: &[&str], forwarded: &str) -> (IpClass, String) {
+    let config = GatewayConfig {
+        trusted_proxies: trusted_proxies.iter().map(ToString::to_string).collect(),
+        ip_ranges: BTreeMap::from([("data_centre".to_owned(), vec!["192.0.2.0/24".to_owned()])]),
+        ..GatewayConfig::default()
+    };
+    let doors = Doors::of(Disks::new(0), config, tenants()).await;
+    let headers = [("x-forwarded-for", forwarded), ("user-agent", "Browser/1")];
+    let path = "/v1/pixel.gif?k=pk-north&store=northwind";
+    assert_eq!(doors.get_with(path, &headers).await.status, 200);
+    match &doors.events().await[0].body {
+        Body::Pixel(pixel) => (pixel.ip.as_ref().unwrap().class, pixel.agent.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_callers_address_is_the_last_that_no_trusted_proxy_added() {
+    let trusted = ["127.0.0.0/8"];
+    for (proxies, forwarded, class) in [
+        // Whatever the caller claims before it.
+        (&trusted[..], "203.0.113.9, 192.0.2.7", IpClass::DataCentre),
+        (&trusted, "192.0.2.7, 203.0.113.9", IpClass::Residential),
+        (&trusted, "192.0.2.7, 127.0.0.2", IpClass::DataCentre),
+        (&[], "192.0.2.7", IpClass::Residential),
+    ] {
+        let expected = (class, "Browser/1".to_owned());
+        assert_eq!(seen(proxies, forwarded).await, expected, "{forwarded}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redemptions_are_one_event_each_however_often_they_are_sent() {
+    let doors = Doors::open().await;
+    let body = r#"[{"store":"northwind","code":"DEEPDIVE20","order":"1041","value":"34.40","currency":"USD","time":"2026-11-10T16:12:44Z"}]"#;
+    for _ in 0..2 {
+        let answer = doors.post("/v1/redemptions", body).await;
+        assert_eq!(answer.json()["accepted"], 1);
+    }
+    let events = doors.events().await;
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[0].meta.id, events[1].meta.id);
+    assert_eq!(doors.post("/v1/redemptions", "[]").await.status, 422);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -238,6 +334,8 @@ async fn a_rightly_signed_webhook_is_always_200() {
             letter.reason
         );
     }
+    let of_2019 = &letters[5].reason;
+    assert!(of_2019.contains("time"), "{of_2019}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
+use std::path::Path;
 
+use hostread_gateway::upload::{Progress, Upload};
 use hostread_schemas::event::Body;
+use tempfile::TempDir;
 
-use super::bench::Bench;
-use crate::upload::Upload;
+use super::bench::{Doors, body_of, gzip};
 
 fn line(n: usize) -> String {
     format!(
@@ -16,27 +18,41 @@ fn line(n: usize) -> String {
     )
 }
 
-fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(text).unwrap();
-    packed.finish().unwrap()
+/// A gateway, and a folder of whoever sends it logs.
+struct Sender {
+    doors: Doors,
+    dir: TempDir,
 }
 
-fn upload(bench: &Bench, format: &str) -> Upload {
-    Upload {
-        gateway: bench.url.clone(),
-        api_key: "key-north".to_owned(),
-        format: format.to_owned(),
-        source: Some("host".to_owned()),
-        prefix: false,
-        stitched: false,
-        notes_dir: Some(bench.dir.path().join("notes")),
+impl Sender {
+    async fn new() -> Self {
+        Self {
+            doors: Doors::open().await,
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn upload(&self, format: &str) -> Upload {
+        Upload {
+            gateway: self.doors.url.clone(),
+            api_key: "key-north".to_owned(),
+            format: format.to_owned(),
+            source: Some("host".to_owned()),
+            prefix: false,
+            stitched: false,
+            notes_dir: Some(self.dir.path().join("notes")),
+        }
+    }
+
+    /// What is new of a file goes in.
+    async fn send(&self, format: &str, path: &Path) -> Progress {
+        self.upload(format).file(path, |_| ()).await.unwrap()
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_malformed_line_stops_nothing() {
-    let bench = Bench::new().await;
+    let doors = Doors::open().await;
     let body = [
         line(1).as_bytes(),
         b"garbage\n\n",
@@ -46,12 +62,8 @@ async fn a_malformed_line_stops_nothing() {
     ]
     .concat();
     for body in [body.clone(), gzip(&body)] {
-        let answer = bench
-            .post(
-                "/v1/import/combined?source=host&batch=a.log&at=100&line=11",
-                body,
-            )
-            .await;
+        let path = "/v1/import/combined?source=host&batch=a.log&at=100&line=11";
+        let answer = doors.post(path, body).await;
         assert_eq!(answer.status, 200);
         let counts = answer.json();
         assert_eq!(
@@ -74,7 +86,7 @@ async fn a_malformed_line_stops_nothing() {
         assert_eq!(counts["malformed_by_reason"]["utf8"], 1);
         assert_eq!(counts["malformed_by_reason"]["time"], 1);
     }
-    let events = bench.events().await;
+    let events = doors.events().await;
     assert_eq!(events.len(), 4);
     assert_eq!(
         (
@@ -83,39 +95,40 @@ async fn a_malformed_line_stops_nothing() {
         ),
         ("host", "a.log")
     );
-    let letters = bench.letters();
+    let letters = doors.letters();
     assert_eq!(letters.len(), 6);
     assert!(letters[0].position.starts_with("a.log line 12 byte "));
-    assert_eq!(Bench::body_of(&letters[1]), b"bad \xFF line");
+    assert_eq!(body_of(&letters[1]), b"bad \xFF line");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_archives_and_bombs() {
-    let bench = Bench::new().await;
+    let doors = Doors::open().await;
     let many: String = (0..1_000).map(line).collect();
     let packed = gzip(many.as_bytes());
-    let answer = bench
-        .post("/v1/import/combined", packed[..packed.len() / 2].to_vec())
-        .await;
+    let half = &packed[..packed.len() / 2];
+    let answer = doors.post("/v1/import/combined", half).await;
     assert_eq!(answer.status, 200);
     let counts = answer.json();
     assert_eq!(counts["malformed_by_reason"]["gzip"], 1);
     assert_eq!(
         counts["accepted"].as_u64().unwrap(),
-        bench.events().await.len() as u64
+        doors.events().await.len() as u64
     );
     let bomb = gzip(&vec![b'\n'; 100 << 20]);
-    assert_eq!(bench.post("/v1/import/combined", bomb).await.status, 413);
+    let answer = doors.post("/v1/import/combined", bomb).await;
+    answer.problem(413, "body_too_large");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_goes_in_pieces_and_goes_on_where_it_was() {
-    let bench = Bench::new().await;
-    let path = bench.dir.path().join("access.log");
+    let sender = Sender::new().await;
+    let path = sender.dir.path().join("access.log");
     let many: String = (0..60_000).map(line).collect();
     std::fs::write(&path, &many).unwrap();
     let mut steps = 0;
-    let done = upload(&bench, "combined")
+    let done = sender
+        .upload("combined")
         .file(&path, |_| steps += 1)
         .await
         .unwrap();
@@ -136,23 +149,21 @@ async fn a_file_goes_in_pieces_and_goes_on_where_it_was() {
         .unwrap();
     file.write_all(format!("garbage\n{}", line(70_000)).as_bytes())
         .unwrap();
-    let again = upload(&bench, "combined")
-        .file(&path, |_| ())
-        .await
-        .unwrap();
+    let again = sender.send("combined", &path).await;
     assert_eq!(
         (again.resumed_lines, again.lines, again.accepted),
         (60_000, 60_002, 60_001)
     );
     assert_eq!(again.malformed[0].line, 60_001);
-    assert_eq!(bench.events().await.len(), 60_001);
+    assert_eq!(sender.doors.events().await.len(), 60_001);
     // Without notes everything is sent again, and is the same events.
     let fresh = Upload {
         notes_dir: None,
-        ..upload(&bench, "combined")
+        ..sender.upload("combined")
     };
     fresh.file(&path, |_| ()).await.unwrap();
-    let mut ids: Vec<_> = bench
+    let mut ids: Vec<_> = sender
+        .doors
         .events()
         .await
         .iter()
@@ -166,7 +177,7 @@ async fn a_file_goes_in_pieces_and_goes_on_where_it_was() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn columns_are_known_to_every_piece() {
-    let bench = Bench::new().await;
+    let sender = Sender::new().await;
     let mut text = "#Version: 1.0\n#Fields: time date c-ip cs-method sc-status cs-uri-stem sc-bytes cs(User-Agent)\n".to_owned();
     for n in 0..90_000 {
         writeln!(
@@ -178,18 +189,15 @@ async fn columns_are_known_to_every_piece() {
         )
         .unwrap();
     }
-    let path = bench.dir.path().join("cf.log.gz");
+    let path = sender.dir.path().join("cf.log.gz");
     std::fs::write(&path, gzip(text.as_bytes())).unwrap();
-    let done = upload(&bench, "cloudfront")
-        .file(&path, |_| ())
-        .await
-        .unwrap();
+    let done = sender.send("cloudfront", &path).await;
     assert_eq!(
         (done.lines, done.accepted, done.malformed_count()),
         (90_002, 90_000, 0)
     );
     assert_eq!(done.file_bytes_read, done.file_bytes);
-    let events = bench.events().await;
+    let events = sender.doors.events().await;
     let Body::Request(request) = &events[0].body else {
         panic!()
     };
@@ -199,86 +207,76 @@ async fn columns_are_known_to_every_piece() {
 /// Two deliveries with one name and the same header lines are two files, whichever folder they come from.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_log_of_the_same_name_is_another_file() {
-    let bench = Bench::new().await;
+    let sender = Sender::new().await;
     let header = "#Version: 1.0\n#Fields: date time c-ip cs-method cs-uri-stem sc-status sc-bytes cs(User-Agent)\n";
     let of_day = |day: u32| {
         format!("{header}2026-11-0{day}\t00:00:01\t86.225.1.1\tGET\t/e.mp3\t200\t9\tA\n")
     };
     for (day, packed) in [(1, false), (2, false), (3, true), (4, true)] {
-        let dir = bench.dir.path().join(format!("0{day}"));
+        let dir = sender.dir.path().join(format!("0{day}"));
         std::fs::create_dir(&dir).unwrap();
         let text = of_day(day).into_bytes();
         let bytes = if packed { gzip(&text) } else { text };
         std::fs::write(dir.join("access.log"), bytes).unwrap();
-        let done = upload(&bench, "cloudfront")
-            .file(&dir.join("access.log"), |_| ())
-            .await
-            .unwrap();
+        let done = sender.send("cloudfront", &dir.join("access.log")).await;
         assert_eq!((done.resumed_lines, done.accepted), (0, 1), "day {day}");
     }
-    assert_eq!(bench.events().await.len(), 4);
+    assert_eq!(sender.doors.events().await.len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_was_cut_is_read_from_its_start() {
-    let bench = Bench::new().await;
-    let path = bench.dir.path().join("a.log");
+    let sender = Sender::new().await;
+    let path = sender.dir.path().join("a.log");
     std::fs::write(&path, [line(1), line(2), line(3)].concat()).unwrap();
-    upload(&bench, "combined")
-        .file(&path, |_| ())
-        .await
-        .unwrap();
+    sender.send("combined", &path).await;
     std::fs::write(&path, [line(1), line(4)].concat()).unwrap();
-    let done = upload(&bench, "combined")
-        .file(&path, |_| ())
-        .await
-        .unwrap();
+    let done = sender.send("combined", &path).await;
     assert_eq!((done.resumed_lines, done.lines), (0, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_a_line_is_read_again_when_it_is_whole() {
-    let bench = Bench::new().await;
-    let path = bench.dir.path().join("a.log");
+    let sender = Sender::new().await;
+    let path = sender.dir.path().join("a.log");
     let whole = [line(1), line(2)].concat();
     for cut in [line(1).len() + 40, whole.len()] {
         std::fs::write(&path, whole.get(..cut).unwrap()).unwrap();
-        upload(&bench, "combined")
-            .file(&path, |_| ())
-            .await
-            .unwrap();
+        sender.send("combined", &path).await;
     }
-    assert_eq!(bench.events().await.len(), 2);
+    assert_eq!(sender.doors.events().await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_before_the_damage_of_an_archive_is_in() {
-    let bench = Bench::new().await;
-    let path = bench.dir.path().join("a.log.gz");
+    let sender = Sender::new().await;
+    let path = sender.dir.path().join("a.log.gz");
     let many: String = (0..1_000).map(line).collect();
     let packed = gzip(many.as_bytes());
     std::fs::write(&path, packed.get(..packed.len() / 2).unwrap()).unwrap();
-    let error = upload(&bench, "combined")
+    let error = sender
+        .upload("combined")
         .file(&path, |_| ())
         .await
         .unwrap_err();
     assert!(error.to_string().contains("a.log.gz"), "{error}");
-    assert!(bench.events().await.len() > 100);
+    assert!(sender.doors.events().await.len() > 100);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_reach_the_caller() {
-    let bench = Bench::new().await;
-    let path = bench.dir.path().join("a.log");
+    let sender = Sender::new().await;
+    let path = sender.dir.path().join("a.log");
     std::fs::write(&path, line(1)).unwrap();
     let wrong = Upload {
         api_key: "nobody".to_owned(),
-        ..upload(&bench, "combined")
+        ..sender.upload("combined")
     };
     let error = wrong.file(&path, |_| ()).await.unwrap_err().to_string();
     assert!(error.contains("401"), "{error}");
-    let nowhere = upload(&bench, "combined")
-        .file(&bench.dir.path().join("none"), |_| ())
+    let nowhere = sender
+        .upload("combined")
+        .file(&sender.dir.path().join("none"), |_| ())
         .await;
     assert!(nowhere.is_err());
 }
