@@ -12,7 +12,9 @@ mod sql_door;
 
 use std::path::{Path, PathBuf};
 
-use hostread_engines::{ClickHouseAccess, Engines, EnginesConfig, ReaderConfig};
+use hostread_engines::{ClickHouseAccess, Engines, EnginesConfig, PostgresAccess, ReaderConfig};
+use hostread_sink_clickhouse::{ClickHouseConfig, ClickHouseSink, tenant_tables};
+use hostread_sink_postgres::PostgresConfig;
 use reqwest::Client;
 
 /// The folder with the pinned packages.
@@ -39,22 +41,51 @@ pub(crate) fn launcher_exe() -> PathBuf {
     found.expect("a launcher is built: cargo build -p hostread, or set HOSTREAD_BIN")
 }
 
+/// For the tables of our sinks; nobody but us asks ClickHouse.
+fn config_for_sinks(data_dir: &Path) -> EnginesConfig {
+    EnginesConfig {
+        packages_dir: packages_dir(),
+        data_dir: data_dir.to_owned(),
+        launcher_exe: launcher_exe(),
+        readers: Vec::new(),
+        filtered_tables: tenant_tables(),
+        clickhouse_memory_bytes_max: 2 << 30,
+    }
+}
+
+pub(crate) async fn start_for_sinks(data_dir: &Path) -> Engines {
+    Engines::start(config_for_sinks(data_dir)).await.unwrap()
+}
+
+/// With two readers, of two tables that our sinks do not have.
 fn config(data_dir: &Path) -> EnginesConfig {
     let reader = |tenant: &str| ReaderConfig {
         tenant: tenant.to_owned(),
     };
     EnginesConfig {
-        packages_dir: packages_dir(),
-        data_dir: data_dir.to_owned(),
-        launcher_exe: launcher_exe(),
         readers: vec![reader("ten_a"), reader("ten_b")],
         filtered_tables: vec!["downloads".to_owned(), "credits".to_owned()],
-        clickhouse_memory_bytes_max: 2 << 30,
+        ..config_for_sinks(data_dir)
     }
 }
 
 async fn start(data_dir: &Path) -> Engines {
     Engines::start(config(data_dir)).await.unwrap()
+}
+
+/// The sink into these engines' ClickHouse.
+pub(crate) fn clickhouse_sink(access: &ClickHouseAccess) -> ClickHouseSink {
+    let (header, secret) = &access.gate_header;
+    let config = ClickHouseConfig::new(&access.url, &access.user, &access.password);
+    let mut config = config.header(header, secret);
+    // What tests write may be long past by the server's clock.
+    config.verdict_days_kept = None;
+    ClickHouseSink::new(config).unwrap()
+}
+
+/// What the sink into these engines' PostgreSQL is made of.
+pub(crate) fn postgres_config(access: &PostgresAccess) -> PostgresConfig {
+    PostgresConfig::new(&access.url_owner, &access.url_sink)
 }
 
 /// Status and text of a query sent straight to ClickHouse, past the door.

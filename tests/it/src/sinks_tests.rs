@@ -1,15 +1,15 @@
 //! The sinks' conformance suite on a real ClickHouse and a real PostgreSQL.
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
-use hostread_engines::{ClickHouseAccess, Engines, EnginesConfig};
+use hostread_engines::ClickHouseAccess;
 use hostread_eventlog::async_trait;
-use hostread_sink_clickhouse::{ClickHouseConfig, ClickHouseSink, tenant_tables};
+use hostread_sink_clickhouse::ClickHouseSink;
 use hostread_sink_kit::Progress;
 use hostread_sink_kit::conformance::{self, Target};
 use hostread_sink_postgres::{PostgresConfig, PostgresSink};
 use sqlx::{Connection, PgConnection};
 
-use crate::engines_tests::{launcher_exe, packages_dir, run};
+use crate::engines_tests::{clickhouse_sink, postgres_config, run, start_for_sinks};
 
 struct OnClickHouse(ClickHouseAccess);
 
@@ -18,12 +18,7 @@ impl Target for OnClickHouse {
     type Sink = ClickHouseSink;
 
     async fn connect(&self) -> ClickHouseSink {
-        let (name, value) = &self.0.gate_header;
-        let mut config =
-            ClickHouseConfig::new(&self.0.url, &self.0.user, &self.0.password).header(name, value);
-        // The samples' days are long past by the server's clock.
-        config.verdict_days_kept = None;
-        ClickHouseSink::new(config).unwrap()
+        clickhouse_sink(&self.0)
     }
 
     async fn lose_progress(&self, to: Progress) {
@@ -60,18 +55,8 @@ impl Target for OnPostgres {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_sinks_conform() {
     let dir = tempfile::tempdir().unwrap();
-    let engines = Engines::start(EnginesConfig {
-        packages_dir: packages_dir(),
-        data_dir: dir.path().to_owned(),
-        launcher_exe: launcher_exe(),
-        readers: Vec::new(),
-        filtered_tables: tenant_tables(),
-        clickhouse_memory_bytes_max: 2 << 30,
-    })
-    .await
-    .unwrap();
-    let postgres = PostgresConfig::new(&engines.postgres.url_owner, &engines.postgres.url_sink);
+    let engines = start_for_sinks(dir.path()).await;
     conformance::run(&OnClickHouse(engines.clickhouse.clone())).await;
-    conformance::run(&OnPostgres(postgres)).await;
+    conformance::run(&OnPostgres(postgres_config(&engines.postgres))).await;
     engines.stop().await;
 }

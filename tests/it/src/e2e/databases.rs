@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use hostread_engines::{Engines, EnginesConfig};
+use hostread_engines::Engines;
 use hostread_schemas::view::View;
-use hostread_sink_clickhouse::{ClickHouseConfig, ClickHouseSink, tenant_tables};
+use hostread_sink_clickhouse::ClickHouseSink;
 use hostread_sink_kit::{Columns, Dump, Progress, Sink, VERSION_TICK_BITS};
-use hostread_sink_postgres::{PostgresConfig, PostgresSink};
+use hostread_sink_postgres::PostgresSink;
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
-use crate::engines_tests::{launcher_exe, packages_dir, run};
+use crate::engines_tests::{clickhouse_sink, postgres_config, run, start_for_sinks};
 
 /// Rows of every table, by sink and view, each as text.
 pub(super) type Tables = BTreeMap<(&'static str, View), Vec<String>>;
@@ -25,16 +25,7 @@ pub(super) struct Databases {
 impl Databases {
     pub(super) async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let engines = Engines::start(EnginesConfig {
-            packages_dir: packages_dir(),
-            data_dir: dir.path().to_owned(),
-            launcher_exe: launcher_exe(),
-            readers: Vec::new(),
-            filtered_tables: tenant_tables(),
-            clickhouse_memory_bytes_max: 2 << 30,
-        })
-        .await
-        .unwrap();
+        let engines = start_for_sinks(dir.path()).await;
         let databases = Self { engines, dir };
         // Tables are there before the first reader asks.
         databases.clickhouse().migrate().await.unwrap();
@@ -58,18 +49,11 @@ impl Databases {
     }
 
     pub(super) fn clickhouse(&self) -> ClickHouseSink {
-        let access = &self.engines.clickhouse;
-        let (header, secret) = &access.gate_header;
-        let config = ClickHouseConfig::new(&access.url, &access.user, &access.password);
-        let mut config = config.header(header, secret);
-        // MIX-1's days may be long past by the server's clock.
-        config.verdict_days_kept = None;
-        ClickHouseSink::new(config).unwrap()
+        clickhouse_sink(&self.engines.clickhouse)
     }
 
     pub(super) fn postgres(&self) -> PostgresSink {
-        let access = &self.engines.postgres;
-        PostgresSink::new(PostgresConfig::new(&access.url_owner, &access.url_sink)).unwrap()
+        PostgresSink::new(postgres_config(&self.engines.postgres)).unwrap()
     }
 
     /// A query of ClickHouse, past the door.
