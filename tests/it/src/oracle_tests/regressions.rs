@@ -8,7 +8,7 @@ use super::world::{Given, far_horizons, near_horizons};
 
 /// An event of one tenant on 2026-10-30 or `MM-DDT…`; `what` says its type and what is not plain.
 fn said(own_id: &str, revision: u32, time: &str, what: Value) -> Given {
-    let mut json = json!({
+    let json = json!({
         "id": HASHER.event_id("net", "test", own_id.as_bytes()).to_hex(),
         "tenant": "net",
         "source": "test",
@@ -17,10 +17,20 @@ fn said(own_id: &str, revision: u32, time: &str, what: Value) -> Given {
         "batch_id": format!("batch of {own_id}"),
         "revision": revision,
     });
-    let fields = json.as_object_mut().unwrap();
-    fields.extend(what.as_object().unwrap().clone());
-    let event: Event = serde_json::from_value(json).unwrap();
+    let event: Event = serde_json::from_value(with(json, what)).unwrap();
     Given::Event(event)
+}
+
+/// What a tenant knows at the beginning, and never corrects.
+fn fact(own_id: &str, what: Value) -> Given {
+    said(own_id, 0, "00:00:00", what)
+}
+
+/// The same but for these fields.
+fn with(mut what: Value, fields: Value) -> Value {
+    let all = what.as_object_mut().unwrap();
+    all.extend(fields.as_object().unwrap().clone());
+    what
 }
 
 fn home(number: u32) -> Value {
@@ -47,6 +57,23 @@ fn line(line: &str) -> Value {
 fn slot(line: &str, episode: &str) -> Value {
     json!({"type": "slot", "slot": format!("{line} in {episode}"), "episode": episode, "line": line,
            "first_byte": 100, "last_byte": 199})
+}
+
+fn store() -> Given {
+    fact(
+        "store",
+        json!({"type": "store", "store": "shop", "brand": "b"}),
+    )
+}
+
+/// A shop, and the campaign that all lines are of: what is sold there may be a line's merit.
+fn brand() -> Vec<Given> {
+    let campaign = json!({"type": "campaign", "campaign": "campaign", "brand": "b"});
+    vec![store(), fact("campaign", campaign)]
+}
+
+fn code(code: &str, line: &str) -> Value {
+    json!({"type": "code", "store": "shop", "code": code, "line": line})
 }
 
 #[track_caller]
@@ -77,47 +104,23 @@ fn an_id_that_is_its_own_alias_and_anothers() {
 
 #[test]
 fn a_varying_rate_without_a_size_needs_one_byte() {
-    let mut unknown = episode("ep", &["/a.mp3"]);
-    for (field, value) in [
-        ("size_bytes", 0),
-        ("header_bytes", 50),
-        ("duration_secs", 95),
-    ] {
-        unknown[field] = value.into();
-    }
-    unknown["vbr"] = true.into();
-    let mut short = request("/a.mp3", 1);
-    short["sent_bytes"] = 1.into();
+    let unknown = json!({"size_bytes": 0, "header_bytes": 50, "duration_secs": 95, "vbr": true});
+    let short = with(request("/a.mp3", 1), json!({"sent_bytes": 1}));
     check(vec![
-        said("episode", 0, "00:00:00", unknown),
+        fact("episode", with(episode("ep", &["/a.mp3"]), unknown)),
         said("hit", 0, "02:00:00", short),
     ]);
 }
 
 #[test]
 fn a_line_that_only_a_code_names_is_known_late() {
+    let sale = json!({"type": "redemption", "store": "shop", "code": "SAVE", "value": 30_000_000});
     check(vec![
-        said(
-            "store",
-            0,
-            "00:00:00",
-            json!({"type": "store", "store": "shop", "brand": "b"}),
-        ),
-        said(
-            "code",
-            0,
-            "00:00:00",
-            json!({"type": "code", "store": "shop", "code": "SAVE", "line": "l"}),
-        ),
-        said(
-            "sale",
-            0,
-            "02:00:00",
-            json!({"type": "redemption", "store": "shop", "code": "SAVE",
-                                           "value": 30_000_000}),
-        ),
+        store(),
+        fact("code", code("SAVE", "l")),
+        said("sale", 0, "02:00:00", sale),
         Given::Close,
-        said("line", 0, "00:00:00", line("l")),
+        fact("line", line("l")),
         Given::Close,
         said("line", 1, "00:00:00", line("another")),
     ]);
@@ -126,9 +129,9 @@ fn a_line_that_only_a_code_names_is_known_late() {
 #[test]
 fn an_enclosure_that_only_an_older_fact_names_is_counted_anew() {
     check(vec![
-        said("line", 0, "00:00:00", line("l")),
-        said("slot", 0, "00:00:00", slot("l", "ep")),
-        said("first", 0, "00:00:00", episode("ep", &["/old.mp3"])),
+        fact("line", line("l")),
+        fact("slot", slot("l", "ep")),
+        fact("first", episode("ep", &["/old.mp3"])),
         said("hit", 0, "02:00:00", request("/old.mp3", 1)),
         said("second", 0, "01:00:00", episode("ep", &["/new.mp3"])),
         said("slot", 1, "00:00:00", slot("l", "elsewhere")),
@@ -148,102 +151,56 @@ fn heard(session: usize) -> Given {
 
 #[test]
 fn more_than_256_touches_and_a_code() {
-    let mut line_l = line("l");
-    line_l["controlling"] = "impressions".into();
-    let mut line_m = line_l.clone();
-    line_m["line"] = "m".into();
-    let mut sale = placed("1", "1", 1);
-    sale["codes"] = json!(["SAVE"]);
-    let mut given = vec![
-        said(
-            "store",
-            0,
-            "00:00:00",
-            json!({"type": "store", "store": "shop", "brand": "b"}),
-        ),
-        said(
-            "campaign",
-            0,
-            "00:00:00",
-            json!({"type": "campaign", "campaign": "campaign", "brand": "b"}),
-        ),
-        said("line", 0, "00:00:00", line_l),
-        said("other line", 0, "00:00:00", line_m),
-        said("third line", 0, "00:00:00", line("n")),
+    let heard_line = |name| with(line(name), json!({"controlling": "impressions"}));
+    let sale = with(placed("1", "1", 1), json!({"codes": ["SAVE"]}));
+    let mut given = brand();
+    given.extend([
+        fact("line", heard_line("l")),
+        fact("other line", heard_line("m")),
+        fact("third line", line("n")),
         said("sale", 0, "07:00:00", sale),
-    ];
+    ]);
     given.extend((0..254).map(heard));
     for session in 254..260 {
         given.extend([heard(session), Given::Close]);
     }
     given.extend((260..300).map(heard));
-    for (revision, line) in ["n", "l", "n"].into_iter().enumerate() {
-        let code = json!({"type": "code", "store": "shop", "code": "save", "line": line});
-        given.extend([
-            said("code", u32::try_from(revision).unwrap(), "00:00:00", code),
-            Given::Close,
-        ]);
+    for (revision, line) in (0..).zip(["n", "l", "n"]) {
+        let code = code("save", line);
+        given.extend([said("code", revision, "00:00:00", code), Given::Close]);
     }
     check(given);
 }
 
 #[test]
 fn touches_of_one_second_stand_in_the_order_of_their_ids() {
-    let mut given = vec![
-        said(
-            "store",
-            0,
-            "00:00:00",
-            json!({"type": "store", "store": "shop", "brand": "b"}),
-        ),
-        said(
-            "campaign",
-            0,
-            "00:00:00",
-            json!({"type": "campaign", "campaign": "campaign", "brand": "b"}),
-        ),
-        said("episode", 0, "00:00:00", episode("ep", &["/a.mp3"])),
+    let mut given = brand();
+    given.extend([
+        fact("episode", episode("ep", &["/a.mp3"])),
         said("hit", 0, "02:00:00", request("/a.mp3", 1)),
         said("sale", 0, "03:00:00", placed("1", "1", 1)),
-    ];
+    ]);
     for name in ["l", "m", "n", "o"] {
-        given.push(said(&format!("line {name}"), 0, "00:00:00", line(name)));
-        given.push(said(
-            &format!("slot {name}"),
-            0,
-            "00:00:00",
-            slot(name, "ep"),
-        ));
+        given.push(fact(&format!("line {name}"), line(name)));
+        given.push(fact(&format!("slot {name}"), slot(name, "ep")));
     }
     check(given);
 }
 
 #[test]
 fn a_sealed_conversion_outlives_its_touches_and_is_refunded() {
-    let mut refund = placed("1", "1", 1);
-    refund["kind"] = "refunded".into();
-    refund["value"] = 10_000_001.into();
-    let given = vec![
-        said(
-            "store",
-            0,
-            "00:00:00",
-            json!({"type": "store", "store": "shop", "brand": "b"}),
-        ),
-        said(
-            "campaign",
-            0,
-            "00:00:00",
-            json!({"type": "campaign", "campaign": "campaign", "brand": "b"}),
-        ),
-        said("episode", 0, "00:00:00", episode("ep", &["/a.mp3"])),
-        said("line", 0, "00:00:00", line("l")),
-        said("slot", 0, "00:00:00", slot("l", "ep")),
+    let refunded = json!({"kind": "refunded", "value": 10_000_001});
+    let refund = with(placed("1", "1", 1), refunded);
+    let mut given = brand();
+    given.extend([
+        fact("episode", episode("ep", &["/a.mp3"])),
+        fact("line", line("l")),
+        fact("slot", slot("l", "ep")),
         said("hit", 0, "02:00:00", request("/a.mp3", 1)),
         said("sale", 0, "10-31T12:00:00", placed("1", "1", 1)),
         Given::Hours(160),
         said("refund", 0, "11-05T10:00:00", refund),
         Given::Hours(250),
-    ];
+    ]);
     assert_eq!(Drive::play(1, &given, near_horizons()), Ok(()));
 }
