@@ -110,12 +110,20 @@ struct Household {
     volume: u64,
 }
 
+/// What a dimension can name.
+#[derive(Default)]
+struct Subject {
+    /// Live exposures of it.
+    exposures: u64,
+    /// Every listener-day with one; some may be gone, or there twice.
+    days: Vec<(HouseholdId, Day, ListenerId)>,
+}
+
 #[derive(Default)]
 struct State {
     days: KeyedMap<Key, ListenerItems>,
     households: KeyedMap<HouseholdDay, Household>,
-    /// How many live exposures a subject has.
-    subjects: KeyedMap<(TenantId, u64), u64>,
+    subjects: KeyedMap<(TenantId, u64), Subject>,
     catalogs: Catalogs,
 }
 
@@ -127,9 +135,6 @@ impl State {
         out: &mut Vec<(Counted, i64)>,
     ) {
         let (before, touched) = self.apply_changes(changes);
-        for (exposure, diff) in &exposures {
-            self.index(exposure, *diff);
-        }
         let default = Catalog::default();
         let updates = self.updates(&exposures, &touched);
         // Taken and put back: the catalogs are only read here.
@@ -143,6 +148,7 @@ impl State {
             self.recount(household_day(first), home, (then, now), out);
         }
         self.catalogs = catalogs;
+        self.index(&exposures);
     }
 
     /// Every listener-day to be counted anew with the exposures that came and went, sorted.
@@ -291,47 +297,54 @@ impl State {
         (before, touched)
     }
 
-    fn index(&mut self, exposure: &ExposureFact, diff: i64) {
-        let subjects = subjects(&exposure.exposure);
-        for subject in subjects.into_iter().filter(|subject| *subject != 0) {
-            let key = (exposure.tenant, subject);
-            let count = self.subjects.entry(key).or_insert(0);
-            *count = count.wrapping_add_signed(diff);
-            if *count == 0 {
-                self.subjects.remove(&key);
+    /// Keeps the subjects equal to the exposures, once these are in their listener-days.
+    fn index(&mut self, changes: &[(ExposureFact, i64)]) {
+        for (exposure, diff) in changes {
+            let named = subjects(&exposure.exposure);
+            for subject in named.into_iter().filter(|subject| *subject != 0) {
+                let key = (exposure.tenant, subject);
+                let entry = self.subjects.entry(key).or_default();
+                entry.exposures = entry.exposures.wrapping_add_signed(*diff);
+                if entry.exposures == 0 {
+                    self.subjects.remove(&key);
+                    continue;
+                }
+                let day = (exposure.household, exposure.day, exposure.listener);
+                if *diff > 0 && entry.days.last() != Some(&day) {
+                    entry.days.push(day);
+                }
+                if entry.days.len() as u64 > 2 * entry.exposures + 8 {
+                    let days = &self.days;
+                    let live = |(household, day, listener): &(HouseholdId, Day, ListenerId)| {
+                        days.contains_key(&(exposure.tenant, *household, *day, *listener))
+                    };
+                    entry.days.sort_unstable();
+                    entry.days.dedup();
+                    entry.days.retain(live);
+                }
             }
         }
     }
 
+    /// The live listener-days that the changes can touch, sorted.
     fn touched_days(&self, touched: &BTreeMap<TenantId, Touched>) -> Vec<Key> {
-        let live: BTreeMap<TenantId, &Touched> = touched
-            .iter()
-            .filter(|(tenant, touched)| match touched {
-                Touched::All => true,
-                Touched::Subjects(subjects) => subjects
-                    .iter()
-                    .any(|subject| self.subjects.contains_key(&(**tenant, *subject))),
-            })
-            .map(|(tenant, touched)| (*tenant, touched))
-            .collect();
-        if live.is_empty() {
-            return Vec::new();
+        let mut keys: Vec<Key> = Vec::new();
+        for (tenant, touched) in touched {
+            match touched {
+                Touched::All => keys.extend(self.days.keys().filter(|key| key.0 == *tenant)),
+                Touched::Subjects(subjects) => {
+                    let known = subjects
+                        .iter()
+                        .filter_map(|subject| self.subjects.get(&(*tenant, *subject)));
+                    let days = known.flat_map(|subject| &subject.days);
+                    let keyed = days
+                        .map(|(household, day, listener)| (*tenant, *household, *day, *listener));
+                    keys.extend(keyed.filter(|key| self.days.contains_key(key)));
+                }
+            }
         }
-        let hit = |key: &Key, items: &ListenerItems| match live.get(&key.0) {
-            None => false,
-            Some(Touched::All) => true,
-            Some(Touched::Subjects(wanted)) => items
-                .items
-                .iter()
-                .any(|(_, _, exposure)| subjects(exposure).iter().any(|s| wanted.contains(s))),
-        };
-        let mut keys: Vec<Key> = self
-            .days
-            .iter()
-            .filter(|(key, items)| hit(key, items))
-            .map(|(key, _)| *key)
-            .collect();
         keys.sort_unstable();
+        keys.dedup();
         keys
     }
 }
