@@ -61,13 +61,18 @@ impl ExposureFact {
     }
 
     fn route(&self) -> u64 {
-        let home = if self.household.is_some() {
-            self.household.0
-        } else {
-            self.listener.0
-        };
-        home ^ u64::from(self.day.0.unsigned_abs())
+        route(self.household, self.listener, self.day)
     }
+}
+
+/// A household-day is counted in one place.
+pub(crate) fn route(household: HouseholdId, listener: ListenerId, day: Day) -> u64 {
+    let home = if household.is_some() {
+        household.0
+    } else {
+        listener.0
+    };
+    home ^ u64::from(day.0.unsigned_abs())
 }
 
 /// Wires the operator.

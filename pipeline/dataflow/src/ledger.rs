@@ -61,7 +61,7 @@ impl std::error::Error for ReleaseMoved {}
 /// # Errors
 /// When a release moved a row outside the released days (invariant 1).
 pub fn settle(
-    changes: Vec<Change>,
+    mut changes: Vec<Change>,
     context: &TickContext,
     horizons: &Horizons,
 ) -> Result<Vec<Change>, ReleaseMoved> {
@@ -78,18 +78,18 @@ pub fn settle(
         };
     }
     let sealed = horizons.sealed_through(context.clock);
-    let mut visible = Vec::with_capacity(changes.len());
     let mut late: BTreeMap<LateKey, LateRow> = BTreeMap::new();
     let mut restated = Vec::new();
-    for change in changes {
-        match key_day(&change.key) {
-            Some(day) if day <= sealed => note_late(&change, day, &mut late),
-            _ => {
-                restate(&change, context, horizons, &mut restated);
-                visible.push(change);
-            }
+    changes.retain(|change| match key_day(&change.key) {
+        Some(day) if day <= sealed => {
+            note_late(change, day, &mut late);
+            false
         }
-    }
+        _ => {
+            restate(change, context, horizons, &mut restated);
+            true
+        }
+    });
     for (tenant, day, count) in &context.late {
         let key = LateKey {
             tenant: *tenant,
@@ -107,15 +107,18 @@ pub fn settle(
             },
         );
     }
-    visible.append(&mut restated);
-    visible.extend(late.into_iter().map(|(key, row)| Change {
+    if restated.is_empty() && late.is_empty() {
+        return Ok(changes);
+    }
+    changes.append(&mut restated);
+    changes.extend(late.into_iter().map(|(key, row)| Change {
         tick: context.tick,
         key: ViewKey::LateAfterSeal(key),
         old: None,
         new: Some(ViewValue::LateAfterSeal(row)),
     }));
-    visible.sort_unstable_by_key(|change| change.key);
-    Ok(visible)
+    changes.sort_by_key(|change| change.key);
+    Ok(changes)
 }
 
 /// The day in the key of a daily view.

@@ -18,6 +18,7 @@ use timely::dataflow::operators::Probe;
 use timely::dataflow::operators::generic::operator::Operator;
 use timely::worker::Worker;
 
+use crate::count::route;
 use crate::output::Output;
 use crate::{Inputs, build};
 
@@ -233,11 +234,10 @@ impl Drop for Dataflow {
 
 /// The worker that counts an exposure, so that it need not be exchanged.
 fn home(fact: &Fact, peers: usize) -> usize {
+    let day = fact.time.day();
     let hash = match &fact.body {
-        FactBody::Request(request) => {
-            request.listener.0 ^ u64::from(fact.time.day().0.unsigned_abs())
-        }
-        FactBody::Impression(i) => i.listener.0 ^ u64::from(fact.time.day().0.unsigned_abs()),
+        FactBody::Request(it) => route(it.household, it.listener, day),
+        FactBody::Impression(it) => route(it.household, it.listener, day),
         FactBody::Signal(signal) => signal.store.0 ^ fact.id.lo,
         _ => 0,
     };

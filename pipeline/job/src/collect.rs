@@ -167,7 +167,6 @@ impl Collector {
             std::thread::sleep(LOADING_LOOK_EVERY);
         }
         let mut updates: Vec<OutputUpdate> = Vec::new();
-        let mut pending: BTreeMap<Tick, Vec<OutputUpdate>> = BTreeMap::new();
         loop {
             if self.dataflow.failed() {
                 return Err(JobError::Dataflow("a worker died".to_owned()));
@@ -175,19 +174,14 @@ impl Collector {
             let completed = self.dataflow.completed();
             let durable = self.status.durable();
             self.dataflow.drain(&mut updates);
-            for update in updates.drain(..) {
-                pending.entry(Tick(update.1)).or_default().push(update);
-            }
-            let mut left = false;
-            while let Some(collected) = self.next_ready(completed, durable) {
-                let tick = collected.context.tick;
-                let output = by_tick(pending.remove(&tick).unwrap_or_default())
-                    .remove(&tick)
-                    .unwrap_or_default();
-                self.settle(&collected, output)?;
-                left = true;
-            }
-            if left {
+            let ready = self.take_ready(completed, durable);
+            if let Some(last) = ready.last() {
+                let last = last.context.tick.0;
+                let mut outputs = by_tick(updates.extract_if(.., |(_, t, _)| *t <= last).collect());
+                for collected in &ready {
+                    let output = outputs.remove(&collected.context.tick).unwrap_or_default();
+                    self.settle(collected, output)?;
+                }
                 self.handover.wake();
             } else if self.status.stopping() && guard(&self.handover.expected).is_empty() {
                 return Ok(());
@@ -197,14 +191,13 @@ impl Collector {
         }
     }
 
-    fn next_ready(&self, completed: Tick, durable: Tick) -> Option<Collected> {
+    /// The ticks that are complete and durable.
+    fn take_ready(&self, completed: Tick, durable: Tick) -> Vec<Collected> {
         let mut expected = guard(&self.handover.expected);
-        let tick = expected.front()?.context.tick;
-        if tick < completed && tick <= durable {
-            expected.pop_front()
-        } else {
-            None
-        }
+        let ready = expected.partition_point(|collected| {
+            collected.context.tick < completed && collected.context.tick <= durable
+        });
+        expected.drain(..ready).collect()
     }
 
     fn settle(&self, collected: &Collected, output: TickOutput) -> Result<(), JobError> {

@@ -1,4 +1,4 @@
-//! One task per sink: folds settled ticks into ranges and applies them, for ever retrying what may
+//! One task per sink: gathers settled ticks into ranges and applies them, for ever retrying what may
 //! work later.
 //!
 //! Invariant 1: ranges are applied in order without gaps. Invariant 2: a row is written once per
@@ -6,13 +6,11 @@
 //! what stood between. Invariant 3: the first range covers all that an owner before had begun to
 //! write: no reader sees a row go back.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hostread_schemas::view::{View, ViewKey};
+use hostread_schemas::view::{Change, View};
 use hostread_schemas::{Names, Tick};
 use hostread_sink_kit::{FreshnessRow, RangeBatch, Sink, SinkErrorKind, Upsert};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -28,8 +26,13 @@ const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LONGEST: Duration = Duration::from_secs(10);
 /// Parts from which the ranges are stretched.
 const PARTS_MANY: u64 = 1_500;
-/// The longest range when parts grow.
+/// A sink that shows events this late has fallen behind: its ranges are stretched, for a larger one
+/// costs less a row.
+const BEHIND_MS: i64 = 2_000;
+/// The longest range when parts grow or the sink is behind.
 const RANGE_STRETCHED: Duration = Duration::from_secs(1);
+/// Times as many rows may lie in a stretched range.
+const STRETCHED_ROWS: usize = 4;
 
 pub(crate) struct SinkTask {
     pub(crate) sink: Box<dyn Sink>,
@@ -54,12 +57,51 @@ pub(crate) fn oldest(one: i64, other: i64) -> i64 {
 
 #[derive(Default)]
 struct Range {
-    upserts: BTreeMap<ViewKey, Upsert>,
+    ticks: Vec<Arc<SettledTick>>,
     upper: Tick,
+    /// Changes of the sink's views.
+    rows: usize,
+    /// Changes of all views.
     changes: usize,
     events: u64,
     accepted_at_ms: i64,
     clock: hostread_schemas::EventTimeMs,
+}
+
+impl Range {
+    fn is_behind(&self) -> bool {
+        self.accepted_at_ms > 0 && wall_ms() - self.accepted_at_ms > BEHIND_MS
+    }
+
+    /// Every row that changed with its newest value, by key.
+    fn upserts(&self, views: &[View]) -> Result<Vec<Upsert>, JobError> {
+        let mut changes: Vec<&Change> = Vec::with_capacity(self.rows);
+        for tick in &self.ticks {
+            changes.extend(
+                tick.changes
+                    .iter()
+                    .filter(|c| views.contains(&c.key.view())),
+            );
+        }
+        // Stable: the changes of a row stay in order of their ticks.
+        changes.sort_by_key(|change| change.key);
+        let mut upserts = Vec::with_capacity(changes.len());
+        for of_row in changes.chunk_by(|one, other| one.key == other.key) {
+            let follows = |pair: &[&Change]| matches!(pair, [one, next] if one.new == next.old);
+            let Some(newest) = of_row.last() else {
+                continue;
+            };
+            if !of_row.windows(2).all(follows) {
+                return Err(JobError::BrokenRow(newest.tick));
+            }
+            upserts.push(Upsert {
+                tick: newest.tick,
+                key: newest.key,
+                value: newest.new.clone(),
+            });
+        }
+        Ok(upserts)
+    }
 }
 
 impl SinkTask {
@@ -72,77 +114,59 @@ impl SinkTask {
             ..Range::default()
         };
         let mut due = Instant::now() + self.range_every;
-        let mut every = self.range_every;
+        let mut many_parts = false;
         let mut ranges = 0_u64;
         loop {
             let tick = tokio::time::timeout_at(due, ticks.recv()).await;
             let ended = match tick {
                 Ok(Some(tick)) => {
-                    self.fold(&mut range, &tick)?;
+                    self.take(&mut range, tick);
                     false
                 }
                 Ok(None) => true,
                 Err(_) => false,
             };
-            let full = range.upserts.len() >= self.range_rows_max;
+            let stretched = many_parts || range.is_behind();
+            let rows_max = if stretched { STRETCHED_ROWS } else { 1 } * self.range_rows_max;
+            let is_due = ended || range.rows >= rows_max || Instant::now() >= due;
             let whole = range.upper > self.upper && range.upper >= self.begun;
-            if (ended || full || Instant::now() >= due) && whole {
+            if is_due && whole {
                 let done = std::mem::take(&mut range);
                 self.apply(done).await?;
                 range.upper = self.upper;
                 ranges += 1;
                 if ranges.is_multiple_of(16) {
-                    let parts = self.sink.parts_count().await.unwrap_or(0);
-                    every = if parts > PARTS_MANY {
-                        RANGE_STRETCHED
-                    } else {
-                        self.range_every
-                    };
+                    many_parts = self.sink.parts_count().await.unwrap_or(0) > PARTS_MANY;
                 }
             }
             if ended {
                 return Ok(());
             }
             if Instant::now() >= due {
+                let every = if stretched {
+                    RANGE_STRETCHED
+                } else {
+                    self.range_every
+                };
                 due = Instant::now() + every;
             }
         }
     }
 
     /// Adds a tick to the range.
-    fn fold(&self, range: &mut Range, tick: &SettledTick) -> Result<(), JobError> {
+    fn take(&self, range: &mut Range, tick: Arc<SettledTick>) {
         range.changes += tick.changes.len();
         if tick.tick < self.upper {
-            return Ok(());
+            return;
         }
         let views: &[View] = self.sink.views();
-        for change in tick
-            .changes
-            .iter()
-            .filter(|change| views.contains(&change.key.view()))
-        {
-            let upsert = Upsert {
-                tick: tick.tick,
-                key: change.key,
-                value: change.new.clone(),
-            };
-            match range.upserts.entry(change.key) {
-                Entry::Vacant(entry) => {
-                    entry.insert(upsert);
-                }
-                Entry::Occupied(mut entry) => {
-                    if entry.get().value != change.old {
-                        return Err(JobError::BrokenRow(tick.tick));
-                    }
-                    entry.insert(upsert);
-                }
-            }
-        }
+        let rows = tick.changes.iter().map(|change| change.key.view());
+        range.rows += rows.filter(|view| views.contains(view)).count();
         range.upper = tick.tick.next();
         range.events += tick.events;
         range.accepted_at_ms = oldest(range.accepted_at_ms, tick.accepted_at_ms);
         range.clock = tick.clock;
-        Ok(())
+        range.ticks.push(tick);
     }
 
     async fn apply(&mut self, range: Range) -> Result<(), JobError> {
@@ -157,7 +181,7 @@ impl SinkTask {
         let batch = RangeBatch {
             lower: self.upper,
             upper: range.upper,
-            upserts: range.upserts.into_values().collect(),
+            upserts: range.upserts(self.sink.views())?,
             freshness,
         };
         let name = self.sink.name();
