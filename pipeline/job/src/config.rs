@@ -23,8 +23,8 @@ pub struct JobConfig {
     pub range_rows_max: usize,
     /// Changes that may wait for the slowest sink before reading pauses (about 256 bytes each).
     pub waiting_changes_max: usize,
-    /// Ticks that the dataflow may be ahead of the last fsync, or behind the last feed.
-    pub unsynced_ticks_max: u64,
+    /// Ticks that may be cut but not yet durable and complete.
+    pub ahead_ticks_max: u64,
     /// The tick log is compacted when this many events lie in it.
     pub compact_events: u64,
     /// Where the clock comes from.
@@ -41,7 +41,7 @@ impl Default for JobConfig {
             range_every: Duration::from_millis(400),
             range_rows_max: 50_000,
             waiting_changes_max: 1_000_000,
-            unsynced_ticks_max: 4,
+            ahead_ticks_max: 32,
             compact_events: 1_000_000,
             clock: Clock::wall(),
         }

@@ -13,7 +13,7 @@ use hostread_rules::Horizons;
 use hostread_schemas::event::Event;
 use hostread_schemas::fact::Fact;
 use hostread_schemas::intern::IdHasher;
-use hostread_schemas::{EventTimeMs, HOUR_MS, Tick};
+use hostread_schemas::{EventTimeMs, HOUR_MS};
 
 use crate::error::JobError;
 use crate::open_tick::OpenTick;
@@ -21,14 +21,12 @@ use crate::release;
 
 /// What happens to a record that is in the journal.
 pub(crate) trait Onward {
-    /// Feeds it to the dataflow, with the clock when an hour has begun. The journal syncs beside it.
-    fn feed(&mut self, record: TickRecord, new_hour: Option<EventTimeMs>);
-
-    /// The tick is durable.
+    /// Feeds it to the dataflow, with the clock when an hour has begun, and sees to it that the
+    /// journal is synced.
     ///
     /// # Errors
-    /// When its output cannot be taken.
-    fn durable(&mut self, tick: Tick) -> Result<(), JobError>;
+    /// When the journal cannot be synced, or the tick's output not be taken.
+    fn take(&mut self, record: TickRecord, new_hour: Option<EventTimeMs>) -> Result<(), JobError>;
 
     /// What must be carried when these days are released, from the dataflow's rows as of the last
     /// tick; `None` when the job stops before they are there.
@@ -109,14 +107,12 @@ impl<O: Onward> Cutter<O> {
         Some(clock)
     }
 
-    /// Journals a record and feeds it; both go on beside each other.
+    /// Journals a record and hands it on; feeding and syncing go on beside each other.
     fn hand_on(&mut self, mut record: TickRecord) -> Result<(), JobError> {
         record.clock = self.clock;
         self.journal.append(&record)?;
         let new_hour = self.new_hour(self.clock);
-        self.onward.feed(record, new_hour);
-        let durable = self.journal.sync()?;
-        self.onward.durable(durable)
+        self.onward.take(record, new_hour)
     }
 
     /// Gives back what the clock allows, with the carries that keep every number as it is.

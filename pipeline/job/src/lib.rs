@@ -3,7 +3,7 @@
 //! ```text
 //!            sequencer thread                        workers          collector thread         a task per sink
 //!  log ─► decode ─► head ─► tick record ─┬─ feed ──► dataflow ─► complete ticks ─┐
-//!                                        └─ fsync ─► durable ────────────────────┴─► settle ─► fold ─► apply [lower, upper)
+//!                                        └─ syncer ► durable ────────────────────┴─► settle ─► fold ─► apply [lower, upper)
 //! ```
 //! Needs: one process per journal; sinks that keep their own progress.
 //! Promises: every tick's changes reach every sink once, in order, and only when the tick is both
@@ -14,7 +14,7 @@
 //! Invariant 2: the journal's `since` stays below every sink's upper.
 //! Invariant 3: within a range a row's old value is the last new one.
 //!
-//! Limits: [`JobConfig::unsynced_ticks_max`], [`JobConfig::waiting_changes_max`]; either pauses reading
+//! Limits: [`JobConfig::ahead_ticks_max`], [`JobConfig::waiting_changes_max`]; either pauses reading
 //! the log. The doors never feel it.
 
 mod clock;

@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 use hostread_dataflow::{Dataflow, Material};
 use hostread_eventlog::{LogReader, ReadRecord};
-use hostread_journal::{Offered, ReleaseRecord, TickRecord};
-use hostread_schemas::{EventTimeMs, Tick};
+use hostread_journal::{Journal, Offered, ReleaseRecord, TickRecord};
+use hostread_schemas::EventTimeMs;
 
 use crate::collect::{Handover, context_of};
 use crate::config::JobConfig;
@@ -78,8 +79,7 @@ impl Sequencer {
     fn limited(&self) -> bool {
         let ahead = self.status.fed().0.saturating_sub(self.status.settled().0);
         let waiting = self.cutter.onward.handover.waiting_changes();
-        waiting > self.config.waiting_changes_max
-            || ahead > self.config.unsynced_ticks_max.max(1) * 4
+        waiting > self.config.waiting_changes_max || ahead > self.config.ahead_ticks_max.max(1)
     }
 
     fn wait(&self) -> Duration {
@@ -169,25 +169,24 @@ impl Sequencer {
     }
 }
 
-/// The job's threads: the collector takes a tick's output when it is complete and durable.
+/// The job's threads: the syncer makes a tick durable, the collector takes its output when it is
+/// durable and complete.
 pub(crate) struct Threads {
     pub(crate) dataflow: Arc<Dataflow>,
     pub(crate) handover: Arc<Handover>,
     pub(crate) status: Arc<Status>,
+    pub(crate) syncer: SyncSender<()>,
 }
 
 impl Onward for Threads {
-    fn feed(&mut self, record: TickRecord, new_hour: Option<EventTimeMs>) {
+    fn take(&mut self, record: TickRecord, new_hour: Option<EventTimeMs>) -> Result<(), JobError> {
         let (tick, clock) = (record.tick, record.clock);
         self.handover.expect(context_of(&record));
         feed(&self.dataflow, record, new_hour);
         self.status.fed.store(tick.0, Ordering::Release);
         self.status.clock.store(clock.0, Ordering::Release);
-    }
-
-    fn durable(&mut self, tick: Tick) -> Result<(), JobError> {
-        self.status.durable.store(tick.0, Ordering::Release);
-        self.handover.wake();
+        // Full: it is told already. Gone: it has said why.
+        let _told = self.syncer.try_send(());
         Ok(())
     }
 
@@ -195,5 +194,24 @@ impl Onward for Threads {
         self.handover
             .wait_settled(self.status.fed(), &self.status)
             .then(|| self.handover.carries_through(through))
+    }
+}
+
+/// The syncer: one fsync for all ticks that were appended while the one before ran. Ends when the
+/// sequencer is gone and everything is durable.
+pub(crate) fn sync_when_told(
+    journal: &Journal,
+    told: &Receiver<()>,
+    handover: &Handover,
+    status: &Status,
+) -> Result<(), JobError> {
+    loop {
+        let goes_on = told.recv().is_ok();
+        let durable = journal.sync()?;
+        status.durable.store(durable.0, Ordering::Release);
+        handover.wake();
+        if !goes_on {
+            return Ok(());
+        }
     }
 }

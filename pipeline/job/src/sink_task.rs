@@ -113,12 +113,13 @@ impl SinkTask {
             upper: self.upper,
             ..Range::default()
         };
-        let mut due = Instant::now() + self.range_every;
+        let mut began = Instant::now();
         let mut many_parts = false;
         let mut ranges = 0_u64;
         loop {
-            let tick = tokio::time::timeout_at(due, ticks.recv()).await;
-            let ended = match tick {
+            let left = self.range_every.saturating_sub(began.elapsed());
+            let wait = left.max(self.range_every / 8);
+            let ended = match tokio::time::timeout(wait, ticks.recv()).await {
                 Ok(Some(tick)) => {
                     self.take(&mut range, tick);
                     false
@@ -126,9 +127,13 @@ impl SinkTask {
                 Ok(None) => true,
                 Err(_) => false,
             };
-            let stretched = many_parts || range.is_behind();
-            let rows_max = if stretched { STRETCHED_ROWS } else { 1 } * self.range_rows_max;
-            let is_due = ended || range.rows >= rows_max || Instant::now() >= due;
+            let stretched = many_parts || (range.is_behind() && !self.status.idle());
+            let (every, rows_max) = if stretched {
+                (RANGE_STRETCHED, self.range_rows_max * STRETCHED_ROWS)
+            } else {
+                (self.range_every, self.range_rows_max)
+            };
+            let is_due = ended || range.rows >= rows_max || began.elapsed() >= every;
             let whole = range.upper > self.upper && range.upper >= self.begun;
             if is_due && whole {
                 let done = std::mem::take(&mut range);
@@ -142,13 +147,8 @@ impl SinkTask {
             if ended {
                 return Ok(());
             }
-            if Instant::now() >= due {
-                let every = if stretched {
-                    RANGE_STRETCHED
-                } else {
-                    self.range_every
-                };
-                due = Instant::now() + every;
+            if is_due {
+                began = Instant::now();
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
 use hostread_dataflow::Dataflow;
@@ -22,7 +23,7 @@ use crate::decode::Decode;
 use crate::error::JobError;
 use crate::housekeeping;
 use crate::open_tick::OpenTick;
-use crate::sequence::{DeadLetters, Sequencer, Threads};
+use crate::sequence::{DeadLetters, Sequencer, Threads, sync_when_told};
 use crate::sink_task::SinkTask;
 use crate::status::{Status, guard};
 
@@ -165,6 +166,7 @@ pub async fn start(config: JobConfig, parts: Parts) -> Result<Running, JobError>
         ..
     } = opened;
     let journal = Arc::new(journal);
+    let (syncer, told) = sync_channel(1);
     let cutter = Cutter {
         hasher,
         horizons: config.horizons,
@@ -176,8 +178,9 @@ pub async fn start(config: JobConfig, parts: Parts) -> Result<Running, JobError>
         open: OpenTick::default(),
         onward: Threads {
             dataflow,
-            handover,
+            handover: Arc::clone(&handover),
             status: Arc::clone(&status),
+            syncer,
         },
     };
     let sequencer = Sequencer {
@@ -193,6 +196,10 @@ pub async fn start(config: JobConfig, parts: Parts) -> Result<Running, JobError>
         thread("sequencer", &status, {
             let status = Arc::clone(&status);
             move || sequence(sequencer, log.as_ref(), &offsets, last, &status)
+        }),
+        thread("syncer", &status, {
+            let (journal, status) = (Arc::clone(&journal), Arc::clone(&status));
+            move || sync_when_told(&journal, &told, &handover, &status)
         }),
         thread("collector", &status, move || collector.run()),
         thread("housekeeping", &status, {

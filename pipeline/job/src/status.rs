@@ -64,6 +64,11 @@ impl Status {
         Tick(self.settled.load(Ordering::Acquire))
     }
 
+    /// Nothing waits in the log.
+    pub(crate) fn idle(&self) -> bool {
+        self.caught_up.load(Ordering::Acquire)
+    }
+
     /// The pipeline's clock.
     pub fn clock(&self) -> EventTimeMs {
         EventTimeMs(self.clock.load(Ordering::Acquire))

@@ -15,7 +15,7 @@ use hostread_rules::Horizons;
 use hostread_schemas::event::Event;
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::view::Change;
-use hostread_schemas::{EventTimeMs, Names, Tick};
+use hostread_schemas::{EventTimeMs, Names};
 
 use crate::collect::{Handover, context_of};
 use crate::cutter::{Cutter, Onward, feed};
@@ -51,17 +51,18 @@ impl Stepper {
     pub fn new(workers: usize, horizons: Horizons, hasher: IdHasher) -> Result<Self, JobError> {
         let disk = Arc::new(SimDisk::new(0));
         let opened = Journal::open(disk, Path::new("/steps"), 1, hasher)?;
+        let journal = Arc::new(opened.journal);
         let onward = InPlace {
             dataflow: Dataflow::start(workers, horizons).map_err(JobError::Dataflow)?,
             horizons,
             handover: Handover::default(),
-            fed: None,
+            journal: Arc::clone(&journal),
             done: Vec::new(),
         };
         let cutter = Cutter {
             hasher,
             horizons,
-            journal: Arc::new(opened.journal),
+            journal,
             head: opened.head,
             clock: EventTimeMs(0),
             clock_fed: None,
@@ -129,21 +130,16 @@ struct InPlace {
     dataflow: Dataflow,
     horizons: Horizons,
     handover: Handover,
-    fed: Option<TickContext>,
+    journal: Arc<Journal>,
     done: Vec<Stepped>,
 }
 
 impl Onward for InPlace {
-    fn feed(&mut self, record: TickRecord, new_hour: Option<EventTimeMs>) {
-        self.fed = Some(context_of(&record).context);
-        feed(&self.dataflow, record, new_hour);
-    }
-
-    fn durable(&mut self, _tick: Tick) -> Result<(), JobError> {
-        let Some(context) = self.fed.take() else {
-            return Ok(());
-        };
+    fn take(&mut self, record: TickRecord, new_hour: Option<EventTimeMs>) -> Result<(), JobError> {
+        let context = context_of(&record).context;
         let tick = context.tick;
+        feed(&self.dataflow, record, new_hour);
+        self.journal.sync()?;
         let mut updates = Vec::new();
         if !self.dataflow.wait(tick.next(), &mut updates) {
             return Err(JobError::Dataflow("a worker died".to_owned()));
