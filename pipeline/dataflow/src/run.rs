@@ -44,6 +44,7 @@ pub struct Dataflow {
     commands: Vec<Sender<Command>>,
     outputs: Mutex<Receiver<Vec<OutputUpdate>>>,
     completed: Vec<Arc<AtomicU64>>,
+    rows_from: Arc<AtomicU64>,
     failed: Arc<AtomicBool>,
     workers: Mutex<Option<WorkerGuards<()>>>,
 }
@@ -64,6 +65,7 @@ struct Seat {
     commands: Receiver<Command>,
     outputs: Sender<Vec<OutputUpdate>>,
     completed: Arc<AtomicU64>,
+    rows_from: Arc<AtomicU64>,
     failed: Arc<AtomicBool>,
 }
 
@@ -90,6 +92,7 @@ impl Dataflow {
         let mut completed = Vec::new();
         let mut seats = Vec::new();
         let failed = Arc::new(AtomicBool::new(false));
+        let rows_from = Arc::new(AtomicU64::new(0));
         for _ in 0..workers {
             let (command_sender, command_receiver) = channel();
             let reached = Arc::new(AtomicU64::new(0));
@@ -99,6 +102,7 @@ impl Dataflow {
                 commands: command_receiver,
                 outputs: output_sender.clone(),
                 completed: reached,
+                rows_from: Arc::clone(&rows_from),
                 failed: Arc::clone(&failed),
             }));
         }
@@ -126,9 +130,15 @@ impl Dataflow {
             commands,
             outputs: Mutex::new(outputs),
             completed,
+            rows_from,
             failed,
             workers: Mutex::new(Some(guards)),
         })
+    }
+
+    /// From now on rows of ticks before this one stay inside; what a release would carry comes out.
+    pub fn rows_from(&self, tick: Tick) {
+        self.rows_from.store(tick.0, Ordering::Release);
     }
 
     /// Number of workers.
@@ -247,6 +257,7 @@ fn home(fact: &Fact, peers: usize) -> usize {
 fn work(worker: &mut Worker, seat: &Seat, horizons: Horizons) {
     let _alarm = Alarm(&seat.failed);
     let outputs = seat.outputs.clone();
+    let rows_from = Arc::clone(&seat.rows_from);
     let (mut inputs, probe) = worker.dataflow::<u64, _, _>(|scope| {
         let (inputs, collection) = build(scope, horizons);
         let (probe, _) = collection
@@ -256,7 +267,13 @@ fn work(worker: &mut Worker, seat: &Seat, horizons: Horizons) {
                 "Capture",
                 move |_, _| {
                     move |input, _output| {
+                        let rows_from = rows_from.load(Ordering::Acquire);
                         input.for_each(|_, data| {
+                            if rows_from > 0 {
+                                data.retain(|(output, tick, _)| {
+                                    *tick >= rows_from || matches!(output, Output::Material(_))
+                                });
+                            }
                             drop(outputs.send(std::mem::take(data)));
                         });
                     }

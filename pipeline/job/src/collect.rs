@@ -1,5 +1,6 @@
 //! The collector: a tick's output leaves when the tick is complete and durable.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -20,7 +21,7 @@ use crate::release::presence_until;
 use crate::status::{Status, guard};
 
 /// How often it is looked whether the live events are loaded.
-const LOADING_LOOK_EVERY: Duration = Duration::from_millis(1);
+pub(crate) const LOADING_LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// What is known of a tick besides its changes.
 #[derive(Debug)]
@@ -135,13 +136,19 @@ impl Handover {
     }
 
     /// Applies what came and went.
-    pub(crate) fn keep(&self, changes: &[(Material, i64)]) {
+    pub(crate) fn keep(&self, changes: impl IntoIterator<Item = (Material, i64)>) {
         let mut material = guard(&self.material);
         for (carry, diff) in changes {
-            let count = material.entry(carry.clone()).or_insert(0);
-            *count += diff;
-            if *count == 0 {
-                material.remove(carry);
+            match material.entry(carry) {
+                Entry::Vacant(entry) => {
+                    entry.insert(diff);
+                }
+                Entry::Occupied(mut entry) => {
+                    *entry.get_mut() += diff;
+                    if *entry.get() == 0 {
+                        entry.remove();
+                    }
+                }
             }
         }
     }
@@ -201,7 +208,7 @@ impl Collector {
     }
 
     fn settle(&self, collected: &Collected, output: TickOutput) -> Result<(), JobError> {
-        self.handover.keep(&output.material);
+        self.handover.keep(output.material);
         let tick = collected.context.tick;
         let changes = settle(output.changes, &collected.context, &self.horizons)?;
         let settled = Arc::new(SettledTick {

@@ -1,22 +1,22 @@
 //! Starting, restarting and stopping the job.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
-use hostread_dataflow::Dataflow;
+use hostread_dataflow::{Dataflow, Output, OutputUpdate};
 use hostread_disk::Disk;
 use hostread_eventlog::{EventLog, Offsets};
 use hostread_journal::{Journal, Opened};
+use hostread_schemas::fact::Fact;
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{EventTimeMs, Names, Tick};
 use hostread_sink_kit::{Progress, Sink, SinkErrorKind};
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::collect::{Collector, Handover, context_of};
+use crate::collect::{Collector, Handover, LOADING_LOOK_EVERY, context_of};
 use crate::config::JobConfig;
 use crate::cutter::{Cutter, feed};
 use crate::decode::Decode;
@@ -26,6 +26,9 @@ use crate::open_tick::OpenTick;
 use crate::sequence::{DeadLetters, Sequencer, Threads, sync_when_told};
 use crate::sink_task::SinkTask;
 use crate::status::{Status, guard};
+
+/// Slices of a load that the dataflow may be behind.
+const SLICES_AHEAD: u64 = 4;
 
 /// What a job is made of.
 pub struct Parts {
@@ -329,29 +332,19 @@ fn restore(cutter: &mut Cutter<Threads>, last: Tick) -> Result<(), JobError> {
     let status = Arc::clone(&cutter.onward.status);
     let dataflow = Arc::clone(&cutter.onward.dataflow);
     let loaded = Tick(status.upper().0.saturating_sub(1));
-    let mut facts_count = 0_u64;
-    journal.load(loaded, &mut |facts| {
-        facts_count += facts.len() as u64;
-        dataflow.feed(
-            loaded,
-            facts.into_iter().map(|fact| (fact, 1)).collect(),
-            None,
-        );
-    })?;
     let clock = clock_of(&journal, loaded, last, cutter.clock)?;
-    if let Some(hour) = cutter.new_hour(clock) {
-        dataflow.feed(loaded, Vec::new(), Some(hour));
-    }
-    dataflow.advance(loaded.next());
     // Rows as of `loaded` are in the sinks already; only what they would carry on is kept.
-    let mut updates = Vec::new();
-    if !dataflow.wait(loaded.next(), &mut updates) {
-        return Err(JobError::Dataflow("a worker died while loading".to_owned()));
-    }
-    let mut by_tick: BTreeMap<_, _> = hostread_dataflow::changes::by_tick(updates);
-    if let Some(output) = by_tick.remove(&loaded) {
-        cutter.onward.handover.keep(&output.material);
-    }
+    dataflow.rows_from(loaded.next());
+    dataflow.feed(Tick(0), Vec::new(), cutter.new_hour(clock));
+    let mut loader = Loader {
+        onward: &cutter.onward,
+        loaded,
+        slices: 0,
+        facts: 0,
+        updates: Vec::new(),
+    };
+    journal.load(loaded, &mut |facts| loader.feed(facts))?;
+    let facts_count = loader.finish()?;
     status.settled.store(loaded.next().0, Ordering::Release);
     status.fed.store(last.0, Ordering::Release);
     status.durable.store(last.0, Ordering::Release);
@@ -361,6 +354,59 @@ fn restore(cutter: &mut Cutter<Threads>, last: Tick) -> Result<(), JobError> {
         replay(cutter, &journal, loaded.next())?;
     }
     Ok(())
+}
+
+/// Slices of live facts become ticks before `loaded`, as far as there are any: the dataflow works while
+/// the next ones are read.
+struct Loader<'a> {
+    onward: &'a Threads,
+    loaded: Tick,
+    slices: u64,
+    facts: u64,
+    updates: Vec<OutputUpdate>,
+}
+
+impl Loader<'_> {
+    fn feed(&mut self, facts: Vec<Fact>) {
+        let dataflow = &self.onward.dataflow;
+        let tick = Tick(self.slices.min(self.loaded.0));
+        self.slices += 1;
+        self.facts += facts.len() as u64;
+        dataflow.feed(
+            tick,
+            facts.into_iter().map(|fact| (fact, 1)).collect(),
+            None,
+        );
+        if tick < self.loaded {
+            dataflow.advance(tick.next());
+        }
+        while dataflow.completed().0 + SLICES_AHEAD < tick.0 && !dataflow.failed() {
+            dataflow.pause(LOADING_LOOK_EVERY, &mut self.updates);
+            self.keep();
+        }
+    }
+
+    /// Waits for all; returns how many facts there were.
+    fn finish(mut self) -> Result<u64, JobError> {
+        let dataflow = &self.onward.dataflow;
+        dataflow.advance(self.loaded.next());
+        if !dataflow.wait(self.loaded.next(), &mut self.updates) {
+            return Err(JobError::Dataflow("a worker died while loading".to_owned()));
+        }
+        self.keep();
+        Ok(self.facts)
+    }
+
+    fn keep(&mut self) {
+        let material = self
+            .updates
+            .drain(..)
+            .filter_map(|(output, _, diff)| match output {
+                Output::Material(material) => Some((material, diff)),
+                Output::Row(_) => None,
+            });
+        self.onward.handover.keep(material);
+    }
 }
 
 fn replay(cutter: &mut Cutter<Threads>, journal: &Journal, from: Tick) -> Result<(), JobError> {

@@ -145,7 +145,7 @@ impl Onward for InPlace {
             return Err(JobError::Dataflow("a worker died".to_owned()));
         }
         let output = by_tick(updates).remove(&tick).unwrap_or_default();
-        self.handover.keep(&output.material);
+        self.handover.keep(output.material);
         let changes = settle(output.changes, &context, &self.horizons)?;
         self.done.push(Stepped { context, changes });
         Ok(())
