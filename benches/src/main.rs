@@ -43,6 +43,8 @@ fn main() -> Result<()> {
                 tick_events: usize::try_from(option("--tick", 20_000)?)?,
                 rate: option("--rate", 0)?,
                 horizon_days: i32::try_from(option("--horizon", 2)?)?,
+                days: u32::try_from(option("--days", 14)?)?,
+                minutes: option("--minutes", 0)? > 0,
                 restart: option("--restart", 0)? > 0,
             };
             let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -50,6 +52,12 @@ fn main() -> Result<()> {
                 .build()?;
             runtime.block_on(pipeline::run(asked))
         }
+        Some("memory") => dataflow::memory(option("--events", 2_000_000)?),
+        Some("held") => dataflow::held(
+            option("--events", 2_000_000)?,
+            option("--kind", 1)?,
+            option("--feed", 1)? > 0,
+        ),
         Some("doors") => {
             let asked = doors::Asked {
                 pixels: option("--events", 200_000)?,
@@ -63,7 +71,8 @@ fn main() -> Result<()> {
         }
         _ => bail!(
             "benches: dataflow [--events N] [--workers W] [--tick N] | \
-             pipeline [--events N] [--workers W] [--tick N] [--rate N] [--horizon DAYS] [--restart 1] | \
+             pipeline [--events N] [--workers W] [--tick N] [--rate N] [--horizon DAYS] [--days N] [--minutes 1] [--restart 1] | \
+             memory [--events N] | \
              doors [--events N] [--connections N] [--lines N]"
         ),
     }

@@ -18,6 +18,7 @@ use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{Decoder, Encoder, partition};
 use hostread_simulate::{MIX1_TENANTS, Mix1, Mix1Config, SAMPLE_KEY};
 use hostread_sink_clickhouse::{ClickHouseConfig, ClickHouseSink, tenant_tables};
+use hostread_sink_kit::Sink;
 use hostread_sink_postgres::{PostgresConfig, PostgresSink};
 
 use crate::cpu::{cpu, since};
@@ -36,6 +37,10 @@ pub(crate) struct Asked {
     pub(crate) rate: u64,
     /// Days of the horizon and of the lookback.
     pub(crate) horizon_days: i32,
+    /// Days that the events' clock runs over.
+    pub(crate) days: u32,
+    /// Say every minute how fresh rows were, what memory is held and how many parts are active.
+    pub(crate) minutes: bool,
     /// Start once more at the end and say how long it took.
     pub(crate) restart: bool,
 }
@@ -89,13 +94,17 @@ impl Bench {
         })
     }
 
-    async fn start(&self, asked: Asked) -> Result<Running> {
+    fn clickhouse(&self) -> Result<ClickHouseSink> {
         let access = &self.engines.clickhouse;
         let (name, value) = &access.gate_header;
-        let clickhouse = ClickHouseConfig {
+        let config = ClickHouseConfig {
             verdict_days_kept: None,
             ..ClickHouseConfig::new(&access.url, &access.user, &access.password).header(name, value)
         };
+        Ok(ClickHouseSink::new(config)?)
+    }
+
+    async fn start(&self, asked: Asked) -> Result<Running> {
         let access = &self.engines.postgres;
         let postgres = PostgresConfig::new(&access.url_owner, &access.url_sink);
         let config = JobConfig {
@@ -117,7 +126,7 @@ impl Bench {
             log: Arc::clone(&self.log),
             decode: Decode::new(Decoder::current(&self.schema_ids), Box::new(|_| None)),
             sinks: vec![
-                Box::new(ClickHouseSink::new(clickhouse)?),
+                Box::new(self.clickhouse()?),
                 Box::new(PostgresSink::new(postgres)?),
             ],
             dead_letters: Box::new(|undecodable| eprintln!("dead letter: {}", undecodable.reason)),
@@ -130,6 +139,7 @@ impl Bench {
         let encoder = Encoder::new(self.schema_ids.clone());
         let mix = Mix1::new(Mix1Config {
             events: asked.events,
+            days: asked.days,
             ..Mix1Config::default()
         });
         let batch = match asked.rate {
@@ -183,6 +193,28 @@ async fn caught_up(job: &Running, events: u64) -> Result<()> {
     }
 }
 
+/// Prints a line a minute, for ever.
+async fn each_minute(job: &Running, clickhouse: &mut ClickHouseSink) -> Result<()> {
+    let mut events_before = 0;
+    for minute in 1.. {
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        let fresh = job.status.take_freshness();
+        let events = job.status.events();
+        println!(
+            "  minute {minute}: {} events/s, freshness p50 {} ms, p99 {} ms over {} ranges; {} live events, rss {} MiB, {} active parts",
+            (events - events_before) / 60,
+            fresh.p50_ms,
+            fresh.p99_ms,
+            fresh.ranges,
+            job.status.head().0,
+            rss_mib(),
+            clickhouse.parts_count().await?,
+        );
+        events_before = events;
+    }
+    Ok(())
+}
+
 /// Runs and prints.
 pub(crate) async fn run(asked: Asked) -> Result<()> {
     let dir = tempfile::Builder::new()
@@ -211,10 +243,21 @@ pub(crate) async fn run(asked: Asked) -> Result<()> {
     ];
     let before = cpu(&children);
     let began = Instant::now();
-    if asked.rate > 0 {
-        bench.offer(asked).await?;
+    let work = async {
+        if asked.rate > 0 {
+            bench.offer(asked).await?;
+        }
+        caught_up(&job, asked.events).await
+    };
+    if asked.minutes {
+        let mut parts = bench.clickhouse()?;
+        tokio::select! {
+            done = work => done?,
+            failed = each_minute(&job, &mut parts) => failed?,
+        }
+    } else {
+        work.await?;
     }
-    caught_up(&job, asked.events).await?;
     let took = began.elapsed();
     let used = since(&before, &cpu(&children));
     let status = &job.status;

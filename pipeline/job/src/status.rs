@@ -148,17 +148,12 @@ impl Status {
 
     /// Freshness over the last ranges.
     pub fn freshness(&self) -> FreshnessSummary {
-        let mut sorted: Vec<u32> = guard(&self.freshness_ms).iter().copied().collect();
-        sorted.sort_unstable();
-        let at = |permille: usize| {
-            let index = (sorted.len() * permille / 1000).min(sorted.len().saturating_sub(1));
-            sorted.get(index).copied().unwrap_or(0)
-        };
-        FreshnessSummary {
-            ranges: sorted.len(),
-            p50_ms: at(500),
-            p99_ms: at(990),
-        }
+        summary(guard(&self.freshness_ms).iter().copied().collect())
+    }
+
+    /// Freshness over the ranges since this was last asked.
+    pub fn take_freshness(&self) -> FreshnessSummary {
+        summary(guard(&self.freshness_ms).drain(..).collect())
     }
 
     pub(crate) fn note_freshness(&self, ms: i64) {
@@ -184,5 +179,18 @@ impl Status {
             Some(why) => trouble.insert(part, why),
             None => trouble.remove(part),
         };
+    }
+}
+
+fn summary(mut ages: Vec<u32>) -> FreshnessSummary {
+    ages.sort_unstable();
+    let at = |permille: usize| {
+        let index = (ages.len() * permille / 1000).min(ages.len().saturating_sub(1));
+        ages.get(index).copied().unwrap_or(0)
+    };
+    FreshnessSummary {
+        ranges: ages.len(),
+        p50_ms: at(500),
+        p99_ms: at(990),
     }
 }
