@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::by_tick::{Stream, by_tick};
 use crate::catalog::{Catalog, Catalogs, Touched};
 use crate::counted::{Counted, Item, Key, Statement};
-use crate::keyed::KeyedMap;
+use crate::keyed::{KeyedMap, insert_tight};
 
 type HouseholdDay = (TenantId, HouseholdId, Day);
 
@@ -373,7 +373,7 @@ fn apply(items: &mut Vec<Item>, changes: &[(ExposureFact, i64)]) {
             Ok(at) if *diff < 0 => {
                 items.remove(at);
             }
-            Err(at) if *diff > 0 => items.insert(at, item),
+            Err(at) if *diff > 0 => insert_tight(items, at, item),
             // The head lets one copy of an event live.
             _ => unreachable!("an event came twice or went twice"),
         }

@@ -14,7 +14,7 @@ use hostread_schemas::fact::{Carry, Fact, FactBody, RetentionClass, SettingsFact
 use hostread_schemas::{AgentId, Day, HouseholdId, TenantId};
 
 use crate::by_tick::{Latest, Stream, by_tick};
-use crate::keyed::KeyedMap;
+use crate::keyed::{KeyedMap, insert_tight};
 use crate::output::{Material, Output};
 
 type Key = (TenantId, HouseholdId);
@@ -135,7 +135,7 @@ impl State {
                             }
                         }
                     }
-                    Err(at) => presence.insert(at, (pair, diff)),
+                    Err(at) => insert_tight(presence, at, (pair, diff)),
                 }
             }
             emit(key, presence, &now, 1, out);

@@ -1,4 +1,5 @@
-//! Hash maps whose keys are keyed hashes already. Their order is never seen: whoever iterates sorts.
+//! What the operators' states are made of: hash maps whose keys are keyed hashes already (their order is
+//! never seen: whoever iterates sorts), and small sorted lists.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -35,4 +36,13 @@ impl Hasher for IdMixer {
     fn write_i32(&mut self, word: i32) {
         self.write_u64(u64::from(word.cast_unsigned()));
     }
+}
+
+/// Inserts into one of very many lists, most of which hold one or two items: room grows by half, where
+/// a `Vec` of its own would take four places at once.
+pub(crate) fn insert_tight<T>(list: &mut Vec<T>, at: usize, item: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact((list.len() / 2).max(1));
+    }
+    list.insert(at, item);
 }

@@ -11,6 +11,7 @@ use hostread_schemas::{BrandId, ConversionId, Day, EventTimeMs, LineId, TenantId
 
 use super::{Credited, Identified, Sale, ShareRow, Touch};
 use crate::deals::Deals;
+use crate::keyed::insert_tight;
 
 /// Frozen paths of a conversion, and how many touches were cut, by the day that they are released with
 /// and the conversion's time.
@@ -367,7 +368,7 @@ fn sorted_update<T: Ord>(list: &mut Vec<T>, item: T, diff: i64) -> bool {
             true
         }
         Err(at) if diff > 0 => {
-            list.insert(at, item);
+            insert_tight(list, at, item);
             true
         }
         _ => false,
