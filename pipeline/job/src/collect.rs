@@ -164,8 +164,9 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    /// Runs until the job stops and everything durable has left. What the dataflow puts out while it is loaded is the
-    /// loader's: taken here, the carries of the next release would lack it.
+    /// Runs until the job stops and everything durable has left, or a part of it has failed. What the
+    /// dataflow puts out while it is loaded is the loader's: taken here, the carries of the next
+    /// release would lack it.
     pub(crate) fn run(&self) -> Result<(), JobError> {
         while self.status.settled() == Tick(0) {
             if self.status.stopping() {
@@ -190,12 +191,17 @@ impl Collector {
                     self.settle(collected, output)?;
                 }
                 self.handover.wake();
-            } else if self.status.stopping() && guard(&self.handover.expected).is_empty() {
+            } else if self.status.stopping() && self.is_over() {
                 return Ok(());
             } else {
                 self.dataflow.pause(Duration::from_millis(1), &mut updates);
             }
         }
+    }
+
+    /// Nothing more will come: all has left, or the part that makes ticks durable may be gone.
+    fn is_over(&self) -> bool {
+        guard(&self.handover.expected).is_empty() || self.status.failure().is_some()
     }
 
     /// The ticks that are complete and durable.
