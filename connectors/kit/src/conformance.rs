@@ -55,6 +55,25 @@ impl Fixture {
     }
 }
 
+/// The lines of a text: "`event` BODY" where the body becomes that event, else "reason BODY" of
+/// a refusal; all come from `peer`.
+///
+/// # Panics
+/// When a line has no body.
+#[must_use]
+pub fn fixtures(text: &'static str, event: &'static str, peer: &str) -> Vec<Fixture> {
+    let fixture = |(index, line): (usize, &'static str)| {
+        let (expect, body) = line.split_once(' ').expect("an answer and a body");
+        let expect = if expect == event {
+            Expect::Event(event)
+        } else {
+            Expect::Rejected(expect)
+        };
+        Fixture::new(format!("line {}", index + 1), body, expect).with("peer", peer)
+    };
+    text.lines().enumerate().map(fixture).collect()
+}
+
 /// Damaged copies tried per fixture.
 const DAMAGED_PER_FIXTURE: u64 = 400;
 

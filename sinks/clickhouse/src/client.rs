@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use clickhouse::error::Error;
 use clickhouse::native::Block;
 use clickhouse::{Client, RowOwned, RowRead};
-use hostread_sink_kit::Result;
+use hostread_sink_kit::{Result, telemetry};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
+use crate::NAME;
 use crate::config::ClickHouseConfig;
-use crate::error::{classed, code, passes};
-use crate::telemetry;
+use crate::error::{classed, code};
 
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MOST: Duration = Duration::from_secs(1);
@@ -154,10 +154,12 @@ impl Retry {
 
     /// Waits before the next attempt, or gives up.
     async fn after(&mut self, doing: &str, error: Error) -> Result<()> {
-        if !passes(&error) || Instant::now() + self.pause > self.deadline {
-            return Err(classed(doing, error));
+        let code = code(&error);
+        let error = classed(doing, error);
+        if !error.may_retry() || Instant::now() + self.pause > self.deadline {
+            return Err(error);
         }
-        telemetry::retried(doing, code(&error));
+        telemetry::retried(NAME, &error, code);
         tokio::time::sleep(self.pause).await;
         self.pause = (self.pause * 2).min(RETRY_MOST);
         Ok(())

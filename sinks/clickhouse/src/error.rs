@@ -35,20 +35,7 @@ pub(crate) fn passes(error: &Error) -> bool {
 }
 
 pub(crate) fn classed(doing: &str, error: Error) -> SinkError {
-    let doing = doing.to_owned();
-    if passes(&error) {
-        SinkError::Dependency {
-            sink: NAME,
-            doing,
-            source: Box::new(error),
-        }
-    } else {
-        SinkError::Refused {
-            sink: NAME,
-            doing,
-            source: Box::new(error),
-        }
-    }
+    SinkError::of_server(NAME, doing, passes(&error), error)
 }
 
 #[cfg(test)]

@@ -24,7 +24,6 @@ mod migrate;
 mod progress;
 mod rows;
 mod sink;
-mod telemetry;
 
 pub use config::ClickHouseConfig;
 pub use sink::ClickHouseSink;

@@ -9,10 +9,10 @@ use hostread_sink_kit::{Result, SinkError};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::NAME;
 use crate::client::Connection;
 use crate::config::ClickHouseConfig;
 use crate::encode::Encoded;
-use crate::{NAME, telemetry};
 
 struct Migration {
     name: &'static str,
@@ -96,7 +96,7 @@ pub(crate) async fn migrate(connection: &Connection, config: &ClickHouseConfig) 
         connection
             .insert("internal.migrations", &block, connection.deadline())
             .await?;
-        telemetry::migrated(migration.name);
+        tracing::info!(sink = NAME, migration = migration.name, "migrated");
     }
     keep_verdicts(connection, config.verdict_days_kept).await
 }

@@ -9,14 +9,14 @@ use hostread_schemas::view::View;
 use hostread_schemas::{EventTimeMs, Names, Tick};
 use hostread_sink_kit::{
     Admission, Chunk, FreshnessRow, Progress, RangeBatch, Result, Sink, SinkError,
-    VERSION_TICK_BITS, admit, claim, plan_chunks,
+    VERSION_TICK_BITS, admit, claim, plan_chunks, telemetry,
 };
 
 use crate::client::Connection;
 use crate::config::ClickHouseConfig;
 use crate::encode::{Encoded, Millis};
 use crate::progress::{self, Owned};
-use crate::{NAME, VIEWS, migrate, rows, telemetry};
+use crate::{NAME, VIEWS, migrate, rows};
 
 /// How long the owner that was read counts as the owner still.
 const OWNER_TRUSTED: Duration = Duration::from_secs(2);
@@ -88,7 +88,7 @@ impl ClickHouseSink {
                     .await?;
             }
             written += chunk.rows.len();
-            telemetry::rows_written(table, chunk.rows.len(), started.elapsed());
+            telemetry::rows_written(NAME, table, chunk.rows.len(), started.elapsed());
         }
         Ok(written)
     }
@@ -117,7 +117,7 @@ impl Sink for ClickHouseSink {
         progress::write(&self.connection, ours, self.connection.deadline()).await?;
         self.stored(ours).await?;
         self.ours = Some(ours);
-        telemetry::opened(ours.progress.epoch, ours.progress.upper);
+        telemetry::opened(NAME, ours.progress.epoch, ours.progress.upper);
         Ok(ours.progress)
     }
 
@@ -140,7 +140,7 @@ impl Sink for ClickHouseSink {
         if let Some(row) = &batch.freshness {
             self.write_freshness(row, ours.progress.epoch).await;
         }
-        telemetry::range_written(batch.lower, batch.upper, written, started.elapsed());
+        telemetry::range_written(NAME, batch.lower, batch.upper, written, started.elapsed());
         Ok(())
     }
 
@@ -218,7 +218,8 @@ impl ClickHouseSink {
             Err(_) => false,
         };
         if !outcome {
-            telemetry::freshness_lost();
+            metrics::counter!("sink_freshness_rows_lost_total", "sink" => NAME).increment(1);
+            tracing::warn!(sink = NAME, "a freshness row was not written");
         }
     }
 }

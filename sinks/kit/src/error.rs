@@ -122,6 +122,30 @@ pub enum SinkError {
 }
 
 impl SinkError {
+    /// A server's error: of those that may pass, or a refusal for good.
+    pub fn of_server(
+        sink: &'static str,
+        doing: &str,
+        passes: bool,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        let doing = doing.to_owned();
+        let source = Box::new(source);
+        if passes {
+            Self::Dependency {
+                sink,
+                doing,
+                source,
+            }
+        } else {
+            Self::Refused {
+                sink,
+                doing,
+                source,
+            }
+        }
+    }
+
     /// What helps.
     #[must_use]
     pub const fn kind(&self) -> SinkErrorKind {

@@ -15,6 +15,7 @@ mod error;
 mod memory;
 mod names;
 mod plan;
+pub mod telemetry;
 pub mod words;
 
 use async_trait::async_trait;

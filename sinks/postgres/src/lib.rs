@@ -23,7 +23,6 @@ mod json;
 mod rows;
 mod sink;
 mod tables;
-mod telemetry;
 
 pub use config::PostgresConfig;
 pub use sink::PostgresSink;

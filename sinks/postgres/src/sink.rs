@@ -7,7 +7,7 @@ use hostread_schemas::view::View;
 use hostread_schemas::{Names, Tick};
 use hostread_sink_kit::{
     Admission, Chunk, Columns, Dump, Progress, RangeBatch, Result, Sink, SinkError, admit, claim,
-    plan_chunks,
+    plan_chunks, telemetry,
 };
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgPoolOptions;
@@ -17,7 +17,7 @@ use crate::config::PostgresConfig;
 use crate::error::classed;
 use crate::rows::Encoded;
 use crate::tables::{TABLES, table};
-use crate::{NAME, VIEWS, rows, telemetry};
+use crate::{NAME, VIEWS, rows};
 
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MOST: Duration = Duration::from_secs(1);
@@ -111,7 +111,7 @@ async fn write_range(
             .await
             .map_err(|error| classed(&format!("writing \"{}\"", chunk.view.name()), error))?;
         written += chunk.rows.len();
-        telemetry::rows_written(chunk.view.name(), chunk.rows.len(), started.elapsed());
+        telemetry::rows_written(NAME, chunk.view.name(), chunk.rows.len(), started.elapsed());
     }
     let moved = sqlx::query(
         "UPDATE serving.sink_progress SET upper = $1, written_at = now() \
@@ -126,7 +126,7 @@ async fn write_range(
         return Err(SinkError::NotOpen { sink: NAME });
     }
     transaction.commit().await.map_err(failed)?;
-    telemetry::range_written(batch.lower, batch.upper, written, started.elapsed());
+    telemetry::range_written(NAME, batch.lower, batch.upper, written, started.elapsed());
     Ok(())
 }
 
@@ -245,7 +245,7 @@ impl Sink for PostgresSink {
         let claimed = take_ownership(&mut connection, journal_id).await?;
         self.connection = Some(connection);
         self.ours = Some(claimed);
-        telemetry::opened(claimed.epoch, claimed.upper);
+        telemetry::opened(NAME, claimed.epoch, claimed.upper);
         Ok(claimed)
     }
 
@@ -257,7 +257,7 @@ impl Sink for PostgresSink {
             // A commit whose answer got lost is found stored, and skipped, by the next attempt.
             match self.apply_once(batch, names, ours).await {
                 Err(error) if error.may_retry() && Instant::now() + pause < deadline => {
-                    telemetry::retried(&error);
+                    telemetry::retried(NAME, &error, None);
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(RETRY_MOST);
                 }

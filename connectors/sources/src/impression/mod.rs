@@ -52,25 +52,13 @@ fn event(origin: &Origin<'_>, raw: &Raw<'_>, answers: &Answers) -> Result<Event,
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests panic")]
     use super::*;
-    use hostread_connectors_kit::conformance::{Bench, Expect, Fixture, check};
+    use hostread_connectors_kit::conformance::{Bench, check, fixtures};
 
     const FIXTURES: &str = include_str!("fixtures/queries.txt");
 
     #[test]
     fn conformance() {
-        let fixtures: Vec<Fixture> = FIXTURES
-            .lines()
-            .enumerate()
-            .map(|(index, line)| {
-                let (expect, body) = line.split_once(' ').unwrap();
-                let expect = match expect {
-                    "impression" => Expect::Event("impression"),
-                    reason => Expect::Rejected(Box::leak(reason.to_owned().into_boxed_str())),
-                };
-                Fixture::new(format!("line {}", index + 1), body, expect)
-                    .with("peer", "198.51.100.7")
-            })
-            .collect();
+        let fixtures = fixtures(FIXTURES, "impression", "198.51.100.7");
         check(&ImpressionDoor, &fixtures, &["198.51.100.7", "203.0.113.9"]);
     }
 

@@ -57,7 +57,7 @@ fn event(origin: &Origin<'_>, raw: &Raw<'_>, answers: &Answers) -> Result<Event,
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests panic")]
     use super::*;
-    use hostread_connectors_kit::conformance::{Bench, Expect, Fixture, check};
+    use hostread_connectors_kit::conformance::{Bench, check, fixtures};
     use hostread_schemas::unit::MoneyMicros;
 
     const FIXTURES: &str = include_str!("fixtures/queries.txt");
@@ -86,18 +86,7 @@ mod tests {
 
     #[test]
     fn conformance() {
-        let mut fixtures = Vec::new();
-        for (index, line) in FIXTURES.lines().enumerate() {
-            let (expect, body) = line.split_once(' ').unwrap();
-            let expect = match expect {
-                "pixel" => Expect::Event("pixel"),
-                reason => Expect::Rejected(Box::leak(reason.to_owned().into_boxed_str())),
-            };
-            fixtures.push(
-                Fixture::new(format!("line {}", index + 1), body, expect)
-                    .with("peer", "198.51.100.7"),
-            );
-        }
+        let fixtures = fixtures(FIXTURES, "pixel", "198.51.100.7");
         check(&PixelDoor, &fixtures, &["198.51.100.7", "203.0.113.9"]);
     }
 

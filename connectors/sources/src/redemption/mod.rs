@@ -72,24 +72,13 @@ fn event(origin: &Origin<'_>, raw: &Raw<'_>, answers: &Answers) -> Result<Event,
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests panic")]
     use super::*;
-    use hostread_connectors_kit::conformance::{Expect, Fixture, check};
+    use hostread_connectors_kit::conformance::{check, fixtures};
 
     const FIXTURES: &str = include_str!("fixtures/redemptions.txt");
 
     #[test]
     fn conformance() {
-        let fixtures: Vec<Fixture> = FIXTURES
-            .lines()
-            .enumerate()
-            .map(|(index, line)| {
-                let (expect, body) = line.split_once(' ').unwrap();
-                let expect = match expect {
-                    "redemption" => Expect::Event("redemption"),
-                    reason => Expect::Rejected(Box::leak(reason.to_owned().into_boxed_str())),
-                };
-                Fixture::new(format!("line {}", index + 1), body, expect)
-            })
-            .collect();
+        let fixtures = fixtures(FIXTURES, "redemption", "198.51.100.7");
         check(&RedemptionDoor, &fixtures, &["203.0.113.9"]);
     }
 }
