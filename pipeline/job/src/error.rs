@@ -3,7 +3,7 @@
 use hostread_dataflow::ledger::ReleaseMoved;
 use hostread_eventlog::LogError;
 use hostread_journal::JournalError;
-use hostread_schemas::Tick;
+use hostread_schemas::{EventTimeMs, Tick};
 use hostread_sink_kit::SinkError;
 
 /// Why the job stopped.
@@ -47,6 +47,16 @@ pub enum JobError {
         upper: Tick,
         /// The journal's newest tick.
         last: Tick,
+    },
+    /// The machine's clock went on by more than a day at once.
+    #[error(
+        "the machine's clock jumped from {from} to {to}; days are sealed by it for good: when it is right, start again"
+    )]
+    ClockJumped {
+        /// The last tick's clock.
+        from: EventTimeMs,
+        /// The machine's.
+        to: EventTimeMs,
     },
     /// The dataflow could not be started or one of its workers died.
     #[error("the dataflow failed: {0}")]

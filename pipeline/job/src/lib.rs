@@ -33,7 +33,7 @@ mod start;
 mod status;
 pub mod step;
 
-pub use clock::{Clock, wall_ms};
+pub use clock::{Clock, Now, wall_ms};
 pub use config::JobConfig;
 pub use decode::{AskSchema, Decode, Undecodable};
 pub use error::JobError;

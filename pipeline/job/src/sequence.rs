@@ -12,6 +12,7 @@ use hostread_eventlog::{LogReader, ReadRecord};
 use hostread_journal::{Journal, Offered, ReleaseRecord, TickRecord};
 use hostread_schemas::EventTimeMs;
 
+use crate::clock::Pace;
 use crate::collect::{Handover, context_of};
 use crate::config::JobConfig;
 use crate::cutter::{Cutter, Onward, feed};
@@ -34,6 +35,7 @@ pub(crate) struct Sequencer {
     pub(crate) decode: Decode,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) received_max: i64,
+    pub(crate) pace: Pace,
 }
 
 impl Sequencer {
@@ -110,7 +112,7 @@ impl Sequencer {
         };
         self.status.events.fetch_add(1, Ordering::Relaxed);
         self.received_max = self.received_max.max(event.meta.received_at.0);
-        if matches!(self.config.clock, crate::clock::Clock::Samples) {
+        if self.pace.is_samples() {
             self.follow_clock(false)?;
         }
         match self.cutter.offer(&event)? {
@@ -163,8 +165,8 @@ impl Sequencer {
 
     /// Moves the clock on to where the configured one stands.
     fn follow_clock(&mut self, caught_up: bool) -> Result<(), JobError> {
-        let clock = &self.config.clock;
-        let target = clock.target(self.cutter.clock, self.received_max, caught_up);
+        let clock = self.cutter.clock;
+        let target = self.pace.next(clock, self.received_max, caught_up)?;
         self.cutter.go_to(target)
     }
 }

@@ -16,6 +16,7 @@ use hostread_schemas::{EventTimeMs, Names, Tick};
 use hostread_sink_kit::{Progress, Sink, SinkErrorKind};
 use tokio::sync::mpsc::unbounded_channel;
 
+use crate::clock::Pace;
 use crate::collect::{Collector, Handover, LOADING_LOOK_EVERY, context_of};
 use crate::config::JobConfig;
 use crate::cutter::{Cutter, feed};
@@ -192,6 +193,7 @@ pub async fn start(config: JobConfig, parts: Parts) -> Result<Running, JobError>
         decode,
         dead_letters,
         received_max: clock.0,
+        pace: Pace::new(config.clock.clone()),
         config: config.clone(),
     };
     let offsets = resume_offsets(log.as_ref(), offsets).await?;
