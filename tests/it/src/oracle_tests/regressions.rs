@@ -204,3 +204,34 @@ fn a_sealed_conversion_outlives_its_touches_and_is_refunded() {
     ]);
     assert_eq!(Drive::play(1, &given, near_horizons()), Ok(()));
 }
+
+#[test]
+fn agents_behind_an_address_count_for_thirty_days() {
+    let by = |agent: &str| with(request("/a.mp3", 1), json!({"agent": agent}));
+    let settings = json!({"type": "settings", "lookback_hours": 48, "half_life_hours": 24,
+                          "shared_agents_day_max": 12, "shared_agents_month_max": 2});
+    let mut given = brand();
+    given.extend([
+        fact(
+            "line",
+            with(line("l"), json!({"controlling": "impressions"})),
+        ),
+        fact("episode", episode("ep", &["/a.mp3"])),
+        fact("settings", settings),
+        said("one first", 0, "10-29T02:00:00", by("one")),
+        said("one last", 0, "10-30T02:00:00", by("one")),
+        said("two", 0, "10-30T03:00:00", by("two")),
+    ]);
+    // Released long since: the third agent comes on the last day of a span that begins on the 30th.
+    given.extend((0..3).map(|_| Given::Hours(236)));
+    given.extend([
+        said(
+            "ad",
+            0,
+            "11-28T01:00:00",
+            with(impression(0), json!({"agent": "three", "line": "l"})),
+        ),
+        said("sale", 0, "11-28T02:00:00", placed("1", "1", 1)),
+    ]);
+    assert_eq!(Drive::play(1, &given, near_horizons()), Ok(()));
+}
