@@ -311,10 +311,9 @@ impl Orders {
                 let reference = e.order_name.as_ref().or(e.order_id.as_ref());
                 (&e.store, reference, report, e.placed_at)
             }
-            Body::Pixel(e) => {
-                let report = matches!(e.kind, PixelKind::Purchase | PixelKind::Lead);
-                (&e.store, e.order.as_ref(), report, None)
-            }
+            // A visit says nothing of an order, whatever it names.
+            Body::Pixel(e) if matches!(e.kind, PixelKind::Page | PixelKind::Cart) => return true,
+            Body::Pixel(e) => (&e.store, e.order.as_ref(), true, None),
             Body::Redemption(e) => (&e.store, e.order.as_ref(), true, None),
             _ => return true,
         };
