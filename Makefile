@@ -40,7 +40,7 @@ compose:
 engines:
 	@scripts/npm-ci engines
 
-# The figures of docs/benchmarks.md, on a release build; about 20 minutes.
+# The figures of docs/benchmarks.md, on a release build; about half an hour.
 bench:
 	@scripts/npm-ci engines
 	cargo build --release -q -p hostread-benches

@@ -17,11 +17,11 @@ pub struct JobConfig {
     pub tick_events_max: usize,
     /// A tick stays open this long at most. Longer: more throughput, more delay.
     pub tick_open_max: Duration,
-    /// A sink applies a range about this often.
+    /// A sink applies a range about this often; one that is behind, once a second.
     pub range_every: Duration,
-    /// A range is applied at this many rows at the latest.
+    /// A range is applied at this many rows at the latest, at four times as many while the sink is behind.
     pub range_rows_max: usize,
-    /// Changes that may wait for the slowest sink before reading pauses (about 256 bytes each).
+    /// Changes that may wait for the slowest sink before reading pauses (about 300 bytes each).
     pub waiting_changes_max: usize,
     /// Ticks that may be cut but not yet durable and complete.
     pub ahead_ticks_max: u64,

@@ -3,7 +3,7 @@
 //! ```text
 //!            sequencer thread                        workers          collector thread         a task per sink
 //!  log ─► decode ─► head ─► tick record ─┬─ feed ──► dataflow ─► complete ticks ─┐
-//!                                        └─ syncer ► durable ────────────────────┴─► settle ─► fold ─► apply [lower, upper)
+//!                                        └─ syncer ► durable ────────────────────┴─► settle ─► merge ─► apply [lower, upper)
 //! ```
 //! Needs: one process per journal; sinks that keep their own progress.
 //! Promises: every tick's changes reach every sink once, in order, and only when the tick is both

@@ -225,17 +225,18 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn the_first_range_covers_what_an_owner_before_had_begun() {
+    /// Five ticks, 20 ms apart and accepted then, through a task with ranges of 1 ms; the uppers that
+    /// the sink had.
+    async fn uppers(begun: Tick, status: Status, accepted_at_ms: i64) -> Vec<Tick> {
         let store = MemoryStore::default();
         let mut sink = MemorySink::new(store.clone());
         sink.open(7).await.unwrap();
         let task = SinkTask {
             sink: Box::new(sink),
             upper: Tick(0),
-            begun: Tick(3),
+            begun,
             names: Names::default(),
-            status: Arc::default(),
+            status: Arc::new(status),
             waiting: Arc::default(),
             range_every: Duration::from_millis(1),
             range_rows_max: 1,
@@ -247,7 +248,7 @@ mod tests {
                 tick: Tick(tick),
                 clock: hostread_schemas::EventTimeMs(0),
                 events: 0,
-                accepted_at_ms: 0,
+                accepted_at_ms,
                 changes: Vec::new(),
             };
             sender.send(Arc::new(settled)).unwrap();
@@ -255,13 +256,30 @@ mod tests {
         }
         drop(sender);
         running.await.unwrap().unwrap();
-        let uppers = store.uppers();
-        assert!(
-            uppers
-                .iter()
-                .all(|upper| *upper == Tick(0) || *upper >= Tick(3)),
-            "{uppers:?}"
-        );
         assert_eq!(store.progress().unwrap().upper, Tick(5));
+        let mut uppers = store.uppers();
+        uppers.retain(|upper| *upper > Tick(0));
+        uppers
+    }
+
+    #[tokio::test]
+    async fn the_first_range_covers_what_an_owner_before_had_begun() {
+        let uppers = uppers(Tick(3), Status::default(), 0).await;
+        assert!(uppers.iter().all(|upper| *upper >= Tick(3)), "{uppers:?}");
+    }
+
+    #[tokio::test]
+    async fn a_sink_that_is_behind_takes_larger_ranges_until_nothing_waits() {
+        let long_ago = wall_ms() - 2 * BEHIND_MS;
+        let behind = uppers(Tick(0), Status::default(), long_ago).await;
+        assert!(behind.len() <= 2, "one when the ticks end: {behind:?}");
+        let idle = Status::default();
+        idle.caught_up.store(true, Ordering::Release);
+        for uppers in [
+            uppers(Tick(0), idle, long_ago).await,
+            uppers(Tick(0), Status::default(), wall_ms()).await,
+        ] {
+            assert!(uppers.len() >= 3, "{uppers:?}");
+        }
     }
 }
