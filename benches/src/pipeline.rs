@@ -17,6 +17,7 @@ use hostread_schemas::event::EventType;
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{Decoder, Encoder, partition};
 use hostread_simulate::{MIX1_TENANTS, Mix1, Mix1Config, SAMPLE_KEY};
+use hostread_sink_archive::ParquetArchive;
 use hostread_sink_clickhouse::{ClickHouseConfig, ClickHouseSink, tenant_tables};
 use hostread_sink_kit::Sink;
 use hostread_sink_postgres::{PostgresConfig, PostgresSink};
@@ -129,6 +130,7 @@ impl Bench {
                 Box::new(self.clickhouse()?),
                 Box::new(PostgresSink::new(postgres)?),
             ],
+            archive: Box::new(ParquetArchive::new(disk(), &self.dir.join("archive"))),
             dead_letters: Box::new(|undecodable| eprintln!("dead letter: {}", undecodable.reason)),
         };
         Ok(hostread_job::start(config, parts).await?)

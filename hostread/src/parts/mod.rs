@@ -14,6 +14,7 @@ use hostread_disk::{Disk, RealDisk};
 use hostread_job::{Clock, Decode, JobConfig, Parts, Undecodable, wall_ms};
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{Decoder, ReceivedAtMs};
+use hostread_sink_archive::ParquetArchive;
 use hostread_sink_clickhouse::ClickHouseSink;
 use hostread_sink_kit::Sink;
 use hostread_sink_postgres::PostgresSink;
@@ -64,6 +65,10 @@ pub(crate) fn job_parts(config: &Config, log: &Log, targets: &Targets) -> Result
         log: Arc::clone(&log.log),
         decode: Decode::new(Decoder::current(&log.schema_ids), Box::new(log.ask())),
         sinks: sinks(targets)?,
+        archive: Box::new(ParquetArchive::new(
+            disk(),
+            &config.data_dir.join("archive"),
+        )),
         dead_letters: dead_letters(config)?,
     })
 }

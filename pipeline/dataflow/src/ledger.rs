@@ -56,7 +56,16 @@ impl std::fmt::Display for ReleaseMoved {
 
 impl std::error::Error for ReleaseMoved {}
 
-/// The changes that leave for the sinks, sorted by key.
+/// What becomes of a tick's changes, each part sorted by key.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Settled {
+    /// They leave for the sinks.
+    pub changes: Vec<Change>,
+    /// They do not: what stood before is final.
+    pub withheld: Vec<Change>,
+}
+
+/// Parts what leaves for the sinks from what is final.
 ///
 /// # Errors
 /// When a release moved a row outside the released days (invariant 1).
@@ -64,32 +73,35 @@ pub fn settle(
     mut changes: Vec<Change>,
     context: &TickContext,
     horizons: &Horizons,
-) -> Result<Vec<Change>, ReleaseMoved> {
+) -> Result<Settled, ReleaseMoved> {
     if let Some((exposures, conversions)) = context.release {
-        return match changes
-            .into_iter()
-            .find(|c| !released(c, exposures, conversions))
-        {
+        let moved = |change: &&Change| !released(change, exposures, conversions);
+        return match changes.iter().find(moved) {
             Some(moved) => Err(ReleaseMoved {
                 key: moved.key,
                 tick: context.tick,
             }),
-            None => Ok(Vec::new()),
+            None => Ok(Settled {
+                changes: Vec::new(),
+                withheld: changes,
+            }),
         };
     }
     let sealed = horizons.sealed_through(context.clock);
     let mut late: BTreeMap<LateKey, LateRow> = BTreeMap::new();
     let mut restated = Vec::new();
-    changes.retain(|change| match key_day(&change.key) {
-        Some(day) if day <= sealed => {
+    let final_day = |change: &Change| key_day(&change.key).filter(|day| *day <= sealed);
+    let withheld: Vec<Change> = changes
+        .extract_if(.., |change| final_day(change).is_some())
+        .collect();
+    for change in &withheld {
+        if let Some(day) = final_day(change) {
             note_late(change, day, &mut late);
-            false
         }
-        _ => {
-            restate(change, context, horizons, &mut restated);
-            true
-        }
-    });
+    }
+    for change in &changes {
+        restate(change, context, horizons, &mut restated);
+    }
     for (tenant, day, count) in &context.late {
         let key = LateKey {
             tenant: *tenant,
@@ -108,7 +120,7 @@ pub fn settle(
         );
     }
     if restated.is_empty() && late.is_empty() {
-        return Ok(changes);
+        return Ok(Settled { changes, withheld });
     }
     changes.append(&mut restated);
     changes.extend(late.into_iter().map(|(key, row)| Change {
@@ -118,7 +130,7 @@ pub fn settle(
         new: Some(ViewValue::LateAfterSeal(row)),
     }));
     changes.sort_by_key(|change| change.key);
-    Ok(changes)
+    Ok(Settled { changes, withheld })
 }
 
 /// The day in the key of a daily view.

@@ -7,13 +7,14 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use hostread_dataflow::changes::{TickOutput, by_tick};
-use hostread_dataflow::ledger::{TickContext, settle};
+use hostread_dataflow::ledger::{Settled, TickContext, settle};
 use hostread_dataflow::{Dataflow, Material, OutputUpdate};
 use hostread_journal::{ReleaseRecord, TickRecord};
 use hostread_rules::Horizons;
-use hostread_schemas::Tick;
 use hostread_schemas::fact::{Carry, RetentionClass};
 use hostread_schemas::view::Change;
+use hostread_schemas::{Names, Tick};
+use hostread_sink_kit::Archive;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::error::JobError;
@@ -161,13 +162,15 @@ pub(crate) struct Collector {
     pub(crate) status: Arc<Status>,
     pub(crate) horizons: Horizons,
     pub(crate) sinks: Vec<(&'static str, UnboundedSender<Arc<SettledTick>>)>,
+    pub(crate) archive: Box<dyn Archive>,
+    pub(crate) names: Names,
 }
 
 impl Collector {
     /// Runs until the job stops and everything durable has left, or a part of it has failed. What the
     /// dataflow puts out while it is loaded is the loader's: taken here, the carries of the next
     /// release would lack it.
-    pub(crate) fn run(&self) -> Result<(), JobError> {
+    pub(crate) fn run(&mut self) -> Result<(), JobError> {
         while self.status.settled() == Tick(0) {
             if self.status.stopping() {
                 return Ok(());
@@ -213,10 +216,19 @@ impl Collector {
         expected.drain(..ready).collect()
     }
 
-    fn settle(&self, collected: &Collected, output: TickOutput) -> Result<(), JobError> {
+    /// Rows that are final are in the archive before any sink can be past the tick: nothing that they were
+    /// computed from is compacted away before.
+    fn settle(&mut self, collected: &Collected, output: TickOutput) -> Result<(), JobError> {
         self.handover.keep(output.material);
         let tick = collected.context.tick;
-        let changes = settle(output.changes, &collected.context, &self.horizons)?;
+        let Settled { changes, withheld } =
+            settle(output.changes, &collected.context, &self.horizons)?;
+        self.archive
+            .keep(tick, &withheld, &self.names)
+            .map_err(|source| JobError::Sink {
+                sink: "archive",
+                source,
+            })?;
         let settled = Arc::new(SettledTick {
             tick,
             clock: collected.context.clock,

@@ -13,7 +13,7 @@ use hostread_journal::{Journal, Opened};
 use hostread_schemas::fact::Fact;
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{EventTimeMs, Names, Tick};
-use hostread_sink_kit::{Progress, Sink, SinkErrorKind};
+use hostread_sink_kit::{Archive, Progress, Sink, SinkErrorKind};
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::clock::Pace;
@@ -47,6 +47,8 @@ pub struct Parts {
     pub decode: Decode,
     /// Where rows go.
     pub sinks: Vec<Box<dyn Sink>>,
+    /// Where rows are kept that can no longer be computed.
+    pub archive: Box<dyn Archive>,
     /// Where records go that cannot be used.
     pub dead_letters: DeadLetters,
 }
@@ -117,6 +119,7 @@ pub async fn start(config: JobConfig, parts: Parts) -> Result<Running, JobError>
         log,
         decode,
         mut sinks,
+        archive,
         dead_letters,
     } = parts;
     let opened =
@@ -153,12 +156,14 @@ pub async fn start(config: JobConfig, parts: Parts) -> Result<Running, JobError>
             }
         }));
     }
-    let collector = Collector {
+    let mut collector = Collector {
         dataflow: Arc::clone(&dataflow),
         handover: Arc::clone(&handover),
         status: Arc::clone(&status),
         horizons: config.horizons,
         sinks: senders,
+        archive,
+        names: names.clone(),
     };
     let Opened {
         journal,

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hostread_dataflow::changes::by_tick;
-use hostread_dataflow::ledger::{TickContext, settle};
+use hostread_dataflow::ledger::{Settled, TickContext, settle};
 use hostread_dataflow::{Dataflow, Material};
 use hostread_disk::SimDisk;
 use hostread_journal::{Journal, Offered, ReleaseRecord, TickRecord};
@@ -29,6 +29,8 @@ pub struct Stepped {
     pub context: TickContext,
     /// The changes that leave, by key.
     pub changes: Vec<Change>,
+    /// The changes that nobody sees: what stood before is final.
+    pub withheld: Vec<Change>,
 }
 
 /// See the module.
@@ -146,8 +148,12 @@ impl Onward for InPlace {
         }
         let output = by_tick(updates).remove(&tick).unwrap_or_default();
         self.handover.keep(output.material);
-        let changes = settle(output.changes, &context, &self.horizons)?;
-        self.done.push(Stepped { context, changes });
+        let Settled { changes, withheld } = settle(output.changes, &context, &self.horizons)?;
+        self.done.push(Stepped {
+            context,
+            changes,
+            withheld,
+        });
         Ok(())
     }
 

@@ -1,11 +1,10 @@
-//! Rows of one view as a native block of ClickHouse, a column at a time. Pure.
-//! Invariant: a deleted row has its key, its version, and defaults for the rest.
+//! Columns as a native block of ClickHouse. Pure.
 
 use clickhouse::native::builder::BlockBuilder;
 use clickhouse::native::encode::{Encode, ValueWriter};
 use clickhouse::native::{Block, DataTypeNode};
-use hostread_schemas::{Day, EventTimeMs, Hour, NameKind, Names};
-use hostread_sink_kit::NameCache;
+use hostread_schemas::{Day, EventId, EventTimeMs};
+use hostread_sink_kit::ColumnWriter;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type Encoded<T> = Result<T, Failure>;
@@ -29,12 +28,6 @@ impl Encode for Date {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Millis(pub(crate) EventTimeMs);
 
-impl From<Hour> for Millis {
-    fn from(hour: Hour) -> Self {
-        Self(hour.start())
-    }
-}
-
 impl Encode for Millis {
     fn produces() -> DataTypeNode {
         DataTypeNode::new("DateTime64(3, 'UTC')").expect("the type is well-formed")
@@ -46,104 +39,72 @@ impl Encode for Millis {
     }
 }
 
-/// A row of the view at hand.
-pub(crate) struct Row<'a, K, V> {
-    pub(crate) key: &'a K,
-    pub(crate) value: Option<&'a V>,
-    pub(crate) version: u64,
-}
+/// Whatever is a text.
+struct Text<T>(T);
 
-/// Columns of one view under way to a block.
-pub(crate) struct Table<'a, K, V> {
-    rows: Vec<Row<'a, K, V>>,
-    names: &'a Names,
-    block: BlockBuilder,
-}
-
-impl<'a, K, V> Table<'a, K, V> {
-    pub(crate) fn new(rows: Vec<Row<'a, K, V>>, names: &'a Names) -> Self {
-        Self {
-            rows,
-            names,
-            block: BlockBuilder::new(),
-        }
+impl<T: AsRef<str>> Encode for Text<T> {
+    fn produces() -> DataTypeNode {
+        str::produces()
     }
+    fn encode(&self, writer: &mut ValueWriter<'_>) -> Result<(), Failure> {
+        self.0.as_ref().encode(writer)
+    }
+}
 
-    fn column<T: Encode>(
-        block: &mut BlockBuilder,
+/// A block under way.
+#[derive(Default)]
+pub(crate) struct Columns(BlockBuilder);
+
+impl Columns {
+    /// A column of any type.
+    pub(crate) fn column<T: Encode>(
+        &mut self,
         name: &str,
         values: impl Iterator<Item = T>,
     ) -> Encoded<()> {
-        block.upsert_column::<T>(name)?.add_all(values)?;
+        self.0.upsert_column::<T>(name)?.add_all(values)?;
         Ok(())
     }
 
-    /// A column of the key.
-    pub(crate) fn key<T: Encode>(&mut self, name: &str, of: impl Fn(&'a K) -> T) -> Encoded<()> {
-        Self::column(
-            &mut self.block,
-            name,
-            self.rows.iter().map(|row| of(row.key)),
-        )
+    /// The block.
+    pub(crate) fn build(mut self) -> Encoded<Block> {
+        Ok(self.0.build()?)
+    }
+}
+
+impl ColumnWriter for Columns {
+    type Error = Failure;
+
+    fn days(&mut self, name: &str, values: impl Iterator<Item = Day>) -> Encoded<()> {
+        self.column(name, values.map(Date))
     }
 
-    /// A column of the value.
-    pub(crate) fn value<T: Encode + Default>(
-        &mut self,
-        name: &str,
-        of: impl Fn(&'a V) -> T,
-    ) -> Encoded<()> {
-        let values = self
-            .rows
-            .iter()
-            .map(|row| row.value.map(&of).unwrap_or_default());
-        Self::column(&mut self.block, name, values)
+    fn times(&mut self, name: &str, values: impl Iterator<Item = EventTimeMs>) -> Encoded<()> {
+        self.column(name, values.map(Millis))
     }
 
-    /// A column with the name behind an id of the key.
-    pub(crate) fn key_name(
-        &mut self,
-        name: &str,
-        kind: NameKind,
-        of: impl Fn(&'a K) -> u64,
-    ) -> Encoded<()> {
-        self.named(name, kind, |row| of(row.key))
+    fn texts<T: AsRef<str>>(&mut self, name: &str, values: impl Iterator<Item = T>) -> Encoded<()> {
+        self.column(name, values.map(Text))
     }
 
-    /// A column with the name behind an id of the value.
-    pub(crate) fn value_name(
-        &mut self,
-        name: &str,
-        kind: NameKind,
-        of: impl Fn(&'a V) -> u64,
-    ) -> Encoded<()> {
-        self.named(name, kind, |row| row.value.map_or(0, &of))
+    fn text_lists(&mut self, name: &str, values: impl Iterator<Item = Vec<String>>) -> Encoded<()> {
+        self.column(name, values)
     }
 
-    fn named(
-        &mut self,
-        name: &str,
-        kind: NameKind,
-        id: impl Fn(&Row<'a, K, V>) -> u64,
-    ) -> Encoded<()> {
-        let mut names = NameCache::new(self.names);
-        for row in &self.rows {
-            names.need(kind, id(row));
-        }
-        let values = self.rows.iter().map(|row| names.get(kind, id(row)));
-        Self::column(&mut self.block, name, values)
+    fn signed(&mut self, name: &str, values: impl Iterator<Item = i64>) -> Encoded<()> {
+        self.column(name, values)
     }
 
-    /// Adds version and deletion mark.
-    pub(crate) fn finish(mut self) -> Encoded<Block> {
-        let rows = &self.rows;
-        Self::column(
-            &mut self.block,
-            "version",
-            rows.iter().map(|row| row.version),
-        )?;
-        let deleted = rows.iter().map(|row| u8::from(row.value.is_none()));
-        Self::column(&mut self.block, "is_deleted", deleted)?;
-        Ok(self.block.build()?)
+    fn unsigned(&mut self, name: &str, values: impl Iterator<Item = u64>) -> Encoded<()> {
+        self.column(name, values)
+    }
+
+    fn small(&mut self, name: &str, values: impl Iterator<Item = u32>) -> Encoded<()> {
+        self.column(name, values)
+    }
+
+    fn ids(&mut self, name: &str, values: impl Iterator<Item = EventId>) -> Encoded<()> {
+        let number = |id: EventId| (u128::from(id.hi) << 64) | u128::from(id.lo);
+        self.column(name, values.map(number))
     }
 }

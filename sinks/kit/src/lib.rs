@@ -10,6 +10,8 @@
 //! Invariant 4: what is given is written, equal values too: a replay must overwrite what an older epoch wrote.
 
 mod admit;
+mod archive;
+mod columns;
 pub mod conformance;
 mod error;
 mod memory;
@@ -23,6 +25,8 @@ use hostread_schemas::view::{View, ViewKey, ViewValue};
 use hostread_schemas::{EventTimeMs, Names, Tick};
 
 pub use admit::{Admission, admit, claim};
+pub use archive::Archive;
+pub use columns::{ColumnWriter, write_columns};
 pub use error::{Result, SinkError, SinkErrorKind};
 pub use memory::{FailPoint, MemorySink, MemoryStore};
 pub use names::NameCache;

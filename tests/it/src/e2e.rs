@@ -22,6 +22,7 @@ mod feed;
 mod process;
 mod reader;
 mod restart;
+mod sealed;
 mod stopped;
 mod uninterrupted;
 

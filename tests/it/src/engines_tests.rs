@@ -88,12 +88,12 @@ pub(crate) fn postgres_config(access: &PostgresAccess) -> PostgresConfig {
     PostgresConfig::new(&access.url_owner, &access.url_sink)
 }
 
-/// Status and text of a query sent straight to ClickHouse, past the door.
+/// Status and text of a query sent straight to ClickHouse, past the door; data may follow it.
 pub(crate) async fn ask(
     access: &ClickHouseAccess,
     user: &str,
     password: &str,
-    query: &str,
+    query: impl AsRef<[u8]>,
 ) -> (u16, String) {
     let (gate, secret) = &access.gate_header;
     let answer = Client::new()
@@ -101,7 +101,7 @@ pub(crate) async fn ask(
         .header(gate, secret)
         .header("X-ClickHouse-User", user)
         .header("X-ClickHouse-Key", password)
-        .body(query.to_owned())
+        .body(query.as_ref().to_vec())
         .send()
         .await
         .unwrap();

@@ -1,6 +1,7 @@
 //! A naive oracle: every view computed from the list of live facts and the clock, straight from
 //! `docs/reference/definitions.md` (numbers in brackets are its choices). It shares no code with
-//! `hostread-rules` and the dataflow, keeps nothing between two calls and never releases.
+//! `hostread-rules` and the dataflow, keeps nothing between two calls and never releases; the paths of
+//! sealed conversions are the caller's to keep ([`paths`]).
 //!
 //! Needs: live facts, the texts of their agents. Promises: all rows of all views but the two ledgers
 //! ([`rows`]); what a reader sees of a change and what the ledgers say ([`ledger`]).
@@ -25,6 +26,8 @@ use hostread_schemas::{
     AgentId, BrandId, CampaignId, CodeId, EnclosureId, EpisodeId, EventId, EventTimeMs, LineId,
     SlotId, StoreId, TenantId,
 };
+
+pub(crate) use attribution::Kept;
 
 /// Rows by key.
 pub(crate) type Rows = BTreeMap<ViewKey, ViewValue>;
@@ -53,6 +56,7 @@ pub(crate) struct Tenant {
     pub(crate) stores: BTreeMap<StoreId, BrandId>,
     pub(crate) codes: BTreeMap<(StoreId, CodeId), LineId>,
     pub(crate) aired: BTreeMap<(LineId, EpisodeId), (EventTimeMs, u64)>,
+    pub(crate) kept: Kept,
 }
 
 impl Tenant {
@@ -119,18 +123,42 @@ impl Tenant {
     }
 }
 
-/// Every row of every view but the ledgers, as of a clock (none before the first hour); no tenant
-/// looks back more days than `lookback_days_max`.
-pub(crate) fn rows(
-    facts: &[Fact],
-    agents: &Agents,
-    clock: Option<EventTimeMs>,
-    lookback_days_max: i32,
-) -> Rows {
-    let tenants: BTreeSet<TenantId> = facts.iter().map(|fact| fact.tenant).collect();
+/// What everybody's facts are read with.
+#[derive(Clone, Copy)]
+pub(crate) struct World<'a> {
+    pub(crate) facts: &'a [Fact],
+    pub(crate) agents: &'a Agents,
+    /// No tenant looks back more days.
+    pub(crate) lookback_days_max: i32,
+    pub(crate) kept: &'a Kept,
+}
+
+impl World<'_> {
+    fn tenants(self) -> impl Iterator<Item = Tenant> {
+        let ids: BTreeSet<TenantId> = self.facts.iter().map(|fact| fact.tenant).collect();
+        ids.into_iter().map(move |id| {
+            let mut tenant = Tenant::read(id, self.facts, self.agents, self.lookback_days_max);
+            tenant.kept.clone_from(self.kept);
+            tenant
+        })
+    }
+}
+
+/// The paths of every conversion, before their codes.
+pub(crate) fn paths(world: World<'_>) -> Kept {
+    let of_tenant = |tenant: Tenant| {
+        let counted = counting::count(&tenant);
+        let shared = sharing::shared_days(&tenant);
+        let conversions = conversions::conversions(&tenant);
+        attribution::paths(&tenant, &conversions, &counted, &shared)
+    };
+    world.tenants().flat_map(of_tenant).collect()
+}
+
+/// Every row of every view but the ledgers, as of a clock (none before the first hour).
+pub(crate) fn rows(world: World<'_>, clock: Option<EventTimeMs>) -> Rows {
     let mut rows = Rows::new();
-    for id in tenants {
-        let tenant = Tenant::read(id, facts, agents, lookback_days_max);
+    for tenant in world.tenants() {
         let counted = counting::count(&tenant);
         let shared = sharing::shared_days(&tenant);
         let conversions = conversions::conversions(&tenant);

@@ -3,6 +3,7 @@
 //! `HOSTREAD_CASES` sets the number of histories, `HOSTREAD_SEED` repeats those of a failure.
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
+mod archived;
 mod drive;
 mod regressions;
 mod world;

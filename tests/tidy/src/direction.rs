@@ -18,6 +18,7 @@ const JOB: &str = "hostread-job";
 const SINK_KIT: &str = "hostread-sink-kit";
 const CLICKHOUSE: &str = "hostread-sink-clickhouse";
 const POSTGRES: &str = "hostread-sink-postgres";
+const ARCHIVE: &str = "hostread-sink-archive";
 const ENGINES: &str = "hostread-engines";
 const SIMULATE: &str = "hostread-simulate";
 const HOSTREAD: &str = "hostread";
@@ -38,6 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (CLICKHOUSE, &[SCHEMAS, SINK_KIT]),
     (POSTGRES, &[SCHEMAS, SINK_KIT]),
+    (ARCHIVE, &[SCHEMAS, DISK, SINK_KIT]),
     (JOURNAL, &[SCHEMAS, RULES, DISK]),
     (DATAFLOW, &[SCHEMAS, RULES]),
     (
@@ -61,6 +63,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             SINK_KIT,
             CLICKHOUSE,
             POSTGRES,
+            ARCHIVE,
             ENGINES,
             SIMULATE,
         ],

@@ -18,6 +18,7 @@ use super::databases::Databases;
 use super::feed::Feed;
 use super::process::Pipeline;
 use super::reader::Reader;
+use super::sealed::{assert_archived, files};
 use super::settings;
 use super::uninterrupted::{Changes, Run};
 
@@ -228,6 +229,12 @@ async fn run(kind: Kind, dir: TempDir, seed: u64) {
     again(&journal, 50_000, 1).into_sinks(sinks()).await;
     let expected = databases.tables(Columns::RowAndVersion).await;
     assert_equal("the same ticks without a kill", &found, &expected, &[]);
+    let kept = files(&dir.path().join("archive"));
+    assert!(
+        kept == files(&journal.with_extension("archive")),
+        "the archive of sealed days is not that of an uninterrupted run"
+    );
+    assert_archived(&databases, &dir.path().join("archive")).await;
     println!(
         "{:5.1} s  equals an uninterrupted run over the same ticks",
         took()

@@ -11,7 +11,7 @@ use hostread_sink_postgres::PostgresSink;
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
-use crate::engines_tests::{clickhouse_sink, postgres_config, run, start_for_sinks};
+use crate::engines_tests::{ask, clickhouse_sink, postgres_config, run, start_for_sinks};
 
 /// Rows of every table, by sink and view, each as text.
 pub(super) type Tables = BTreeMap<(&'static str, View), Vec<String>>;
@@ -59,6 +59,14 @@ impl Databases {
     /// A query of ClickHouse, past the door.
     pub(super) async fn ask(&self, query: &str) -> String {
         run(&self.engines.clickhouse, query).await
+    }
+
+    /// Puts a file's rows into ClickHouse.
+    pub(super) async fn put(&self, insert: &str, file: &[u8]) {
+        let access = &self.engines.clickhouse;
+        let query = [insert.as_bytes(), b"\n", file].concat();
+        let (status, text) = ask(access, &access.user, &access.password, query).await;
+        assert_eq!(status, 200, "{insert}: {text}");
     }
 
     /// As the role that sees every tenant.

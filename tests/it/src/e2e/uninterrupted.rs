@@ -12,6 +12,7 @@ use hostread_job::{Clock, JobConfig, Parts};
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::view::View;
 use hostread_schemas::{Names, Tick};
+use hostread_sink_archive::ParquetArchive;
 use hostread_sink_kit::{Progress, RangeBatch, Result, Sink};
 
 use super::feed::Feed;
@@ -46,6 +47,10 @@ impl Run<'_> {
             log: Arc::clone(&self.feed.log),
             decode: self.feed.decode(),
             sinks,
+            archive: Box::new(ParquetArchive::new(
+                Arc::new(RealDisk),
+                &self.journal.with_extension("archive"),
+            )),
             dead_letters: Box::new(move |_| {
                 count.fetch_add(1, Ordering::Relaxed);
             }),

@@ -7,7 +7,9 @@ use hostread_schemas::view::{
     AttributionDailyKey, AttributionDailyRow, ConversionKey, ConversionRow, CreditKey, CreditRow,
     ViewRow,
 };
-use hostread_schemas::{BrandId, CampaignId, Day, EventId, LineId, ShowId};
+use hostread_schemas::{
+    BrandId, CampaignId, ConversionId, Day, EventId, EventTimeMs, LineId, ShowId, TenantId,
+};
 
 use super::Tenant;
 use super::conversions::Conversion;
@@ -36,6 +38,24 @@ pub(crate) struct Credited {
     matched_by: u8,
 }
 
+/// The paths that sealed conversions had, before their codes, and how many touches were cut (21). A path
+/// stands as long as its conversion's time stays.
+pub(crate) type Kept = BTreeMap<(TenantId, ConversionId), (EventTimeMs, Vec<Touch>, usize)>;
+
+/// The paths of a tenant's conversions, before their codes.
+pub(crate) fn paths(
+    tenant: &Tenant,
+    conversions: &[Conversion],
+    counted: &Counted,
+    shared: &Shared,
+) -> Kept {
+    let path = |conversion: &Conversion| {
+        let (path, cut) = household_path(tenant, conversion, &counted.deliveries, shared);
+        ((tenant.id, conversion.id), (conversion.time, path, cut))
+    };
+    conversions.iter().map(path).collect()
+}
+
 /// Every conversion with its path and credits.
 pub(crate) fn attribute(
     tenant: &Tenant,
@@ -58,17 +78,23 @@ fn campaign_of(tenant: &Tenant, line: LineId) -> CampaignId {
         .map_or(CampaignId::NONE, |line| line.campaign)
 }
 
-fn path(
+fn brand_of(tenant: &Tenant, conversion: &Conversion) -> BrandId {
+    let brand = tenant.stores.get(&conversion.store);
+    brand.copied().unwrap_or(BrandId::NONE)
+}
+
+/// The touches of a conversion's household, and how many were cut.
+fn household_path(
     tenant: &Tenant,
     conversion: &Conversion,
     deliveries: &[Delivery],
     shared: &Shared,
-) -> Credited {
-    let brand = tenant
-        .stores
-        .get(&conversion.store)
-        .copied()
-        .unwrap_or(BrandId::NONE);
+) -> (Vec<Touch>, usize) {
+    let kept = tenant.kept.get(&(tenant.id, conversion.id));
+    if let Some((_, path, cut)) = kept.filter(|(time, ..)| *time == conversion.time) {
+        return (path.clone(), *cut);
+    }
+    let brand = brand_of(tenant, conversion);
     let secs = conversion.time.secs();
     let household = conversion.household;
     let usable = brand.is_some()
@@ -106,6 +132,18 @@ fn path(
         path.remove(1);
         cut += 1;
     }
+    (path, cut)
+}
+
+fn path(
+    tenant: &Tenant,
+    conversion: &Conversion,
+    deliveries: &[Delivery],
+    shared: &Shared,
+) -> Credited {
+    let (mut path, mut cut) = household_path(tenant, conversion, deliveries, shared);
+    let brand = brand_of(tenant, conversion);
+    let secs = conversion.time.secs();
     let mut matched_by = u8::from(!path.is_empty());
     let code_line = tenant
         .codes

@@ -14,9 +14,10 @@ use hostread_schemas::view::{
 };
 use hostread_schemas::{AgentId, BatchId, Day, EventId, EventTimeMs, NameKind, TenantId, Tick};
 
+use super::archived::Archived;
 use super::world::{Given, History, START};
 use crate::oracle::ledger::{TickSaid, Times};
-use crate::oracle::{self, Agents, Rows};
+use crate::oracle::{self, Agents, Kept, Rows, World};
 
 /// The key that worlds are interned under.
 pub(super) const HASHER: IdHasher = IdHasher::new([7; 16]);
@@ -45,6 +46,7 @@ struct Told {
     live: BTreeMap<EventId, (u32, Fact)>,
     forgotten: Vec<Fact>,
     agents: Agents,
+    kept: Kept,
     times: Times,
     lookback_days_max: i32,
     said: TickSaid,
@@ -59,6 +61,7 @@ impl Told {
             live: BTreeMap::new(),
             forgotten: Vec::new(),
             agents: Agents::new(),
+            kept: Kept::new(),
             times: Times {
                 lateness_ms: horizons.lateness_ms,
                 horizon_days: i64::from(horizons.horizon_days),
@@ -137,6 +140,30 @@ impl Told {
         }
     }
 
+    fn facts(&self) -> Vec<Fact> {
+        let live = self.live.values().map(|(_, fact)| fact);
+        live.chain(&self.forgotten).cloned().collect()
+    }
+
+    fn world<'a>(&'a self, facts: &'a [Fact]) -> World<'a> {
+        World {
+            facts,
+            agents: &self.agents,
+            lookback_days_max: self.lookback_days_max,
+            kept: &self.kept,
+        }
+    }
+
+    /// Something is released: what is sealed keeps the path that it has (21).
+    fn release(&mut self, clock: EventTimeMs) {
+        let facts = self.facts();
+        let mut paths = oracle::paths(self.world(&facts));
+        paths.retain(|_, (time, path, _)| {
+            !path.is_empty() && self.times.is_sealed(time.day(), clock)
+        });
+        self.kept.extend(paths);
+    }
+
     /// A tick closes.
     fn tick(&mut self, tick: Tick, clock: EventTimeMs) {
         let mut said = std::mem::take(&mut self.said);
@@ -147,9 +174,8 @@ impl Told {
             [only] => Some(only),
             _ => None,
         };
-        let live = self.live.values().map(|(_, fact)| fact);
-        let facts: Vec<Fact> = live.chain(&self.forgotten).cloned().collect();
-        let after = oracle::rows(&facts, &self.agents, Some(clock), self.lookback_days_max);
+        let facts = self.facts();
+        let after = oracle::rows(self.world(&facts), Some(clock));
         oracle::ledger::step(&mut self.visible, &self.raw, &after, &said, self.times);
         self.raw = after;
     }
@@ -160,6 +186,7 @@ pub(super) struct Drive {
     stepper: Stepper,
     told: Told,
     rows: Rows,
+    archived: Archived,
     clock: EventTimeMs,
     compares: bool,
 }
@@ -185,6 +212,7 @@ impl Drive {
             stepper: Stepper::new(workers, horizons, HASHER).map_err(|e| e.to_string())?,
             told: Told::new(horizons),
             rows: Rows::new(),
+            archived: Archived::default(),
             clock: START,
             compares,
         })
@@ -250,10 +278,14 @@ impl Drive {
                 ));
             }
             self.clock = context.clock;
-            if context.release.is_none() && self.compares {
-                self.told.tick(context.tick, context.clock);
+            match context.release {
+                _ if !self.compares => {}
+                Some(_) => self.told.release(context.clock),
+                None => self.told.tick(context.tick, context.clock),
             }
             self.apply(&stepped)?;
+            self.archived.apply(&stepped)?;
+            self.archived.same(&self.rows)?;
             if self.compares {
                 self.same().map_err(|diff| {
                     format!("tick {} at {}: {diff}", context.tick, context.clock)

@@ -194,22 +194,19 @@ pub(super) fn history() -> impl Strategy<Value = History> {
 /// its refunds and cancels, is left out ([`Orders`]).
 pub(super) fn settled_history() -> impl Strategy<Value = History> {
     use Kind::*;
-    let kinds = prop_oneof![
+    settling(prop_oneof![
         5 => Just(Request),
         3 => Just(Impression),
         2 => Just(Pixel),
         4 => Just(Order),
         1 => Just(Redemption),
-    ];
-    // With tight limits an agent of today shares a household on days that are sealed. The job keeps the
-    // path of a sealed conversion, as definition 21 says; the oracle, which never releases, does not.
-    settling(kinds, Just(false))
+    ])
 }
 
 /// The same, and what the tenants agreed on changes at any time.
 pub(super) fn unsettled_history() -> impl Strategy<Value = History> {
     use Kind::*;
-    let kinds = prop_oneof![
+    settling(prop_oneof![
         8 => Just(Request),
         4 => Just(Impression),
         2 => Just(Pixel),
@@ -224,14 +221,10 @@ pub(super) fn unsettled_history() -> impl Strategy<Value = History> {
         1 => Just(Aired),
         1 => Just(RuleSet),
         1 => Just(Settings),
-    ];
-    settling(kinds, any::<bool>())
+    ])
 }
 
-fn settling(
-    kind: impl Strategy<Value = Kind>,
-    tight: impl Strategy<Value = bool>,
-) -> impl Strategy<Value = History> {
+fn settling(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = History> {
     let step = prop_oneof![
         30 => (kind, any::<Dice>()).prop_map(|(kind, dice)| Step::Event(kind, dice)),
         2 => any::<u8>().prop_map(Step::Again),
@@ -241,7 +234,7 @@ fn settling(
         6 => (8..50_u8).prop_map(Step::Hours),
     ];
     let steps = proptest::collection::vec(step, 1..60);
-    (1..=2_usize, tight, steps).prop_map(|(workers, tight, steps)| History {
+    (1..=2_usize, any::<bool>(), steps).prop_map(|(workers, tight, steps)| History {
         workers,
         late_catalog: 0,
         settles: true,

@@ -1,0 +1,106 @@
+//! One file: rows of one view that one tick left. Pure.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hostread_schemas::view::{Change, View, ViewKey, ViewValue};
+use hostread_schemas::{Names, Tick};
+use hostread_sink_kit::{CHUNK_ROWS_MAX, write_columns};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::column::reader::ColumnReader;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
+
+use crate::columns::Columns;
+
+const ROW: &str = "row";
+/// How `row` is written; another number is refused.
+const FORMAT: (&str, &str) = ("hostread.format", "1");
+
+/// The rows as they stood before the tick.
+pub(crate) fn encode(view: View, tick: Tick, left: &[Change], names: &Names) -> Result<Vec<u8>> {
+    let mut groups = left
+        .chunks(CHUNK_ROWS_MAX)
+        .map(|rows| columns(view, rows, names));
+    let Some(first) = groups.next().transpose()? else {
+        return Err(ParquetError::General("a file without rows".to_owned()));
+    };
+    let schema = Arc::new(first.schema(view.name())?);
+    let mut file = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties(tick)))?;
+    for columns in std::iter::once(Ok(first)).chain(groups) {
+        let columns = columns?;
+        let mut group = file.next_row_group()?;
+        let mut at = 0;
+        while let Some(mut column) = group.next_column()? {
+            columns.write(at, &mut column)?;
+            column.close()?;
+            at += 1;
+        }
+        group.close()?;
+    }
+    file.into_inner()
+}
+
+fn properties(tick: Tick) -> WriterProperties {
+    let said = [FORMAT, ("hostread.tick", &tick.0.to_string())]
+        .map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()));
+    WriterProperties::builder()
+        // No version of a library in it: the same rows are the same bytes.
+        .set_created_by("hostread".to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_column_dictionary_enabled(ColumnPath::from(ROW), false)
+        .set_key_value_metadata(Some(said.to_vec()))
+        .build()
+}
+
+fn columns(view: View, left: &[Change], names: &Names) -> Result<Columns> {
+    let mut columns = Columns::default();
+    let rows = || left.iter().map(|change| (&change.key, change.old.as_ref()));
+    let Ok(()) = write_columns(view, rows(), names, &mut columns);
+    columns.bools("present", rows().map(|(_, value)| value.is_some()));
+    let exact: std::result::Result<Vec<Vec<u8>>, _> =
+        rows().map(|row| postcard::to_stdvec(&row)).collect();
+    let exact = exact.map_err(|error| ParquetError::External(Box::new(error)))?;
+    columns.bytes(ROW, exact);
+    Ok(columns)
+}
+
+/// The rows of a file, in its order.
+pub(crate) fn decode(bytes: Vec<u8>) -> Result<Vec<(ViewKey, Option<ViewValue>)>> {
+    let file = SerializedFileReader::new(Bytes::from(bytes))?;
+    let metadata = file.metadata().file_metadata();
+    let said = metadata.key_value_metadata().into_iter().flatten();
+    let format = said.into_iter().find(|said| said.key == FORMAT.0);
+    if format.and_then(|said| said.value.as_deref()) != Some(FORMAT.1) {
+        return Err(damaged("the file is of another format"));
+    }
+    let columns = metadata.schema_descr().columns().iter();
+    let at = columns
+        .map(|column| column.name())
+        .position(|name| name == ROW);
+    let at = at.ok_or_else(|| damaged("the file has no rows that can be read back"))?;
+    let mut rows = Vec::new();
+    for group in 0..file.num_row_groups() {
+        let group = file.get_row_group(group)?;
+        let ColumnReader::ByteArrayColumnReader(mut reader) = group.get_column_reader(at)? else {
+            return Err(damaged("the rows are not bytes"));
+        };
+        let count = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
+        let mut values = Vec::new();
+        reader.read_records(count, None, None, &mut values)?;
+        for value in values {
+            let row = postcard::from_bytes(value.data())
+                .map_err(|error| ParquetError::External(Box::new(error)))?;
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+fn damaged(why: &str) -> ParquetError {
+    ParquetError::General(why.to_owned())
+}
