@@ -119,9 +119,11 @@ impl Bench {
             clock: Clock::Samples,
             ..JobConfig::default()
         };
+        let journal_dir = self.dir.join("journal");
+        let archive = ParquetArchive::new(disk(), &journal_dir.join("archive"));
         let parts = Parts {
             disk: disk(),
-            journal_dir: self.dir.join("journal"),
+            journal_dir,
             journal_id: 1,
             hasher: IdHasher::new(SAMPLE_KEY),
             log: Arc::clone(&self.log),
@@ -129,8 +131,9 @@ impl Bench {
             sinks: vec![
                 Box::new(self.clickhouse()?),
                 Box::new(PostgresSink::new(postgres)?),
+                Box::new(archive.ledger()),
             ],
-            archive: Box::new(ParquetArchive::new(disk(), &self.dir.join("archive"))),
+            archive: Box::new(archive),
             dead_letters: Box::new(|undecodable| eprintln!("dead letter: {}", undecodable.reason)),
         };
         Ok(hostread_job::start(config, parts).await?)

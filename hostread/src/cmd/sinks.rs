@@ -1,10 +1,9 @@
-//! `hostread sinks resync`: empties both databases, so that the pipeline fills them again from the journal.
-//! Refuses when the journal can no longer make every row again: what is emptied then would be lost.
+//! `hostread sinks resync`: empties both databases; the next start of the pipeline fills them again, from the journal and its
+//! archive.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use hostread_disk::DiskError;
 use hostread_journal::{Journal, JournalError};
-use hostread_schemas::Tick;
 use hostread_schemas::intern::IdHasher;
 
 use crate::config::Config;
@@ -30,11 +29,7 @@ pub(crate) struct ResyncArgs {
 pub(crate) async fn run(config: Config, command: SinksCommand) -> Result<bool> {
     let SinksCommand::Resync(args) = command;
     let targets = Targets::find(&config)?;
-    let since = since(&config).await?;
-    ensure!(
-        since == Tick(0),
-        "the journal was compacted up to tick {since}, so it cannot make the rows before again; restore the databases from their backup instead"
-    );
+    no_pipeline_runs(&config).await?;
     for mut sink in parts::sinks(&targets)? {
         let name = sink.name();
         if args.yes {
@@ -52,8 +47,8 @@ pub(crate) async fn run(config: Config, command: SinksCommand) -> Result<bool> {
     Ok(true)
 }
 
-/// The oldest state that the journal holds. Its lock also says that no pipeline runs.
-async fn since(config: &Config) -> Result<Tick> {
+/// The journal can be opened, and its lock says that no pipeline runs.
+async fn no_pipeline_runs(config: &Config) -> Result<()> {
     let dir = config.data_dir.join("journal");
     let hasher = IdHasher::new(config.id_key_bytes()?);
     let id = parts::new_journal_id()?;
@@ -61,10 +56,7 @@ async fn since(config: &Config) -> Result<Tick> {
     let opened =
         tokio::task::spawn_blocking(move || Journal::open(parts::disk(), &dir, id, hasher)).await?;
     match opened {
-        Ok(opened) => {
-            opened.journal.close().context("closing the journal")?;
-            Ok(opened.since)
-        }
+        Ok(opened) => opened.journal.close().context("closing the journal"),
         Err(JournalError::Disk(DiskError::Locked { .. })) => {
             bail!("a pipeline runs on {place}; stop it first")
         }

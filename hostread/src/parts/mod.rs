@@ -57,18 +57,19 @@ pub(crate) fn job_config(config: &Config, clock: Option<Clock>) -> JobConfig {
 
 /// What the job runs on.
 pub(crate) fn job_parts(config: &Config, log: &Log, targets: &Targets) -> Result<Parts> {
+    let journal_dir = config.data_dir.join("journal");
+    let archive = ParquetArchive::new(disk(), &journal_dir.join("archive"));
+    let mut sinks = sinks(targets)?;
+    sinks.push(Box::new(archive.ledger()));
     Ok(Parts {
         disk: disk(),
-        journal_dir: config.data_dir.join("journal"),
+        journal_dir,
         journal_id: new_journal_id()?,
         hasher: IdHasher::new(config.id_key_bytes()?),
         log: Arc::clone(&log.log),
         decode: Decode::new(Decoder::current(&log.schema_ids), Box::new(log.ask())),
-        sinks: sinks(targets)?,
-        archive: Box::new(ParquetArchive::new(
-            disk(),
-            &config.data_dir.join("archive"),
-        )),
+        sinks,
+        archive: Box::new(archive),
         dead_letters: dead_letters(config)?,
     })
 }

@@ -12,9 +12,9 @@ use hostread_dataflow::{Dataflow, Material, OutputUpdate};
 use hostread_journal::{ReleaseRecord, TickRecord};
 use hostread_rules::Horizons;
 use hostread_schemas::fact::{Carry, RetentionClass};
-use hostread_schemas::view::Change;
+use hostread_schemas::view::{Change, ViewClass, ViewKey, ViewValue};
 use hostread_schemas::{Names, Tick};
-use hostread_sink_kit::Archive;
+use hostread_sink_kit::{Archive, SinkError};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::error::JobError;
@@ -71,6 +71,7 @@ pub(crate) struct Handover {
     expected: Mutex<VecDeque<Collected>>,
     material: Mutex<BTreeMap<Material, i64>>,
     waiting: Mutex<BTreeMap<&'static str, Arc<AtomicUsize>>>,
+    refill: Mutex<Option<BTreeMap<ViewKey, ViewValue>>>,
     moved: Condvar,
     moved_lock: Mutex<()>,
 }
@@ -79,6 +80,11 @@ impl Handover {
     /// A tick was fed.
     pub(crate) fn expect(&self, collected: Collected) {
         guard(&self.expected).push_back(collected);
+    }
+
+    /// Some sink is empty: these are the dataflow's rows as of the loaded tick.
+    pub(crate) fn refill(&self, rows: BTreeMap<ViewKey, ViewValue>) {
+        *guard(&self.refill) = Some(rows);
     }
 
     /// Something moved on.
@@ -155,13 +161,21 @@ impl Handover {
     }
 }
 
+/// The way to a sink.
+pub(crate) struct Outlet {
+    pub(crate) name: &'static str,
+    pub(crate) sender: UnboundedSender<Arc<SettledTick>>,
+    /// It lacks all that the journal no longer replays.
+    pub(crate) is_empty: bool,
+}
+
 /// Settles ticks in order and gives them to every sink.
 pub(crate) struct Collector {
     pub(crate) dataflow: Arc<Dataflow>,
     pub(crate) handover: Arc<Handover>,
     pub(crate) status: Arc<Status>,
     pub(crate) horizons: Horizons,
-    pub(crate) sinks: Vec<(&'static str, UnboundedSender<Arc<SettledTick>>)>,
+    pub(crate) sinks: Vec<Outlet>,
     pub(crate) archive: Box<dyn Archive>,
     pub(crate) names: Names,
 }
@@ -177,6 +191,7 @@ impl Collector {
             }
             std::thread::sleep(LOADING_LOOK_EVERY);
         }
+        self.fill_the_empty()?;
         let mut updates: Vec<OutputUpdate> = Vec::new();
         loop {
             if self.dataflow.failed() {
@@ -225,25 +240,66 @@ impl Collector {
             settle(output.changes, &collected.context, &self.horizons)?;
         self.archive
             .keep(tick, &withheld, &self.names)
-            .map_err(|source| JobError::Sink {
-                sink: "archive",
-                source,
-            })?;
-        let settled = Arc::new(SettledTick {
+            .map_err(archive_failed)?;
+        let settled = SettledTick {
             tick,
             clock: collected.context.clock,
             events: collected.events,
             accepted_at_ms: collected.accepted_at_ms,
             changes,
-        });
-        for (sink, sender) in &self.sinks {
-            self.handover
-                .waiting_for(sink)
-                .fetch_add(settled.changes.len(), Ordering::Relaxed);
-            // A sink that is gone has said why.
-            drop(sender.send(Arc::clone(&settled)));
-        }
+        };
+        self.send(settled, |_| true);
         self.status.settled.store(tick.0 + 1, Ordering::Release);
         Ok(())
+    }
+
+    /// Gives sinks that were emptied what readers knew at the loaded tick: the dataflow's rows, and what is archived. A sealed
+    /// day is what was published; else what the dataflow knows is newer.
+    fn fill_the_empty(&mut self) -> Result<(), JobError> {
+        let Some(mut rows) = guard(&self.handover.refill).take() else {
+            return Ok(());
+        };
+        let tick = Tick(self.status.settled().0.saturating_sub(1));
+        for (key, value) in self.archive.known(tick).map_err(archive_failed)? {
+            match value {
+                _ if key.view().class() != ViewClass::Daily && rows.contains_key(&key) => {}
+                Some(value) => drop(rows.insert(key, value)),
+                None => drop(rows.remove(&key)),
+            }
+        }
+        tracing::info!(%tick, rows = rows.len(), "filling the empty sinks again");
+        let changes = rows.into_iter().map(|(key, value)| Change {
+            tick,
+            key,
+            old: None,
+            new: Some(value),
+        });
+        let settled = SettledTick {
+            tick,
+            clock: self.status.clock(),
+            events: 0,
+            accepted_at_ms: 0,
+            changes: changes.collect(),
+        };
+        self.send(settled, |outlet| outlet.is_empty);
+        Ok(())
+    }
+
+    fn send(&self, settled: SettledTick, wanted: impl Fn(&Outlet) -> bool) {
+        let settled = Arc::new(settled);
+        for outlet in self.sinks.iter().filter(|outlet| wanted(outlet)) {
+            self.handover
+                .waiting_for(outlet.name)
+                .fetch_add(settled.changes.len(), Ordering::Relaxed);
+            // A sink that is gone has said why.
+            drop(outlet.sender.send(Arc::clone(&settled)));
+        }
+    }
+}
+
+fn archive_failed(source: SinkError) -> JobError {
+    JobError::Sink {
+        sink: "archive",
+        source,
     }
 }

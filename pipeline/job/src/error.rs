@@ -36,6 +36,16 @@ pub enum JobError {
         /// The journal's oldest state.
         since: Tick,
     },
+    /// The archive is gone.
+    #[error(
+        "\"{sink}\" is missing beside a journal that begins at tick {since}, and nothing else has its rows; restore the journal's folder with its archive from their copy"
+    )]
+    ArchiveMissing {
+        /// What keeps it.
+        sink: &'static str,
+        /// The journal's oldest state.
+        since: Tick,
+    },
     /// A sink has more than the journal: the journal is from the past.
     #[error(
         "sink \"{sink}\" stands at tick {upper}, the journal ends at tick {last}; restore the journal that the sink was written from"

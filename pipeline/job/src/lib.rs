@@ -27,6 +27,7 @@ mod housekeeping;
 mod open_tick;
 mod release;
 pub mod replay;
+mod restore;
 mod sequence;
 mod sink_task;
 mod start;

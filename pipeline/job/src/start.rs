@@ -6,30 +6,27 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
-use hostread_dataflow::{Dataflow, Output, OutputUpdate};
+use hostread_dataflow::Dataflow;
 use hostread_disk::Disk;
 use hostread_eventlog::{EventLog, Offsets};
 use hostread_journal::{Journal, Opened};
-use hostread_schemas::fact::Fact;
 use hostread_schemas::intern::IdHasher;
-use hostread_schemas::{EventTimeMs, Names, Tick};
+use hostread_schemas::{Names, Tick};
 use hostread_sink_kit::{Archive, Progress, Sink, SinkErrorKind};
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::clock::Pace;
-use crate::collect::{Collector, Handover, LOADING_LOOK_EVERY, context_of};
+use crate::collect::{Collector, Handover, Outlet};
 use crate::config::JobConfig;
-use crate::cutter::{Cutter, feed};
+use crate::cutter::Cutter;
 use crate::decode::Decode;
 use crate::error::JobError;
 use crate::housekeeping;
 use crate::open_tick::OpenTick;
+use crate::restore::restore;
 use crate::sequence::{DeadLetters, Sequencer, Threads, sync_when_told};
 use crate::sink_task::SinkTask;
 use crate::status::{Status, guard};
-
-/// Slices of a load that the dataflow may be behind.
-const SLICES_AHEAD: u64 = 4;
 
 /// What a job is made of.
 pub struct Parts {
@@ -134,10 +131,20 @@ pub async fn start(config: JobConfig, parts: Parts) -> Result<Running, JobError>
     let handover = Arc::new(Handover::default());
     let mut senders = Vec::new();
     let mut tasks = Vec::new();
-    for (sink, Owned { upper, begun }) in sinks.into_iter().zip(owned) {
+    let refills = owned.iter().any(|owned| owned.is_empty);
+    for (sink, owned) in sinks.into_iter().zip(owned) {
+        let Owned {
+            upper,
+            begun,
+            is_empty,
+        } = owned;
         let (sender, receiver) = unbounded_channel();
         let name = sink.name();
-        senders.push((name, sender));
+        senders.push(Outlet {
+            name,
+            sender,
+            is_empty,
+        });
         let task = SinkTask {
             sink,
             upper,
@@ -205,7 +212,7 @@ pub async fn start(config: JobConfig, parts: Parts) -> Result<Running, JobError>
     let threads = vec![
         thread("sequencer", &status, {
             let status = Arc::clone(&status);
-            move || sequence(sequencer, log.as_ref(), &offsets, last, &status)
+            move || sequence(sequencer, log.as_ref(), &offsets, last, refills, &status)
         }),
         thread("syncer", &status, {
             let (journal, status) = (Arc::clone(&journal), Arc::clone(&status));
@@ -237,6 +244,8 @@ async fn resume_offsets(log: &dyn EventLog, known: Offsets) -> Result<Offsets, J
 struct Owned {
     upper: Tick,
     begun: Tick,
+    /// It was emptied, and the journal no longer begins at its beginning: it is filled as of there.
+    is_empty: bool,
 }
 
 /// Takes ownership of every sink and checks that the journal and the sinks fit.
@@ -257,15 +266,26 @@ async fn own_sinks(
                 last: opened.last,
             });
         }
-        if upper.0.saturating_sub(1) < opened.since.0 {
+        let since = opened.since;
+        let is_behind = upper.0.saturating_sub(1) < since.0;
+        let is_empty = is_behind && upper == Tick(0);
+        if is_empty && !sink.can_be_filled_again() {
+            return Err(JobError::ArchiveMissing { sink: name, since });
+        }
+        if is_behind && !is_empty {
             return Err(JobError::SinkBehind {
                 sink: name,
                 upper,
-                since: opened.since,
+                since,
             });
         }
-        guard(&status.uppers).insert(name, upper);
-        owned.push(Owned { upper, begun });
+        let replay_from = if is_empty { since.next() } else { upper };
+        guard(&status.uppers).insert(name, replay_from);
+        owned.push(Owned {
+            upper,
+            begun,
+            is_empty,
+        });
     }
     Ok(owned)
 }
@@ -325,132 +345,11 @@ fn sequence(
     log: &dyn EventLog,
     offsets: &Offsets,
     last: Tick,
+    refills: bool,
     status: &Arc<Status>,
 ) -> Result<(), JobError> {
-    restore(&mut sequencer.cutter, last)?;
+    restore(&mut sequencer.cutter, last, refills)?;
     status.loaded.store(true, Ordering::Release);
     let mut reader = log.reader(offsets)?;
     sequencer.run(reader.as_mut())
-}
-
-/// Loads the live facts as of the lowest upper and replays the ticks since.
-fn restore(cutter: &mut Cutter<Threads>, last: Tick) -> Result<(), JobError> {
-    let journal = Arc::clone(&cutter.journal);
-    let status = Arc::clone(&cutter.onward.status);
-    let dataflow = Arc::clone(&cutter.onward.dataflow);
-    let loaded = Tick(status.upper().0.saturating_sub(1));
-    let clock = clock_of(&journal, loaded, last, cutter.clock)?;
-    // Rows as of `loaded` are in the sinks already; only what they would carry on is kept.
-    dataflow.rows_from(loaded.next());
-    dataflow.feed(Tick(0), Vec::new(), cutter.new_hour(clock));
-    let mut loader = Loader {
-        onward: &cutter.onward,
-        loaded,
-        slices: 0,
-        facts: 0,
-        updates: Vec::new(),
-    };
-    journal.load(loaded, &mut |facts| loader.feed(facts))?;
-    let facts_count = loader.finish()?;
-    status.settled.store(loaded.next().0, Ordering::Release);
-    status.fed.store(last.0, Ordering::Release);
-    status.durable.store(last.0, Ordering::Release);
-    status.clock.store(cutter.clock.0, Ordering::Release);
-    tracing::info!(tick = %loaded, facts = facts_count, "loaded the live events");
-    if last > loaded {
-        replay(cutter, &journal, loaded.next())?;
-    }
-    Ok(())
-}
-
-/// Slices of live facts become ticks before `loaded`, as far as there are any: the dataflow works while
-/// the next ones are read.
-struct Loader<'a> {
-    onward: &'a Threads,
-    loaded: Tick,
-    slices: u64,
-    facts: u64,
-    updates: Vec<OutputUpdate>,
-}
-
-impl Loader<'_> {
-    fn feed(&mut self, facts: Vec<Fact>) {
-        let dataflow = &self.onward.dataflow;
-        let tick = Tick(self.slices.min(self.loaded.0));
-        self.slices += 1;
-        self.facts += facts.len() as u64;
-        dataflow.feed(
-            tick,
-            facts.into_iter().map(|fact| (fact, 1)).collect(),
-            None,
-        );
-        if tick < self.loaded {
-            dataflow.advance(tick.next());
-        }
-        while dataflow.completed().0 + SLICES_AHEAD < tick.0 && !dataflow.failed() {
-            dataflow.pause(LOADING_LOOK_EVERY, &mut self.updates);
-            self.keep();
-        }
-    }
-
-    /// Waits for all; returns how many facts there were.
-    fn finish(mut self) -> Result<u64, JobError> {
-        let dataflow = &self.onward.dataflow;
-        dataflow.advance(self.loaded.next());
-        if !dataflow.wait(self.loaded.next(), &mut self.updates) {
-            return Err(JobError::Dataflow("a worker died while loading".to_owned()));
-        }
-        self.keep();
-        Ok(self.facts)
-    }
-
-    fn keep(&mut self) {
-        let material = self
-            .updates
-            .drain(..)
-            .filter_map(|(output, _, diff)| match output {
-                Output::Material(material) => Some((material, diff)),
-                Output::Row(_) => None,
-            });
-        self.onward.handover.keep(material);
-    }
-}
-
-fn replay(cutter: &mut Cutter<Threads>, journal: &Journal, from: Tick) -> Result<(), JobError> {
-    let mut ticks = 0_u64;
-    for record in journal.ticks(from)? {
-        let record = record?;
-        let new_hour = cutter.new_hour(record.clock);
-        let onward = &cutter.onward;
-        onward.handover.expect(context_of(&record));
-        let tick = record.tick;
-        feed(&onward.dataflow, record, new_hour);
-        ticks += 1;
-        // At most a few ticks in flight, as while running.
-        let behind = Tick(tick.0.saturating_sub(16));
-        if !onward.handover.wait_settled(behind, &onward.status) {
-            break;
-        }
-    }
-    tracing::info!(ticks, "replayed the tick log");
-    Ok(())
-}
-
-/// The clock of a tick; `newest` is the clock of the last one.
-fn clock_of(
-    journal: &Journal,
-    tick: Tick,
-    last: Tick,
-    newest: EventTimeMs,
-) -> Result<EventTimeMs, JobError> {
-    if tick == last {
-        return Ok(newest);
-    }
-    if tick <= journal.since() {
-        return Ok(EventTimeMs(0));
-    }
-    match journal.ticks(tick)?.next() {
-        Some(record) => Ok(record?.clock),
-        None => Ok(newest),
-    }
 }

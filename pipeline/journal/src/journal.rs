@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hostread_disk::{Disk, DiskLock};
 use hostread_schemas::fact::Fact;
-use hostread_schemas::{EventId, Tick};
+use hostread_schemas::{EventId, EventTimeMs, Tick};
 
 use crate::codec;
 use crate::error::{JournalError, Result};
@@ -109,6 +109,11 @@ impl Journal {
     /// The oldest state that can be loaded.
     pub fn since(&self) -> Tick {
         self.core().manifest.since
+    }
+
+    /// The clock of that state.
+    pub fn since_clock(&self) -> EventTimeMs {
+        self.core().manifest.clock
     }
 
     /// The newest tick that a crash cannot take away.

@@ -97,13 +97,15 @@ fn a_sealed_day_is_what_was_published_and_a_conversion_what_it_became() {
         };
         keep(5, first);
         keep(12, last);
-        let known = archive(&disk).known(view).unwrap();
+        let known = archive(&disk).known(Tick(12)).unwrap();
         let ought = if view == View::Conversions {
             last
         } else {
             first
         };
         assert_eq!(known.get(&key(view, 1)), Some(&Some(value(view, ought))));
+        let before = archive(&disk).known(Tick(11)).unwrap();
+        assert_eq!(before.get(&key(view, 1)), Some(&Some(value(view, first))));
     }
 }
 

@@ -25,7 +25,7 @@ use hostread_schemas::view::{View, ViewKey, ViewValue};
 use hostread_schemas::{EventTimeMs, Names, Tick};
 
 pub use admit::{Admission, admit, claim};
-pub use archive::Archive;
+pub use archive::{Archive, Known};
 pub use columns::{ColumnWriter, write_columns};
 pub use error::{Result, SinkError, SinkErrorKind};
 pub use memory::{FailPoint, MemorySink, MemoryStore};
@@ -99,6 +99,10 @@ pub trait Sink: Send + Sync {
     /// it: a shorter one would show its readers older rows again. 0: a range is there as a whole or not at all.
     async fn begun_upper(&self) -> Result<Tick> {
         Ok(Tick(0))
+    }
+    /// Can its rows be made again from the journal and the archive? Not those of the archive itself.
+    fn can_be_filled_again(&self) -> bool {
+        true
     }
     /// What is stored now, by whomever.
     async fn progress(&self) -> Result<Option<Progress>>;

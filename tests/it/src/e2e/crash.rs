@@ -39,6 +39,8 @@ struct Kind {
     day_by_day: bool,
     /// So long nothing new: everything was read.
     quiet: Duration,
+    /// Or ClickHouse alone, before it is to be filled again.
+    both_are_emptied: bool,
 }
 
 /// What a kill must keep within.
@@ -209,6 +211,18 @@ async fn run(kind: Kind, dir: TempDir, seed: u64) {
     assert_invariants(&databases).await;
     let numbers = databases.tables(Columns::Row).await;
 
+    if kind.both_are_emptied {
+        databases.clear().await;
+    } else {
+        databases.clickhouse().clear().await.unwrap();
+    }
+    let mut pipeline = Pipeline::start(&config, 2);
+    pipeline.wait_drained(clock_ms, kind.quiet).await;
+    assert!(pipeline.stop().success());
+    let refilled = databases.tables(Columns::Row).await;
+    assert_equal("emptied and filled again", &numbers, &refilled, &[]);
+    println!("{:5.1} s  what was emptied is filled again", took());
+
     let changes = Changes::default();
     let again = |journal, range_rows_max, workers| Run {
         journal,
@@ -229,12 +243,12 @@ async fn run(kind: Kind, dir: TempDir, seed: u64) {
     again(&journal, 50_000, 1).into_sinks(sinks()).await;
     let expected = databases.tables(Columns::RowAndVersion).await;
     assert_equal("the same ticks without a kill", &found, &expected, &[]);
-    let kept = files(&dir.path().join("archive"));
+    let kept = files(&dir.path().join("journal/archive"));
     assert!(
-        kept == files(&journal.with_extension("archive")),
+        kept == files(&journal.join("archive")),
         "the archive of sealed days is not that of an uninterrupted run"
     );
-    assert_archived(&databases, &dir.path().join("archive")).await;
+    assert_archived(&databases, &dir.path().join("journal/archive")).await;
     println!(
         "{:5.1} s  equals an uninterrupted run over the same ticks",
         took()
@@ -289,6 +303,7 @@ async fn killed_25_times_on_the_embedded_log() {
         settings: "kind = \"embedded\"".to_owned(),
         day_by_day: false,
         quiet: Duration::from_millis(300),
+        both_are_emptied: true,
     };
     run(kind, dir, seed).await;
 }
@@ -307,6 +322,7 @@ async fn killed_25_times_on_kafka() {
         settings: format!("kind = \"kafka\"\nbrokers = {brokers:?}\npartitions = {partitions}"),
         day_by_day: true,
         quiet: Duration::from_secs(1),
+        both_are_emptied: false,
     };
     run(kind, dir, seed).await;
 }

@@ -20,12 +20,15 @@ const READ_BACK: [View; 3] = [
 /// Files by view and name.
 pub(super) type Files = BTreeMap<String, Vec<u8>>;
 
-/// Every file below a folder.
+/// Every Parquet file of an archive; the ledger has epochs in it.
 pub(super) fn files(dir: &Path) -> Files {
     let mut files = Files::new();
     for view in std::fs::read_dir(dir).unwrap() {
         for file in std::fs::read_dir(view.unwrap().path()).unwrap() {
             let path = file.unwrap().path();
+            if path.extension().is_none_or(|suffix| suffix != "parquet") {
+                continue;
+            }
             let name = path.strip_prefix(dir).unwrap().display().to_string();
             files.insert(name, std::fs::read(path).unwrap());
         }

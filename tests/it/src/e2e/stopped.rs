@@ -47,7 +47,7 @@ async fn a_journal_without_room_stops_the_job_with_the_reason() {
         sinks: vec![Box::new(MemorySink::new(store.clone()))],
         archive: Box::new(ParquetArchive::new(
             Arc::new(disk.clone()),
-            Path::new("/archive"),
+            Path::new("/journal/archive"),
         )),
         dead_letters: Box::new(|_| {}),
     };

@@ -36,7 +36,9 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     /// Runs to the end of the log and stops cleanly. Says how many events were refused.
-    pub(super) async fn into_sinks(self, sinks: Vec<Box<dyn Sink>>) -> u64 {
+    pub(super) async fn into_sinks(self, mut sinks: Vec<Box<dyn Sink>>) -> u64 {
+        let archive = ParquetArchive::new(Arc::new(RealDisk), &self.journal.join("archive"));
+        sinks.push(Box::new(archive.ledger()));
         let refused = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&refused);
         let parts = Parts {
@@ -47,10 +49,7 @@ impl Run<'_> {
             log: Arc::clone(&self.feed.log),
             decode: self.feed.decode(),
             sinks,
-            archive: Box::new(ParquetArchive::new(
-                Arc::new(RealDisk),
-                &self.journal.with_extension("archive"),
-            )),
+            archive: Box::new(archive),
             dead_letters: Box::new(move |_| {
                 count.fetch_add(1, Ordering::Relaxed);
             }),
