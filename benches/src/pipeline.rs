@@ -17,7 +17,7 @@ use hostread_schemas::event::EventType;
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{Decoder, Encoder, partition};
 use hostread_simulate::{MIX1_TENANTS, Mix1, Mix1Config, SAMPLE_KEY};
-use hostread_sink_archive::ParquetArchive;
+use hostread_sink_archive::ArchiveSink;
 use hostread_sink_clickhouse::{ClickHouseConfig, ClickHouseSink, tenant_tables};
 use hostread_sink_kit::Sink;
 use hostread_sink_postgres::{PostgresConfig, PostgresSink};
@@ -120,7 +120,7 @@ impl Bench {
             ..JobConfig::default()
         };
         let journal_dir = self.dir.join("journal");
-        let archive = ParquetArchive::new(disk(), &journal_dir.join("archive"));
+        let archive = ArchiveSink::new(disk(), &journal_dir.join("archive"));
         let parts = Parts {
             disk: disk(),
             journal_dir,
@@ -131,9 +131,8 @@ impl Bench {
             sinks: vec![
                 Box::new(self.clickhouse()?),
                 Box::new(PostgresSink::new(postgres)?),
-                Box::new(archive.ledger()),
+                Box::new(archive),
             ],
-            archive: Box::new(archive),
             dead_letters: Box::new(|undecodable| eprintln!("dead letter: {}", undecodable.reason)),
         };
         Ok(hostread_job::start(config, parts).await?)

@@ -14,7 +14,7 @@ use hostread_disk::{Disk, RealDisk};
 use hostread_job::{Clock, Decode, JobConfig, Parts, Undecodable, wall_ms};
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{Decoder, ReceivedAtMs};
-use hostread_sink_archive::ParquetArchive;
+use hostread_sink_archive::ArchiveSink;
 use hostread_sink_clickhouse::ClickHouseSink;
 use hostread_sink_kit::Sink;
 use hostread_sink_postgres::PostgresSink;
@@ -58,9 +58,9 @@ pub(crate) fn job_config(config: &Config, clock: Option<Clock>) -> JobConfig {
 /// What the job runs on.
 pub(crate) fn job_parts(config: &Config, log: &Log, targets: &Targets) -> Result<Parts> {
     let journal_dir = config.data_dir.join("journal");
-    let archive = ParquetArchive::new(disk(), &journal_dir.join("archive"));
+    let archive = ArchiveSink::new(disk(), &journal_dir.join("archive"));
     let mut sinks = sinks(targets)?;
-    sinks.push(Box::new(archive.ledger()));
+    sinks.push(Box::new(archive));
     Ok(Parts {
         disk: disk(),
         journal_dir,
@@ -69,7 +69,6 @@ pub(crate) fn job_parts(config: &Config, log: &Log, targets: &Targets) -> Result
         log: Arc::clone(&log.log),
         decode: Decode::new(Decoder::current(&log.schema_ids), Box::new(log.ask())),
         sinks,
-        archive: Box::new(archive),
         dead_letters: dead_letters(config)?,
     })
 }

@@ -11,10 +11,10 @@ use hostread_dataflow::ledger::{Settled, TickContext, settle};
 use hostread_dataflow::{Dataflow, Material, OutputUpdate};
 use hostread_journal::{ReleaseRecord, TickRecord};
 use hostread_rules::Horizons;
+use hostread_schemas::Tick;
 use hostread_schemas::fact::{Carry, RetentionClass};
 use hostread_schemas::view::{Change, ViewClass, ViewKey, ViewValue};
-use hostread_schemas::{Names, Tick};
-use hostread_sink_kit::{Archive, SinkError};
+use hostread_sink_kit::Known;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::error::JobError;
@@ -63,6 +63,15 @@ pub(crate) struct SettledTick {
     pub(crate) events: u64,
     pub(crate) accepted_at_ms: i64,
     pub(crate) changes: Vec<Change>,
+    /// What readers do not see of them, by key.
+    pub(crate) withheld: Arc<Vec<Change>>,
+}
+
+impl SettledTick {
+    /// Changes that stay in memory until every sink has done with them.
+    pub(crate) fn len(&self) -> usize {
+        self.changes.len() + self.withheld.len()
+    }
 }
 
 /// Shared by sequencer, collector and sinks.
@@ -176,8 +185,8 @@ pub(crate) struct Collector {
     pub(crate) status: Arc<Status>,
     pub(crate) horizons: Horizons,
     pub(crate) sinks: Vec<Outlet>,
-    pub(crate) archive: Box<dyn Archive>,
-    pub(crate) names: Names,
+    /// What was archived through the tick that is loaded, if some sink is to be filled with it.
+    pub(crate) known: Known,
 }
 
 impl Collector {
@@ -191,7 +200,7 @@ impl Collector {
             }
             std::thread::sleep(LOADING_LOOK_EVERY);
         }
-        self.fill_the_empty()?;
+        self.fill_the_empty();
         let mut updates: Vec<OutputUpdate> = Vec::new();
         loop {
             if self.dataflow.failed() {
@@ -231,22 +240,18 @@ impl Collector {
         expected.drain(..ready).collect()
     }
 
-    /// Rows that are final are in the archive before any sink can be past the tick: nothing that they were
-    /// computed from is compacted away before.
     fn settle(&mut self, collected: &Collected, output: TickOutput) -> Result<(), JobError> {
         self.handover.keep(output.material);
         let tick = collected.context.tick;
         let Settled { changes, withheld } =
             settle(output.changes, &collected.context, &self.horizons)?;
-        self.archive
-            .keep(tick, &withheld, &self.names)
-            .map_err(archive_failed)?;
         let settled = SettledTick {
             tick,
             clock: collected.context.clock,
             events: collected.events,
             accepted_at_ms: collected.accepted_at_ms,
             changes,
+            withheld: Arc::new(withheld),
         };
         self.send(settled, |_| true);
         self.status.settled.store(tick.0 + 1, Ordering::Release);
@@ -255,12 +260,12 @@ impl Collector {
 
     /// Gives sinks that were emptied what readers knew at the loaded tick: the dataflow's rows, and what is archived. A sealed
     /// day is what was published; else what the dataflow knows is newer.
-    fn fill_the_empty(&mut self) -> Result<(), JobError> {
+    fn fill_the_empty(&mut self) {
         let Some(mut rows) = guard(&self.handover.refill).take() else {
-            return Ok(());
+            return;
         };
         let tick = Tick(self.status.settled().0.saturating_sub(1));
-        for (key, value) in self.archive.known(tick).map_err(archive_failed)? {
+        for (key, value) in std::mem::take(&mut self.known) {
             match value {
                 _ if key.view().class() != ViewClass::Daily && rows.contains_key(&key) => {}
                 Some(value) => drop(rows.insert(key, value)),
@@ -280,9 +285,9 @@ impl Collector {
             events: 0,
             accepted_at_ms: 0,
             changes: changes.collect(),
+            withheld: Arc::default(),
         };
         self.send(settled, |outlet| outlet.is_empty);
-        Ok(())
     }
 
     fn send(&self, settled: SettledTick, wanted: impl Fn(&Outlet) -> bool) {
@@ -290,16 +295,9 @@ impl Collector {
         for outlet in self.sinks.iter().filter(|outlet| wanted(outlet)) {
             self.handover
                 .waiting_for(outlet.name)
-                .fetch_add(settled.changes.len(), Ordering::Relaxed);
+                .fetch_add(settled.len(), Ordering::Relaxed);
             // A sink that is gone has said why.
             drop(outlet.sender.send(Arc::clone(&settled)));
         }
-    }
-}
-
-fn archive_failed(source: SinkError) -> JobError {
-    JobError::Sink {
-        sink: "archive",
-        source,
     }
 }

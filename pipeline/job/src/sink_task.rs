@@ -73,6 +73,13 @@ impl Range {
         self.accepted_at_ms > 0 && wall_ms() - self.accepted_at_ms > BEHIND_MS
     }
 
+    fn withheld(&self) -> Vec<(Tick, Arc<Vec<Change>>)> {
+        let ticks = self.ticks.iter().filter(|tick| !tick.withheld.is_empty());
+        ticks
+            .map(|tick| (tick.tick, Arc::clone(&tick.withheld)))
+            .collect()
+    }
+
     /// Every row that changed with its newest value, by key.
     fn upserts(&self, views: &[View]) -> Result<Vec<Upsert>, JobError> {
         let mut changes: Vec<&Change> = Vec::with_capacity(self.rows);
@@ -155,7 +162,7 @@ impl SinkTask {
 
     /// Adds a tick to the range.
     fn take(&self, range: &mut Range, tick: Arc<SettledTick>) {
-        range.changes += tick.changes.len();
+        range.changes += tick.len();
         if tick.tick < self.upper {
             return;
         }
@@ -182,6 +189,7 @@ impl SinkTask {
             lower: self.upper,
             upper: range.upper,
             upserts: range.upserts(self.sink.views())?,
+            withheld: range.withheld(),
             freshness,
         };
         let name = self.sink.name();
@@ -250,6 +258,7 @@ mod tests {
                 events: 0,
                 accepted_at_ms,
                 changes: Vec::new(),
+                withheld: Arc::default(),
             };
             sender.send(Arc::new(settled)).unwrap();
             tokio::time::sleep(Duration::from_millis(20)).await;

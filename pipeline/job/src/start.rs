@@ -12,7 +12,7 @@ use hostread_eventlog::{EventLog, Offsets};
 use hostread_journal::{Journal, Opened};
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{Names, Tick};
-use hostread_sink_kit::{Archive, Progress, Sink, SinkErrorKind};
+use hostread_sink_kit::{Known, Progress, Sink, SinkErrorKind};
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::clock::Pace;
@@ -44,8 +44,6 @@ pub struct Parts {
     pub decode: Decode,
     /// Where rows go.
     pub sinks: Vec<Box<dyn Sink>>,
-    /// Where rows are kept that can no longer be computed.
-    pub archive: Box<dyn Archive>,
     /// Where records go that cannot be used.
     pub dead_letters: DeadLetters,
 }
@@ -116,7 +114,6 @@ pub async fn start(config: JobConfig, parts: Parts) -> Result<Running, JobError>
         log,
         decode,
         mut sinks,
-        archive,
         dead_letters,
     } = parts;
     let opened =
@@ -132,6 +129,11 @@ pub async fn start(config: JobConfig, parts: Parts) -> Result<Running, JobError>
     let mut senders = Vec::new();
     let mut tasks = Vec::new();
     let refills = owned.iter().any(|owned| owned.is_empty);
+    let known = if refills {
+        archived(&sinks, opened.since).await?
+    } else {
+        Known::new()
+    };
     for (sink, owned) in sinks.into_iter().zip(owned) {
         let Owned {
             upper,
@@ -169,8 +171,7 @@ pub async fn start(config: JobConfig, parts: Parts) -> Result<Running, JobError>
         status: Arc::clone(&status),
         horizons: config.horizons,
         sinks: senders,
-        archive,
-        names: names.clone(),
+        known,
     };
     let Opened {
         journal,
@@ -269,7 +270,7 @@ async fn own_sinks(
         let since = opened.since;
         let is_behind = upper.0.saturating_sub(1) < since.0;
         let is_empty = is_behind && upper == Tick(0);
-        if is_empty && !sink.can_be_filled_again() {
+        if is_empty && sink.is_archive() {
             return Err(JobError::ArchiveMissing { sink: name, since });
         }
         if is_behind && !is_empty {
@@ -288,6 +289,17 @@ async fn own_sinks(
         });
     }
     Ok(owned)
+}
+
+/// What is archived through a tick.
+async fn archived(sinks: &[Box<dyn Sink>], through: Tick) -> Result<Known, JobError> {
+    let mut known = Known::new();
+    for sink in sinks {
+        let sink_knows = sink.known(through).await;
+        let name = sink.name();
+        known.extend(sink_knows.map_err(|source| JobError::Sink { sink: name, source })?);
+    }
+    Ok(known)
 }
 
 /// The progress now ours, and how far an owner before had begun to write.

@@ -1,147 +1,206 @@
 //! Keeps, beside the journal, what readers know and nothing can compute again: rows of sealed days as Parquet, and the ledgers.
+//! A sink like the others, so that the journal is never compacted past a row that is not in it.
 //!
 //! ```text
 //! archive/<view>/<tick>.parquet     rows that tick changed or took away without its readers seeing it, as they stood before
-//! archive/ledger/                   restatements, late_after_seal                 (`ledger`)
+//! archive/ledger/                   restatements, late_after_seal, progress           (`ledger`)
 //! ```
-//! A Parquet file has the columns of the view's table, `present` (false: readers know of no such row) and `row`, the same row as the
-//! program reads it back.
+//! A Parquet file has the columns of the view's table, `present` (false: readers know of no such row) and `row`, the same row as
+//! the program reads it back.
 //!
-//! Needs: a folder of its own. Promises: what `keep` took survives a crash; the same tick makes the same bytes, so a tick
-//! that is replayed changes nothing.
+//! Needs: a folder of its own in the journal's. Promises: what a range covers survives a crash once its progress is stored.
 //! Leaves out: rows that can still be computed (journal), what a row became behind the seal.
 //! Invariant 1: of a daily view, what readers know of a key is what the first file says that names it; of another, the last.
-//! Invariant 2: a file is there as a whole or not at all.
+//! Invariant 2: progress is written after the rows; a range that comes again changes nothing.
 
 mod columns;
 mod file;
 mod ledger;
+mod sealed;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use hostread_disk::{Disk, replace_file};
-use hostread_schemas::view::{Change, View, ViewClass, ViewKey, ViewValue};
+use async_trait::async_trait;
+use hostread_disk::{Disk, FrameWriter};
+use hostread_schemas::view::{View, ViewKey, ViewValue};
 use hostread_schemas::{Names, Tick};
-use hostread_sink_kit::{Archive, Known, Result, SinkError};
+use hostread_sink_kit::{
+    Admission, Columns, Dump, Known, Progress, RangeBatch, Result, Sink, SinkError,
+    VERSION_TICK_BITS, admit, claim, telemetry,
+};
 
-pub use ledger::LedgerSink;
+use crate::ledger::Ledger;
+use crate::sealed::Sealed;
 
 const NAME: &str = "archive";
-const SUFFIX: &str = ".parquet";
 
 /// See the crate.
 #[derive(Debug)]
-pub struct ParquetArchive {
-    disk: Arc<dyn Disk>,
-    dir: PathBuf,
+pub struct ArchiveSink {
+    ledger: Ledger,
+    sealed: Sealed,
+    /// Behind the ledger's last frame, while the sink is ours.
+    writer: Arc<Mutex<Option<FrameWriter>>>,
+    ours: Option<Progress>,
 }
 
-impl ParquetArchive {
-    /// An archive in this folder, which is made when the first row comes. No I/O.
+impl ArchiveSink {
+    /// An archive in this folder, which is made when it is opened. No I/O.
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, dir: &Path) -> Self {
         Self {
-            disk,
-            dir: dir.to_owned(),
+            ledger: Ledger::new(Arc::clone(&disk), dir),
+            sealed: Sealed::new(disk, dir),
+            writer: Arc::default(),
+            ours: None,
         }
     }
 
-    /// The sink for what only this archive keeps for good.
-    #[must_use]
-    pub fn ledger(&self) -> LedgerSink {
-        LedgerSink::new(self.ledger_files())
-    }
-
-    fn ledger_files(&self) -> ledger::Files {
-        ledger::Files::new(Arc::clone(&self.disk), &self.dir)
-    }
-
-    /// The ticks that left rows of a view, ascending.
+    /// The ticks that left rows of a view in Parquet, ascending. Blocks.
     ///
     /// # Errors
     /// When the folder cannot be read or holds something else.
     pub fn ticks(&self, view: View) -> Result<Vec<Tick>> {
-        let dir = self.dir.join(view.name());
-        if !self.disk.exists(&dir).map_err(failed(NAME, "looking"))? {
-            return Ok(Vec::new());
-        }
-        let mut ticks = Vec::new();
-        for name in self
-            .disk
-            .list(&dir)
-            .map_err(failed(NAME, "listing files"))?
-        {
-            // A file under way has another suffix and no owner after a crash.
-            if let Some(stem) = name.strip_suffix(SUFFIX) {
-                let tick = stem
-                    .parse()
-                    .map_err(failed(NAME, "reading a file's name"))?;
-                ticks.push(Tick(tick));
-            }
-        }
-        Ok(ticks)
+        self.sealed.ticks(view)
     }
 
-    /// The rows of a view that a tick left.
+    /// The rows of a view that a tick left in Parquet; `None`: readers know of no such row. Blocks.
     ///
     /// # Errors
     /// When the file is not there or damaged.
     pub fn rows(&self, view: View, tick: Tick) -> Result<Vec<(ViewKey, Option<ViewValue>)>> {
-        let bytes = hostread_disk::read_all(self.disk.as_ref(), &self.path(view, tick))
-            .map_err(failed(NAME, "reading a file"))?;
-        file::decode(bytes).map_err(failed(NAME, "reading a file"))
-    }
-
-    fn path(&self, view: View, tick: Tick) -> PathBuf {
-        let name = format!("{:020}{SUFFIX}", tick.0);
-        self.dir.join(view.name()).join(name)
+        self.sealed.rows(view, tick)
     }
 }
 
-impl Archive for ParquetArchive {
-    fn keep(&mut self, tick: Tick, withheld: &[Change], names: &Names) -> Result<()> {
-        for of_view in withheld.chunk_by(|a, b| a.key.view() == b.key.view()) {
-            let Some(view) = of_view.first().map(|change| change.key.view()) else {
-                continue;
-            };
-            let bytes =
-                file::encode(view, tick, of_view, names).map_err(failed(NAME, "writing rows"))?;
-            self.disk
-                .create_dir(&self.dir.join(view.name()))
-                .map_err(failed(NAME, "making a folder"))?;
-            replace_file(self.disk.as_ref(), &self.path(view, tick), &bytes)
-                .map_err(failed(NAME, "writing a file"))?;
-        }
+#[async_trait]
+impl Sink for ArchiveSink {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn views(&self) -> &'static [View] {
+        ledger::VIEWS
+    }
+
+    fn is_archive(&self) -> bool {
+        true
+    }
+
+    async fn migrate(&mut self) -> Result<()> {
         Ok(())
     }
 
-    fn known(&self, through: Tick) -> Result<Known> {
-        let mut known = Known::new();
-        for view in View::ALL {
-            for tick in self.ticks(*view)? {
-                if tick > through {
-                    break;
-                }
-                for (key, value) in self.rows(*view, tick)? {
-                    if view.class() == ViewClass::Daily {
-                        known.entry(key).or_insert(value);
-                    } else {
-                        known.insert(key, value);
-                    }
-                }
+    async fn open(&mut self, journal_id: u128) -> Result<Progress> {
+        let (ledger, writer) = (self.ledger.clone(), Arc::clone(&self.writer));
+        let ours = blocking(move || {
+            let ours = claim(NAME, ledger.read_progress()?, journal_id)?;
+            let rows = ledger.open_rows().map_err(failed("opening the ledger"))?;
+            *writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(rows);
+            ledger.write_progress(ours).map(|()| ours)
+        })
+        .await?;
+        self.ours = Some(ours);
+        telemetry::opened(NAME, ours.epoch, ours.upper);
+        Ok(ours)
+    }
+
+    async fn apply(&mut self, batch: &RangeBatch, names: &Names) -> Result<()> {
+        let ours = self.ours.ok_or(SinkError::NotOpen { sink: NAME })?;
+        let started = Instant::now();
+        let Admission::Write { from } = admit(NAME, self.progress().await?, ours, batch)? else {
+            return Ok(());
+        };
+        let frames = ledger::frames(batch, from, ours.epoch)?;
+        let (ledger, sealed) = (self.ledger.clone(), self.sealed.clone());
+        let (writer, names) = (Arc::clone(&self.writer), names.clone());
+        let withheld = batch.withheld.clone();
+        let progress = Progress {
+            upper: batch.upper,
+            ..ours
+        };
+        blocking(move || {
+            for (tick, changes) in withheld.iter().filter(|(tick, _)| *tick >= from) {
+                sealed.keep(*tick, changes, &names)?;
             }
-        }
-        let ledger = self.ledger_files().read()?.into_iter();
-        let past = ledger.filter(|(_, (tick, _))| *tick <= through);
-        known.extend(past.map(|(key, (_, value))| (key, Some(value))));
-        Ok(known)
+            if !frames.is_empty() {
+                let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+                let writer = writer.as_mut().ok_or(SinkError::NotOpen { sink: NAME })?;
+                ledger::append(writer, &frames).map_err(failed("writing the ledger"))?;
+            }
+            ledger.write_progress(progress)
+        })
+        .await?;
+        let rows = batch.upserts.len();
+        telemetry::range_written(NAME, batch.lower, batch.upper, rows, started.elapsed());
+        Ok(())
+    }
+
+    async fn progress(&self) -> Result<Option<Progress>> {
+        let ledger = self.ledger.clone();
+        blocking(move || ledger.read_progress()).await
+    }
+
+    async fn known(&self, through: Tick) -> Result<Known> {
+        let (ledger, sealed) = (self.ledger.clone(), self.sealed.clone());
+        blocking(move || {
+            let mut known = sealed.known(through)?;
+            let said = ledger.read_rows()?.into_iter();
+            let past = said.filter(|(_, (version, _))| tick_of(*version) <= through);
+            known.extend(past.map(|(key, (_, value))| (key, value)));
+            Ok(known)
+        })
+        .await
+    }
+
+    async fn clear(&mut self) -> Result<()> {
+        let (ledger, sealed) = (self.ledger.clone(), self.sealed.clone());
+        let writer = Arc::clone(&self.writer);
+        self.ours = None;
+        blocking(move || {
+            *writer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            sealed.remove()?;
+            ledger.remove().map_err(failed("removing the ledger"))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Dump for ArchiveSink {
+    async fn dump(&self, view: View, columns: Columns) -> Result<Vec<String>> {
+        let ledger = self.ledger.clone();
+        let rows = blocking(move || ledger.read_rows()).await?;
+        let of_view = rows.into_iter().filter(|(key, _)| key.view() == view);
+        let line = |(key, (version, value)): (ViewKey, (u64, Option<ViewValue>))| {
+            let value = value?;
+            Some(match columns {
+                Columns::Row => format!("{key:?} {value:?}"),
+                Columns::RowAndVersion => format!("{key:?} {value:?} {version}"),
+            })
+        };
+        Ok(of_view.filter_map(line).collect())
+    }
+}
+
+const fn tick_of(version: u64) -> Tick {
+    Tick(version % (1 << VERSION_TICK_BITS))
+}
+
+/// Blocking work on a thread for it.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(failed("waiting for the disk")(error)),
     }
 }
 
 fn failed<E: std::error::Error + Send + Sync + 'static>(
-    name: &'static str,
     doing: &'static str,
 ) -> impl FnOnce(E) -> SinkError {
-    move |source| SinkError::of_server(name, doing, false, source)
+    move |source| SinkError::of_server(NAME, doing, false, source)
 }

@@ -129,6 +129,7 @@ mod tests {
             lower: Tick(lower),
             upper: Tick(upper),
             upserts: Vec::new(),
+            withheld: Vec::new(),
             freshness: None,
         }
     }

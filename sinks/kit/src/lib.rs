@@ -10,7 +10,6 @@
 //! Invariant 4: what is given is written, equal values too: a replay must overwrite what an older epoch wrote.
 
 mod admit;
-mod archive;
 mod columns;
 pub mod conformance;
 mod error;
@@ -20,12 +19,14 @@ mod plan;
 pub mod telemetry;
 pub mod words;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use hostread_schemas::view::{View, ViewKey, ViewValue};
+use hostread_schemas::view::{Change, View, ViewKey, ViewValue};
 use hostread_schemas::{EventTimeMs, Names, Tick};
 
 pub use admit::{Admission, admit, claim};
-pub use archive::{Archive, Known};
 pub use columns::{ColumnWriter, write_columns};
 pub use error::{Result, SinkError, SinkErrorKind};
 pub use memory::{FailPoint, MemorySink, MemoryStore};
@@ -52,9 +53,15 @@ pub struct RangeBatch {
     pub upper: Tick,
     /// At most one per key, sorted by key.
     pub upserts: Vec<Upsert>,
+    /// Changes of the range that readers do not see, by tick, each part sorted by key: what stood before is final. For an
+    /// archive; the others get none.
+    pub withheld: Vec<(Tick, Arc<Vec<Change>>)>,
     /// How old the range is when it becomes visible.
     pub freshness: Option<FreshnessRow>,
 }
+
+/// What readers know of rows; `None`: there is no such row.
+pub type Known = BTreeMap<ViewKey, Option<ViewValue>>;
 
 /// How old a range was when it became visible. Appended by sinks that keep it; no view.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,9 +107,14 @@ pub trait Sink: Send + Sync {
     async fn begun_upper(&self) -> Result<Tick> {
         Ok(Tick(0))
     }
-    /// Can its rows be made again from the journal and the archive? Not those of the archive itself.
-    fn can_be_filled_again(&self) -> bool {
-        true
+    /// Does it keep for good what readers know and nothing can compute again? It gets `withheld`, and when it is lost, nothing
+    /// fills it again.
+    fn is_archive(&self) -> bool {
+        false
+    }
+    /// What an archive keeps, as of a tick. Holds it in memory.
+    async fn known(&self, _through: Tick) -> Result<Known> {
+        Ok(Known::new())
     }
     /// What is stored now, by whomever.
     async fn progress(&self) -> Result<Option<Progress>>;

@@ -71,6 +71,7 @@ pub fn range(lower: u64, upper: u64, steps: &[Step]) -> RangeBatch {
         lower: Tick(lower),
         upper: Tick(upper),
         upserts: upserts.collect(),
+        withheld: Vec::new(),
         freshness: None,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hostread_disk::RealDisk;
 use hostread_schemas::view::View;
-use hostread_sink_archive::ParquetArchive;
+use hostread_sink_archive::ArchiveSink;
 
 use super::databases::Databases;
 
@@ -38,7 +38,7 @@ pub(super) fn files(dir: &Path) -> Files {
 
 /// The archived rows are those that readers still see.
 pub(super) async fn assert_archived(databases: &Databases, dir: &Path) {
-    let archive = ParquetArchive::new(Arc::new(RealDisk), dir);
+    let archive = ArchiveSink::new(Arc::new(RealDisk), dir);
     for view in READ_BACK {
         let name = view.name();
         let key = format!(

@@ -8,7 +8,6 @@ use hostread_disk::SimDisk;
 use hostread_job::{Clock, JobConfig, Parts};
 use hostread_schemas::intern::IdHasher;
 use hostread_simulate::{Mix1, Mix1Config};
-use hostread_sink_archive::ParquetArchive;
 use hostread_sink_kit::{MemorySink, MemoryStore};
 
 use super::feed::Feed;
@@ -45,10 +44,6 @@ async fn a_journal_without_room_stops_the_job_with_the_reason() {
         log: Arc::clone(&feed.log),
         decode: feed.decode(),
         sinks: vec![Box::new(MemorySink::new(store.clone()))],
-        archive: Box::new(ParquetArchive::new(
-            Arc::new(disk.clone()),
-            Path::new("/journal/archive"),
-        )),
         dead_letters: Box::new(|_| {}),
     };
     let config = JobConfig {

@@ -12,7 +12,7 @@ use hostread_job::{Clock, JobConfig, Parts};
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::view::View;
 use hostread_schemas::{Names, Tick};
-use hostread_sink_archive::ParquetArchive;
+use hostread_sink_archive::ArchiveSink;
 use hostread_sink_kit::{Progress, RangeBatch, Result, Sink};
 
 use super::feed::Feed;
@@ -37,8 +37,8 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     /// Runs to the end of the log and stops cleanly. Says how many events were refused.
     pub(super) async fn into_sinks(self, mut sinks: Vec<Box<dyn Sink>>) -> u64 {
-        let archive = ParquetArchive::new(Arc::new(RealDisk), &self.journal.join("archive"));
-        sinks.push(Box::new(archive.ledger()));
+        let archive = ArchiveSink::new(Arc::new(RealDisk), &self.journal.join("archive"));
+        sinks.push(Box::new(archive));
         let refused = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&refused);
         let parts = Parts {
@@ -49,7 +49,6 @@ impl Run<'_> {
             log: Arc::clone(&self.feed.log),
             decode: self.feed.decode(),
             sinks,
-            archive: Box::new(archive),
             dead_letters: Box::new(move |_| {
                 count.fetch_add(1, Ordering::Relaxed);
             }),
