@@ -13,6 +13,7 @@
 //! Why not an arrangement: ADR 0003.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use differential_dataflow::consolidation::consolidate;
 use differential_dataflow::{AsCollection, ExchangeData, VecCollection};
@@ -102,21 +103,25 @@ where
         .as_collection()
 }
 
-/// The live versions of a reference fact; the latest by (time, event id) stands.
+/// Versions by (time, event id), and how often each lives.
+type Versions<V> = Rc<BTreeMap<(i64, u64, u64, V), i64>>;
+
+/// The live versions of a reference fact; the latest by (time, event id) stands. A clone shares all that does not change
+/// after it.
 #[derive(Clone, Debug)]
 pub(crate) struct Latest<K: Ord, V: Ord> {
-    versions: BTreeMap<K, BTreeMap<(i64, u64, u64, V), i64>>,
+    versions: Rc<BTreeMap<K, Versions<V>>>,
 }
 
 impl<K: Ord, V: Ord> Default for Latest<K, V> {
     fn default() -> Self {
         Self {
-            versions: BTreeMap::new(),
+            versions: Rc::default(),
         }
     }
 }
 
-impl<K: Ord + Clone, V: Ord> Latest<K, V> {
+impl<K: Ord + Clone, V: Ord + Clone> Latest<K, V> {
     /// Adds or takes away a version.
     pub(crate) fn update(
         &mut self,
@@ -126,12 +131,13 @@ impl<K: Ord + Clone, V: Ord> Latest<K, V> {
         diff: i64,
     ) {
         let version = (fact.time.0, fact.id.hi, fact.id.lo, value);
-        let versions = self.versions.entry(key.clone()).or_default();
+        let all = Rc::make_mut(&mut self.versions);
+        let versions = Rc::make_mut(all.entry(key.clone()).or_default());
         let count = versions.entry(version).or_insert(0);
         *count += diff;
         versions.retain(|_, count| *count != 0);
         if versions.is_empty() {
-            self.versions.remove(&key);
+            all.remove(&key);
         }
     }
 

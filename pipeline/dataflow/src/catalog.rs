@@ -30,7 +30,7 @@ impl Touched {
     }
 }
 
-/// One tenant's dimensions of counting.
+/// One tenant's dimensions of counting. A clone shares all that does not change after it.
 #[derive(Clone)]
 pub(crate) struct Catalog {
     rule_set: Latest<(), RuleSetFact>,
@@ -39,9 +39,9 @@ pub(crate) struct Catalog {
     by_enclosure: Latest<EnclosureId, EpisodeFact>,
     by_episode: Latest<EpisodeId, EpisodeFact>,
     /// Enclosures that some live fact gives to the episode, and how many do.
-    enclosures_of: BTreeMap<EpisodeId, BTreeMap<EnclosureId, i64>>,
+    enclosures_of: Rc<BTreeMap<EpisodeId, Rc<BTreeMap<EnclosureId, i64>>>>,
     slots: Latest<SlotId, SlotFact>,
-    slots_of: BTreeMap<EpisodeId, Vec<SlotFact>>,
+    slots_of: Rc<BTreeMap<EpisodeId, Rc<Vec<SlotFact>>>>,
     lines: Latest<LineId, LineFact>,
     aired: Latest<(LineId, EpisodeId), (EventTimeMs, u64)>,
 }
@@ -54,9 +54,9 @@ impl Default for Catalog {
             agents: Rc::default(),
             by_enclosure: Latest::default(),
             by_episode: Latest::default(),
-            enclosures_of: BTreeMap::new(),
+            enclosures_of: Rc::default(),
             slots: Latest::default(),
-            slots_of: BTreeMap::new(),
+            slots_of: Rc::default(),
             lines: Latest::default(),
             aired: Latest::default(),
         }
@@ -160,19 +160,21 @@ impl Catalog {
     fn touch_episode(&self, episode: EpisodeId, touched: &mut Touched) {
         touched.add(episode.0);
         // An older fact may be the last one that names an enclosure.
-        for enclosure in self.enclosures_of.get(&episode).into_iter().flatten() {
-            touched.add(enclosure.0.0);
+        let enclosures = self.enclosures_of.get(&episode);
+        for enclosure in enclosures.iter().flat_map(|known| known.keys()) {
+            touched.add(enclosure.0);
         }
     }
 
     fn index_enclosures(&mut self, episode: &EpisodeFact, diff: i64) {
-        let known = self.enclosures_of.entry(episode.episode).or_default();
+        let all = Rc::make_mut(&mut self.enclosures_of);
+        let known = Rc::make_mut(all.entry(episode.episode).or_default());
         for enclosure in &episode.enclosures {
             *known.entry(*enclosure).or_insert(0) += diff;
         }
         known.retain(|_, count| *count != 0);
         if known.is_empty() {
-            self.enclosures_of.remove(&episode.episode);
+            all.remove(&episode.episode);
         }
     }
 
@@ -194,7 +196,8 @@ impl Catalog {
 
     /// Keeps an episode's slots in order of their ids, without those that were withdrawn.
     fn index_slots(&mut self, episode: EpisodeId, slot: SlotId) {
-        let known = self.slots_of.entry(episode).or_default();
+        let all = Rc::make_mut(&mut self.slots_of);
+        let known = Rc::make_mut(all.entry(episode).or_default());
         known.retain(|known| known.slot != slot);
         let stands = self.slots.get(&slot).filter(|fact| fact.episode == episode);
         if let Some(fact) = stands.filter(|fact| !fact.removed) {
@@ -202,7 +205,7 @@ impl Catalog {
             known.insert(at, *fact);
         }
         if known.is_empty() {
-            self.slots_of.remove(&episode);
+            all.remove(&episode);
         }
     }
 }
@@ -227,7 +230,9 @@ impl Dimensions for Catalog {
     }
 
     fn slots(&self, episode: EpisodeId) -> &[SlotFact] {
-        self.slots_of.get(&episode).map_or(&[], Vec::as_slice)
+        self.slots_of
+            .get(&episode)
+            .map_or(&[], |known| known.as_slice())
     }
 
     fn line(&self, line: LineId) -> Option<&LineFact> {

@@ -1,9 +1,12 @@
 //! Hours of a series that stand out (definition 18): robust z over the 48 hours before.
 //!
-//! Needs: the hours with a count, in order. Promises: an hour without a count is 0; a long gap
-//! costs no more than 48 hours; O(48) an hour with small constants, the deviation only where the
-//! distance could matter. Leaves out: what the series counts.
+//! Needs: the hours with a count. Promises: an hour without a count is 0; a long gap costs no more than 48
+//! hours; O(48) a judged hour with small constants, the deviation only where the distance could matter.
+//! Leaves out: what the series counts.
 //! Invariant 1: an hour is judged by hours before it only.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 use hostread_schemas::Hour;
 use hostread_schemas::view::AnomalyRow;
@@ -17,35 +20,43 @@ const SCORE_MILLI_MIN: i128 = 3_500;
 /// Distance to the median that is flagged: small counts always scatter.
 const DISTANCE_MIN: u64 = 10;
 
-/// The flagged hours before the clock's. `hours` are sorted and distinct.
+/// How far a count reaches: the hours after its own that are judged by it.
+pub const HOURS_AFTER: i32 = HOURS_BEFORE_MAX as i32;
+
+/// The hours that are flagged among those to be judged. Reads these and the 48 before.
 #[must_use]
-pub fn flags(hours: &[(Hour, i64)], clock: Hour) -> Vec<(Hour, AnomalyRow)> {
+pub fn flags(hours: &BTreeMap<Hour, i64>, judged: Range<Hour>) -> Vec<(Hour, AnomalyRow)> {
     let mut flagged = Vec::new();
-    let closed = hours.partition_point(|(hour, _)| *hour < clock);
-    let mut counts = hours.get(..closed).unwrap_or_default().iter();
+    let Some((first, _)) = hours.iter().find(|(_, count)| **count != 0) else {
+        return flagged;
+    };
+    let begin = judged.start.0.saturating_sub(HOURS_AFTER).max(first.0);
+    if begin >= judged.end.0 {
+        return flagged;
+    }
     let mut before = Before::default();
-    let mut judge = |before: &mut Before, hour: i64, count: i64| {
-        if let Some(row) = before.judge(count) {
+    let mut judge = |hour: i64, count: i64| {
+        if hour >= i64::from(judged.start.0)
+            && let Some(row) = before.judge(count)
+        {
             flagged.extend(i32::try_from(hour).ok().map(|hour| (Hour(hour), row)));
         }
         before.push(count);
     };
-    let Some((first, count)) = counts.by_ref().find(|(_, count)| *count != 0) else {
-        return flagged;
-    };
-    judge(&mut before, i64::from(first.0), *count);
-    let mut next = i64::from(first.0) + 1;
-    let rest = counts.map(|(hour, count)| (i64::from(hour.0), Some(*count)));
-    for (hour, count) in rest.chain([(i64::from(clock.0), None)]) {
+    let counts = hours.range(Hour(begin)..judged.end);
+    let counts = counts.map(|(hour, count)| (hour.0, Some(*count)));
+    let mut next = i64::from(begin);
+    for (hour, count) in counts.chain([(judged.end.0, None)]) {
+        let hour = i64::from(hour);
         // After 48 empty hours further ones change nothing and cannot stand out.
         let empty = (hour - next).min(HOURS_BEFORE_MAX as i64);
         for hour in next..next + empty {
-            judge(&mut before, hour, 0);
+            judge(hour, 0);
         }
-        if let Some(count) = count.filter(|_| hour >= next) {
-            judge(&mut before, hour, count);
+        if let Some(count) = count {
+            judge(hour, count);
         }
-        next = next.max(hour + 1);
+        next = hour + 1;
     }
     flagged
 }
@@ -153,6 +164,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// All hours before the clock's.
+    fn until(hours: &[(Hour, i64)], clock: Hour) -> Vec<(Hour, AnomalyRow)> {
+        flags(&hours.iter().copied().collect(), Hour(i32::MIN)..clock)
+    }
+
     /// Definition 18 as it reads.
     fn naively(hours: &[(Hour, i64)], clock: Hour) -> Vec<(Hour, AnomalyRow)> {
         let count = |at: i32| {
@@ -216,14 +232,14 @@ mod tests {
             mad: 4,
             score_milli: 134_900,
         };
-        assert_eq!(flags(&hours, Hour(1027)), [(Hour(1026), row)]);
-        assert_eq!(flags(&hours, Hour(1026)), [], "its hour is not closed");
+        assert_eq!(until(&hours, Hour(1027)), [(Hour(1026), row)]);
+        assert_eq!(until(&hours, Hour(1026)), [], "its hour is not closed");
     }
 
     #[test]
     fn silence_is_flagged_until_it_is_normal() {
         let hours = series(0, &[50; 24]);
-        let flagged: Vec<i32> = flags(&hours, Hour(5_000_000))
+        let flagged: Vec<i32> = until(&hours, Hour(5_000_000))
             .iter()
             .map(|(hour, _)| hour.0)
             .collect();
@@ -236,7 +252,7 @@ mod tests {
         let last = |distance: i64| {
             let mut counts = [100_i64, 101, 99].repeat(8);
             counts.push(100 + distance);
-            flags(&series(0, &counts), Hour(25)).len()
+            until(&series(0, &counts), Hour(25)).len()
         };
         assert_eq!(
             [last(9), last(10), last(-9), last(-10)],
@@ -246,7 +262,7 @@ mod tests {
         let wide = |distance: i64| {
             let mut counts = [1000_i64, 1000 + 674_500, 1000 - 674_500].repeat(8);
             counts.push(1000 + distance);
-            flags(&series(0, &counts), Hour(25)).len()
+            until(&series(0, &counts), Hour(25)).len()
         };
         assert_eq!([wide(3_500_000), wide(3_499_999)], [1, 0], "the score");
         assert_eq!([wide(-3_500_000), wide(-3_499_999)], [1, 0]);
@@ -259,16 +275,12 @@ mod tests {
             (Hour(0), i64::MAX),
             (Hour(i32::MAX - 1), i64::MAX),
         ];
-        let flagged = flags(&hours, Hour(i32::MAX));
+        let flagged = until(&hours, Hour(i32::MAX));
         let hours: Vec<i32> = flagged.iter().map(|(hour, _)| hour.0).collect();
         assert_eq!(hours, [0, i32::MAX - 1]);
         assert_eq!(flagged[0].1.score_milli, i64::MAX);
-        assert_eq!(flags(&[(Hour(3), 0)], Hour(9)), []);
-        assert_eq!(
-            flags(&[(Hour(5), 9), (Hour(4), 9), (Hour(5), 9)], Hour(9)),
-            []
-        );
-        assert_eq!(flags(&[], Hour(i32::MIN)), []);
+        assert_eq!(until(&[(Hour(3), 0)], Hour(9)), []);
+        assert_eq!(until(&[], Hour(i32::MIN)), []);
     }
 
     proptest! {
@@ -279,19 +291,24 @@ mod tests {
             gap in 0_i32..120,
             more in proptest::collection::vec(0_i64..90, 0..40),
             idle in 0_i32..60,
+            from in 480_i32..700,
         ) {
             let mut hours = series(500, &counts);
             hours.extend(series(500 + counts.len() as i32 + gap, &more));
             let clock = Hour(500 + (counts.len() + more.len()) as i32 + gap + idle);
-            prop_assert_eq!(flags(&hours, clock), naively(&hours, clock));
+            prop_assert_eq!(until(&hours, clock), naively(&hours, clock));
             let earlier = Hour(clock.0 - idle - gap);
-            prop_assert_eq!(flags(&hours, earlier), naively(&hours, earlier), "invariant 1");
+            prop_assert_eq!(until(&hours, earlier), naively(&hours, earlier), "invariant 1");
+            let mut some = naively(&hours, clock);
+            some.retain(|(hour, _)| hour.0 >= from);
+            let by_hour = hours.iter().copied().collect();
+            prop_assert_eq!(flags(&by_hour, Hour(from)..clock), some, "from an hour on");
         }
 
         #[test]
         fn nothing_panics(hours in proptest::collection::vec((any::<i32>(), any::<i64>()), 0..60), clock: i32) {
             let hours: Vec<_> = hours.iter().map(|(hour, count)| (Hour(*hour), *count)).collect();
-            prop_assert!(flags(&hours, Hour(clock)).len() <= hours.len() * 49);
+            prop_assert!(until(&hours, Hour(clock)).len() <= hours.len() * 49);
         }
     }
 }

@@ -1,5 +1,6 @@
-//! What readers see must come out of two things after a restart from nothing: the rows of the dataflow, and what was
-//! archived of those that left it or moved behind the seal.
+//! What readers see comes out of two things: the rows of the dataflow, and what was archived of those that left it or moved
+//! behind the seal. Here the dataflow's rows are the sum of its changes; that a load makes the same ones is for the end-to-end
+//! tests.
 
 use std::collections::BTreeMap;
 
