@@ -35,6 +35,8 @@ struct Column {
     name: String,
     logical: Option<LogicalType>,
     values: Values,
+    /// A few texts for many rows: a dictionary is worth its work.
+    repeats: bool,
 }
 
 /// Columns of some rows of one view; every value is there.
@@ -45,6 +47,7 @@ impl Columns {
     fn add(&mut self, name: &str, logical: Option<LogicalType>, values: Values) {
         self.0.push(Column {
             name: name.to_owned(),
+            repeats: logical == Some(LogicalType::String),
             logical,
             values,
         });
@@ -59,6 +62,12 @@ impl Columns {
     pub(crate) fn bytes(&mut self, name: &str, values: Vec<Vec<u8>>) {
         let values = values.into_iter().map(ByteArray::from).collect();
         self.add(name, None, Values::Bytes(values));
+    }
+
+    /// Columns whose values come again and again.
+    pub(crate) fn repetitive(&self) -> impl Iterator<Item = &str> {
+        let texts = self.0.iter().filter(|column| column.repeats);
+        texts.map(|column| column.name.as_str())
     }
 
     /// What a reader must know of the columns.
@@ -150,7 +159,16 @@ impl ColumnWriter for Columns {
 
     /// In hexadecimal.
     fn ids(&mut self, name: &str, values: impl Iterator<Item = EventId>) -> Taken {
-        self.texts(name, values.map(EventId::to_hex))
+        let hex = values.map(|id| ByteArray::from(id.to_hex().into_bytes()));
+        self.add(
+            name,
+            Some(LogicalType::String),
+            Values::Bytes(hex.collect()),
+        );
+        if let Some(column) = self.0.last_mut() {
+            column.repeats = false;
+        }
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::column::reader::ColumnReader;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
@@ -30,7 +30,8 @@ pub(crate) fn encode(view: View, tick: Tick, left: &[Change], names: &Names) -> 
         return Err(ParquetError::General("a file without rows".to_owned()));
     };
     let schema = Arc::new(first.schema(view.name())?);
-    let mut file = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties(tick)))?;
+    let mut file =
+        SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties(tick, &first)))?;
     for columns in std::iter::once(Ok(first)).chain(groups) {
         let columns = columns?;
         let mut group = file.next_row_group()?;
@@ -45,15 +46,21 @@ pub(crate) fn encode(view: View, tick: Tick, left: &[Change], names: &Names) -> 
     file.into_inner()
 }
 
-fn properties(tick: Tick) -> WriterProperties {
+fn properties(tick: Tick, columns: &Columns) -> WriterProperties {
     let said = [FORMAT, ("hostread.tick", &tick.0.to_string())]
         .map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()));
-    WriterProperties::builder()
+    let properties = WriterProperties::builder()
         // No version of a library in it: the same rows are the same bytes.
         .set_created_by("hostread".to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_column_dictionary_enabled(ColumnPath::from(ROW), false)
-        .set_key_value_metadata(Some(said.to_vec()))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_dictionary_enabled(false)
+        .set_key_value_metadata(Some(said.to_vec()));
+    let with_dictionary = columns.repetitive().map(ColumnPath::from);
+    with_dictionary
+        .fold(properties, |properties, column| {
+            properties.set_column_dictionary_enabled(column, true)
+        })
         .build()
 }
 
