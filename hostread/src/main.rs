@@ -3,6 +3,7 @@
 mod cmd;
 mod config;
 mod demo;
+mod ledgers;
 mod parts;
 #[cfg(test)]
 mod reference;
@@ -66,8 +67,8 @@ enum Command {
     Migrate,
     /// Check settings, packages, log, databases, ports, disk and clock
     Doctor,
-    /// Print the numbers of a running system
-    Report,
+    /// Print the numbers of a running system, or what its ledgers say
+    Report(cmd::report::ReportArgs),
     /// See what could not be used, and why
     #[command(subcommand)]
     DeadLetters(cmd::dead_letters::DeadLettersCommand),
@@ -117,7 +118,7 @@ fn run(cli: Cli) -> Result<bool> {
             Command::Import(args) => cmd::import::run(config?, args).await,
             Command::Migrate => cmd::migrate::run(config?).await,
             Command::Doctor => cmd::doctor::run(config, cli.config.as_deref()).await,
-            Command::Report => cmd::report::run(config?).await,
+            Command::Report(args) => cmd::report::run(config?, args).await,
             Command::DeadLetters(command) => cmd::dead_letters::run(&config?, &command),
             Command::Sinks(command) => cmd::sinks::run(config?, command).await,
             Command::Replay(args) => cmd::replay::run(&config?, &args),

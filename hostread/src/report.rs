@@ -49,10 +49,20 @@ impl Reader {
     }
 
     async fn rows(&self, query: &str) -> Result<Vec<Vec<Value>>> {
+        self.rows_with(query, &[]).await
+    }
+
+    /// Rows of a query with parameters.
+    pub(crate) async fn rows_with(
+        &self,
+        query: &str,
+        params: &[(&str, String)],
+    ) -> Result<Vec<Vec<Value>>> {
         let config = &self.clickhouse;
         let mut request = self
             .client
             .post(&config.url)
+            .query(params)
             .header("X-ClickHouse-User", &config.user)
             .header("X-ClickHouse-Key", &config.password);
         for (name, value) in &config.headers {
@@ -178,7 +188,7 @@ impl Reader {
     }
 }
 
-fn text(row: &[Value], at: usize) -> String {
+pub(crate) fn text(row: &[Value], at: usize) -> String {
     match row.get(at) {
         Some(Value::String(text)) => text.clone(),
         Some(value) => value.to_string(),
@@ -186,7 +196,7 @@ fn text(row: &[Value], at: usize) -> String {
     }
 }
 
-fn int(row: &[Value], at: usize) -> i64 {
+pub(crate) fn int(row: &[Value], at: usize) -> i64 {
     match row.get(at) {
         Some(Value::String(text)) => text.parse().unwrap_or(0),
         Some(value) => value.as_i64().unwrap_or(0),
@@ -195,7 +205,7 @@ fn int(row: &[Value], at: usize) -> i64 {
 }
 
 /// A table with its numbers to the right.
-fn table(headers: &[&str], numbers_from: usize) -> Table {
+pub(crate) fn table(headers: &[&str], numbers_from: usize) -> Table {
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY);
     table.set_header(headers.iter().copied());
@@ -208,7 +218,7 @@ fn table(headers: &[&str], numbers_from: usize) -> Table {
 }
 
 /// `12345` as `12,345`.
-fn grouped(value: i64) -> String {
+pub(crate) fn grouped(value: i64) -> String {
     let digits = value.unsigned_abs().to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -1,14 +1,75 @@
-//! `hostread report`: the demo's report, of a system that runs.
+//! `hostread report`: the demo's report, of a system that runs, and the ledgers as people read them.
 
 use anyhow::{Context, Result};
 
+use super::Format;
 use crate::config::Config;
+use crate::ledgers::Wanted;
 use crate::parts::Targets;
 use crate::report::Reader;
 use crate::say;
 
-/// Reads both databases and prints what a person wants to see first.
-pub(crate) async fn run(config: Config) -> Result<bool> {
+/// What to report.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ReportArgs {
+    #[command(subcommand)]
+    command: Option<ReportCommand>,
+}
+
+/// Without one of these: all numbers.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub(crate) enum ReportCommand {
+    /// Published numbers that moved: what, from where to where, and why
+    Restatements(RestatementsArgs),
+    /// What came after its day was sealed, and was not applied
+    Late(ListArgs),
+    /// The numbers of a day, as they are or beside what was published
+    Day(DayArgs),
+}
+
+/// Which rows, and how.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ListArgs {
+    /// Only of this tenant
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+    /// Only of this view, such as downloads_daily
+    #[arg(long, value_name = "NAME")]
+    view: Option<String>,
+    /// The newest so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: u32,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RestatementsArgs {
+    /// Only what this event or batch moved
+    #[arg(long, value_name = "ID")]
+    cause: Option<String>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct DayArgs {
+    /// Which, such as 2026-03-14
+    day: jiff::civil::Date,
+    /// Also as they were published, what moved them since, and what came after the seal
+    #[arg(long)]
+    as_published: bool,
+    /// Only of this tenant
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// Reads the databases and prints what a person wants to see first.
+pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
     let targets = Targets::find(&config)?;
     let away = || {
         format!(
@@ -19,7 +80,51 @@ pub(crate) async fn run(config: Config) -> Result<bool> {
     let reader = Reader::new(targets.clickhouse, &targets.postgres.url_sink)
         .await
         .with_context(away)?;
-    let numbers = reader.numbers().await.with_context(away)?;
-    say!("{}", numbers.render());
+    let Some(command) = args.command else {
+        let numbers = reader.numbers().await.with_context(away)?;
+        say!("{}", numbers.render());
+        return Ok(true);
+    };
+    let (listing, nothing, format) = match command {
+        ReportCommand::Restatements(RestatementsArgs { cause, list }) => {
+            let mut wanted = wanted(&list);
+            wanted.cause = cause;
+            let listing = reader.restatements(&wanted).await.with_context(away)?;
+            (listing, "No published number has moved.", list.format)
+        }
+        ReportCommand::Late(list) => {
+            let listing = reader.late(&wanted(&list)).await.with_context(away)?;
+            (
+                listing,
+                "Nothing came after its day was sealed.",
+                list.format,
+            )
+        }
+        ReportCommand::Day(day) => {
+            let wanted = Wanted {
+                tenant: day.tenant,
+                ..Wanted::default()
+            };
+            let date = day.day.to_string();
+            let mut listing = reader.day(&date, &wanted).await.with_context(away)?;
+            if !day.as_published {
+                listing.only_now();
+            }
+            (listing, "No number has this day.", day.format)
+        }
+    };
+    match format {
+        Format::Table => say!("{}", listing.render(nothing)),
+        Format::Json => listing.json().iter().for_each(|line| say!("{line}")),
+    }
     Ok(true)
+}
+
+fn wanted(list: &ListArgs) -> Wanted {
+    Wanted {
+        tenant: list.tenant.clone(),
+        view: list.view.clone(),
+        limit: list.limit,
+        cause: None,
+    }
 }

@@ -206,7 +206,8 @@ fn restate(change: &Change, context: &TickContext, horizons: &Horizons, out: &mu
             metric,
         };
         let row = RestatementRow {
-            period_end: period_end.day(),
+            // The last day, not the one after.
+            period_end: EventTimeMs(period_end.0.saturating_sub(1)).day(),
             old,
             new,
             cause: cause(tenant, context),

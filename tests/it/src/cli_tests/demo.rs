@@ -93,12 +93,61 @@ async fn ready_to_paste(up: &mut Running) {
     }
 }
 
+/// What was published and what the ledger says of it are what is known now.
+fn ledgers(of: &dyn Fn(&[&str]) -> String) {
+    let rows = |args: &[&str]| -> Vec<serde_json::Value> {
+        let said = of(&[&["report"], args, &["--format", "json"]].concat());
+        let lines = said.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let moved = rows(&["restatements", "--limit", "100000"]);
+    assert!(!moved.is_empty(), "the demo restates");
+    let of_days = moved
+        .iter()
+        .filter(|row| row["number"] != "billing_lines.amount_micros");
+    let day = of_days
+        .map(|row| row["period_end"].as_str().unwrap())
+        .max()
+        .unwrap();
+    let numbers = rows(&["day", day, "--as-published"]);
+    let number = |row: &serde_json::Value, of: &str| row[of].as_i64().unwrap();
+    for row in &numbers {
+        let sum = number(row, "as_published") + number(row, "moved_by");
+        assert_eq!(sum, number(row, "now"), "{row}");
+    }
+    let sum = |rows: &[serde_json::Value], of: &str| -> i64 {
+        rows.iter().map(|row| number(row, of)).sum()
+    };
+    assert_ne!(sum(&numbers, "now"), 0);
+    assert!(
+        numbers.iter().any(|row| number(row, "moved_by") != 0),
+        "{day}"
+    );
+    assert_eq!(sum(&rows(&["day", day]), "now"), sum(&numbers, "now"));
+    let cause = moved
+        .iter()
+        .find_map(|row| row["cause"].as_str()?.strip_prefix("event "));
+    if let Some(cause) = cause {
+        let by = rows(&["restatements", "--cause", cause]);
+        assert!(!by.is_empty() && by.len() < moved.len().max(2));
+    }
+    assert_eq!(
+        rows(&["restatements", "--tenant", "nobody"]),
+        Vec::<serde_json::Value>::new()
+    );
+    let said = of(&["report", "late"]);
+    assert!(said.contains("sealed"), "{said}");
+}
+
 /// Commands beside a running system.
 fn beside(dir: &Path, seed: &str, report: &str) {
     let data = format!("data/demo-{seed}");
     let of = |args: &[&str]| printed(dir, &[&["--data-dir", &data], args].concat());
     let said = of(&["report"]);
     assert_eq!(said.trim(), report);
+    ledgers(&of);
     let said = of(&["migrate"]);
     assert_eq!(said.matches("up to date").count(), 2, "{said}");
     let said = of(&["doctor"]);

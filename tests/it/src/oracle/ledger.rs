@@ -185,7 +185,7 @@ fn restatements(
             metric,
         };
         let row = RestatementRow {
-            period_end: end,
+            period_end: Day(end.0 - 1),
             old,
             new,
             cause: cause(tenant, said),
