@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use comfy_table::CellAlignment;
 use serde_json::{Map, Value, json};
 
-use crate::report::{Reader, grouped, int, table, text};
+use crate::cmd::table;
+use crate::report::{Reader, grouped, int, text};
 
 /// Rows to be printed: a text or a whole number in each column.
 #[derive(Debug)]
@@ -72,7 +74,8 @@ impl Reader {
         let rows = format!(
             "SELECT tenant, toUInt64(tick) AS at, of_view || '.' || metric, {NUMBER}, toString(period_end), old_value, \
              new_value, difference, multiIf(cause = 'event', 'event ' || cause_event, cause = 'clock', 'the clock', \
-             'batches ' || arrayStringConcat(batches, ', ') || if(batches_more > 0, ' and ' || toString(batches_more) || ' more', '')) \
+             'batch ' || batches[1] || if(length(batches) + batches_more > 1, ' and ' || \
+             toString(length(batches) + batches_more - 1) || ' more', '')) \
              {of} ORDER BY at DESC, tenant, of_view, of_key, metric LIMIT {}",
             wanted.limit
         );
@@ -261,7 +264,13 @@ impl Listing {
         if self.rows.is_empty() {
             return nothing.to_owned();
         }
-        let mut table = table(self.headers, self.numbers_from);
+        let mut table = table();
+        table.set_header(self.headers);
+        for (at, column) in table.column_iter_mut().enumerate() {
+            if self.is_number(at) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
         for row in &self.rows {
             table.add_row((0..self.headers.len()).map(|at| {
                 if self.is_number(at) {

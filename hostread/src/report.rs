@@ -205,7 +205,7 @@ pub(crate) fn int(row: &[Value], at: usize) -> i64 {
 }
 
 /// A table with its numbers to the right.
-pub(crate) fn table(headers: &[&str], numbers_from: usize) -> Table {
+fn table(headers: &[&str], numbers_from: usize) -> Table {
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY);
     table.set_header(headers.iter().copied());
