@@ -53,6 +53,14 @@ impl Clock {
     pub fn wall() -> Self {
         Self::Wall(Arc::new(wall_ms))
     }
+
+    /// What the machine's clock shows: ages are counted by it.
+    pub(crate) fn machine_ms(&self) -> i64 {
+        match self {
+            Self::Wall(now) => now(),
+            Self::Running(_) | Self::Samples => wall_ms(),
+        }
+    }
 }
 
 /// What a clock says next. Days are sealed by it for good, so one that was set wrong must not pass.

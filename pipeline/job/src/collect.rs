@@ -200,23 +200,9 @@ impl Collector {
             }
             std::thread::sleep(LOADING_LOOK_EVERY);
         }
-        self.fill_the_empty();
         let mut updates: Vec<OutputUpdate> = Vec::new();
         loop {
-            if self.dataflow.failed() {
-                return Err(JobError::Dataflow("a worker died".to_owned()));
-            }
-            let completed = self.dataflow.completed();
-            let durable = self.status.durable();
-            self.dataflow.drain(&mut updates);
-            let ready = self.take_ready(completed, durable);
-            if let Some(last) = ready.last() {
-                let last = last.context.tick.0;
-                let mut outputs = by_tick(updates.extract_if(.., |(_, t, _)| *t <= last).collect());
-                for collected in &ready {
-                    let output = outputs.remove(&collected.context.tick).unwrap_or_default();
-                    self.settle(collected, output)?;
-                }
+            if self.turn(&mut updates)? {
                 self.handover.wake();
             } else if self.status.stopping() && self.is_over() {
                 return Ok(());
@@ -224,6 +210,29 @@ impl Collector {
                 self.dataflow.pause(Duration::from_millis(1), &mut updates);
             }
         }
+    }
+
+    /// Settles what is complete and durable; says whether there was such a tick. `updates` holds
+    /// what came out and did not leave yet.
+    pub(crate) fn turn(&mut self, updates: &mut Vec<OutputUpdate>) -> Result<bool, JobError> {
+        if self.dataflow.failed() {
+            return Err(JobError::Dataflow("a worker died".to_owned()));
+        }
+        self.fill_the_empty();
+        let completed = self.dataflow.completed();
+        let durable = self.status.durable();
+        self.dataflow.drain(updates);
+        let ready = self.take_ready(completed, durable);
+        let Some(last) = ready.last() else {
+            return Ok(false);
+        };
+        let last = last.context.tick.0;
+        let mut outputs = by_tick(updates.extract_if(.., |(_, t, _)| *t <= last).collect());
+        for collected in &ready {
+            let output = outputs.remove(&collected.context.tick).unwrap_or_default();
+            self.settle(collected, output)?;
+        }
+        Ok(true)
     }
 
     /// Nothing more will come: all has left, or the part that makes ticks durable may be gone.

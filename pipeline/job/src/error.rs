@@ -71,6 +71,9 @@ pub enum JobError {
     /// The dataflow could not be started or one of its workers died.
     #[error("the dataflow failed: {0}")]
     Dataflow(String),
+    /// A part beside the sequencer failed, for this reason.
+    #[error("the job stopped: {0}")]
+    Stopped(String),
     /// A release moved a number: a bug, nothing was written of it.
     #[error("a release moved a number")]
     Release(#[from] ReleaseMoved),

@@ -17,12 +17,15 @@
 //! Limits: [`JobConfig::ahead_ticks_max`], [`JobConfig::waiting_changes_max`]; either pauses reading
 //! the log. The doors never feel it.
 
+mod again;
+pub mod by_hand;
 mod clock;
 mod collect;
 mod config;
 mod cutter;
 mod decode;
 mod error;
+mod feeder;
 mod housekeeping;
 mod open_tick;
 mod release;
@@ -34,6 +37,7 @@ mod start;
 mod status;
 pub mod step;
 
+pub use again::Again;
 pub use clock::{Clock, Now, wall_ms};
 pub use config::JobConfig;
 pub use decode::{AskSchema, Decode, Undecodable};

@@ -13,17 +13,19 @@ use hostread_schemas::fact::Fact;
 use hostread_schemas::view::ViewRow;
 use hostread_schemas::{EventTimeMs, Tick};
 
-use crate::collect::{LOADING_LOOK_EVERY, context_of};
-use crate::cutter::{Cutter, feed};
+use crate::collect::LOADING_LOOK_EVERY;
+use crate::cutter::Cutter;
 use crate::error::JobError;
-use crate::sequence::Threads;
+use crate::feeder::Feeder;
 
 /// Slices of a load that the dataflow may be behind.
 const SLICES_AHEAD: u64 = 4;
+/// Ticks that may be in flight during a replay.
+const REPLAY_AHEAD: u64 = 16;
 
 /// Loads the live facts as of the lowest upper and replays the ticks since.
 pub(crate) fn restore(
-    cutter: &mut Cutter<Threads>,
+    cutter: &mut Cutter<Feeder>,
     last: Tick,
     refills: bool,
 ) -> Result<(), JobError> {
@@ -60,7 +62,7 @@ pub(crate) fn restore(
 /// Slices of live facts become ticks before `loaded`, as far as there are any: the dataflow works while
 /// the next ones are read.
 struct Loader<'a> {
-    onward: &'a Threads,
+    onward: &'a Feeder,
     loaded: Tick,
     slices: u64,
     facts: u64,
@@ -124,19 +126,17 @@ impl Loader<'_> {
     }
 }
 
-fn replay(cutter: &mut Cutter<Threads>, journal: &Journal, from: Tick) -> Result<(), JobError> {
+fn replay(cutter: &mut Cutter<Feeder>, journal: &Journal, from: Tick) -> Result<(), JobError> {
     let mut ticks = 0_u64;
     for record in journal.ticks(from)? {
         let record = record?;
         let new_hour = cutter.new_hour(record.clock);
-        let onward = &cutter.onward;
-        onward.handover.expect(context_of(&record));
         let tick = record.tick;
-        feed(&onward.dataflow, record, new_hour);
+        cutter.onward.feed(record, new_hour);
         ticks += 1;
         // At most a few ticks in flight, as while running.
-        let behind = Tick(tick.0.saturating_sub(16));
-        if !onward.handover.wait_settled(behind, &onward.status) {
+        let behind = Tick(tick.0.saturating_sub(REPLAY_AHEAD));
+        if !cutter.onward.beside.wait_settled(behind) {
             break;
         }
     }

@@ -4,20 +4,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
-use hostread_dataflow::{Dataflow, Material};
 use hostread_eventlog::{LogReader, ReadRecord};
-use hostread_journal::{Journal, Offered, ReleaseRecord, TickRecord};
-use hostread_schemas::EventTimeMs;
+use hostread_journal::Offered;
 
 use crate::clock::Pace;
-use crate::collect::{Handover, context_of};
 use crate::config::JobConfig;
-use crate::cutter::{Cutter, Onward, feed};
+use crate::cutter::Cutter;
 use crate::decode::{Decode, Undecodable};
 use crate::error::JobError;
+use crate::feeder::Feeder;
 use crate::status::Status;
 
 /// Records taken from the log at once.
@@ -30,7 +27,7 @@ pub type DeadLetters = Box<dyn FnMut(Undecodable<'_>) + Send>;
 
 pub(crate) struct Sequencer {
     pub(crate) config: JobConfig,
-    pub(crate) cutter: Cutter<Threads>,
+    pub(crate) cutter: Cutter<Feeder>,
     pub(crate) status: Arc<Status>,
     pub(crate) decode: Decode,
     pub(crate) dead_letters: DeadLetters,
@@ -42,28 +39,40 @@ impl Sequencer {
     /// Reads and cuts until told to stop.
     pub(crate) fn run(&mut self, reader: &mut dyn LogReader) -> Result<(), JobError> {
         while !self.status.stopping() {
-            if self.cutter.onward.dataflow.failed() {
-                return Err(JobError::Dataflow("a worker died".to_owned()));
-            }
-            if self.limited() {
+            if !self.turn(reader)? {
                 std::thread::sleep(LIMIT_WAIT);
-                continue;
             }
-            let records = reader.poll(POLL_RECORDS_MAX, self.wait())?;
-            let caught_up = records.len() < POLL_RECORDS_MAX;
-            for record in &records {
-                self.take(record)?;
-                if self.status.stopping() {
-                    break;
-                }
-            }
-            let idle = records.is_empty();
-            self.close_when_due(caught_up)?;
-            self.tell_size();
-            self.status
-                .caught_up
-                .store(idle && !self.is_open(), Ordering::Release);
         }
+        self.close()
+    }
+
+    /// Reads once and cuts what is due; `false` when a limit says to wait.
+    pub(crate) fn turn(&mut self, reader: &mut dyn LogReader) -> Result<bool, JobError> {
+        if self.cutter.onward.dataflow.failed() {
+            return Err(JobError::Dataflow("a worker died".to_owned()));
+        }
+        if self.limited() {
+            return Ok(false);
+        }
+        let records = reader.poll(POLL_RECORDS_MAX, self.wait())?;
+        let caught_up = records.len() < POLL_RECORDS_MAX;
+        for record in &records {
+            self.take(record)?;
+            if self.status.stopping() {
+                break;
+            }
+        }
+        let idle = records.is_empty();
+        self.close_when_due(caught_up)?;
+        self.tell_size();
+        self.status
+            .caught_up
+            .store(idle && !self.is_open(), Ordering::Release);
+        Ok(true)
+    }
+
+    /// Cuts what is open.
+    pub(crate) fn close(&mut self) -> Result<(), JobError> {
         if self.is_open() {
             self.cutter.close()?;
         }
@@ -86,7 +95,7 @@ impl Sequencer {
 
     fn wait(&self) -> Duration {
         if self.is_open() {
-            let open_ms = crate::clock::wall_ms() - self.cutter.open.opened_at_ms;
+            let open_ms = self.config.clock.machine_ms() - self.cutter.open.opened_at_ms;
             let left =
                 i64::try_from(self.config.tick_open_max.as_millis()).unwrap_or(250) - open_ms;
             Duration::from_millis(u64::try_from(left.clamp(1, 1_000)).unwrap_or(1))
@@ -147,14 +156,14 @@ impl Sequencer {
     fn note_arrival(&mut self, record: &ReadRecord) {
         let open = &mut self.cutter.open;
         if open.opened_at_ms == 0 {
-            open.opened_at_ms = crate::clock::wall_ms();
+            open.opened_at_ms = self.config.clock.machine_ms();
         }
         open.accepted_at_ms = crate::sink_task::oldest(open.accepted_at_ms, record.timestamp_ms);
     }
 
     /// Closes the open tick when its time is over, then lets the clock go on.
     fn close_when_due(&mut self, caught_up: bool) -> Result<(), JobError> {
-        let open_ms = crate::clock::wall_ms() - self.cutter.open.opened_at_ms;
+        let open_ms = self.config.clock.machine_ms() - self.cutter.open.opened_at_ms;
         if self.is_open()
             && u128::try_from(open_ms).unwrap_or(0) >= self.config.tick_open_max.as_millis()
         {
@@ -168,52 +177,5 @@ impl Sequencer {
         let clock = self.cutter.clock;
         let target = self.pace.next(clock, self.received_max, caught_up)?;
         self.cutter.go_to(target)
-    }
-}
-
-/// The job's threads: the syncer makes a tick durable, the collector takes its output when it is
-/// durable and complete.
-pub(crate) struct Threads {
-    pub(crate) dataflow: Arc<Dataflow>,
-    pub(crate) handover: Arc<Handover>,
-    pub(crate) status: Arc<Status>,
-    pub(crate) syncer: SyncSender<()>,
-}
-
-impl Onward for Threads {
-    fn take(&mut self, record: TickRecord, new_hour: Option<EventTimeMs>) -> Result<(), JobError> {
-        let (tick, clock) = (record.tick, record.clock);
-        self.handover.expect(context_of(&record));
-        feed(&self.dataflow, record, new_hour);
-        self.status.fed.store(tick.0, Ordering::Release);
-        self.status.clock.store(clock.0, Ordering::Release);
-        // Full: it is told already. Gone: it has said why.
-        let _told = self.syncer.try_send(());
-        Ok(())
-    }
-
-    fn carries(&mut self, through: ReleaseRecord) -> Option<Vec<Material>> {
-        self.handover
-            .wait_settled(self.status.fed(), &self.status)
-            .then(|| self.handover.carries_through(through))
-    }
-}
-
-/// The syncer: one fsync for all ticks that were appended while the one before ran. Ends when the
-/// sequencer is gone and everything is durable.
-pub(crate) fn sync_when_told(
-    journal: &Journal,
-    told: &Receiver<()>,
-    handover: &Handover,
-    status: &Status,
-) -> Result<(), JobError> {
-    loop {
-        let goes_on = told.recv().is_ok();
-        let durable = journal.sync()?;
-        status.durable.store(durable.0, Ordering::Release);
-        handover.wake();
-        if !goes_on {
-            return Ok(());
-        }
     }
 }

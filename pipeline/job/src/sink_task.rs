@@ -16,7 +16,7 @@ use hostread_sink_kit::{FreshnessRow, RangeBatch, Sink, SinkErrorKind, Upsert};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
-use crate::clock::wall_ms;
+use crate::clock::Clock;
 use crate::collect::SettledTick;
 use crate::error::JobError;
 use crate::status::{Status, guard};
@@ -40,6 +40,7 @@ pub(crate) struct SinkTask {
     /// Rows of an owner before may stand below this tick, above `upper`.
     pub(crate) begun: Tick,
     pub(crate) names: Names,
+    pub(crate) clock: Clock,
     pub(crate) status: Arc<Status>,
     pub(crate) waiting: Arc<AtomicUsize>,
     pub(crate) range_every: Duration,
@@ -55,8 +56,9 @@ pub(crate) fn oldest(one: i64, other: i64) -> i64 {
     }
 }
 
+/// Ticks that gather for a sink.
 #[derive(Default)]
-struct Range {
+pub(crate) struct Range {
     ticks: Vec<Arc<SettledTick>>,
     upper: Tick,
     /// Changes of the sink's views.
@@ -69,8 +71,8 @@ struct Range {
 }
 
 impl Range {
-    fn is_behind(&self) -> bool {
-        self.accepted_at_ms > 0 && wall_ms() - self.accepted_at_ms > BEHIND_MS
+    fn is_behind(&self, now_ms: i64) -> bool {
+        self.accepted_at_ms > 0 && now_ms - self.accepted_at_ms > BEHIND_MS
     }
 
     fn withheld(&self) -> Vec<(Tick, Arc<Vec<Change>>)> {
@@ -116,10 +118,7 @@ impl SinkTask {
         mut self,
         mut ticks: UnboundedReceiver<Arc<SettledTick>>,
     ) -> Result<(), JobError> {
-        let mut range = Range {
-            upper: self.upper,
-            ..Range::default()
-        };
+        let mut range = self.next_range();
         let mut began = Instant::now();
         let mut many_parts = false;
         let mut ranges = 0_u64;
@@ -134,18 +133,17 @@ impl SinkTask {
                 Ok(None) => true,
                 Err(_) => false,
             };
-            let stretched = many_parts || (range.is_behind() && !self.status.idle());
+            let is_behind = range.is_behind(self.clock.machine_ms()) && !self.status.idle();
+            let stretched = many_parts || is_behind;
             let (every, rows_max) = if stretched {
                 (RANGE_STRETCHED, self.range_rows_max * STRETCHED_ROWS)
             } else {
                 (self.range_every, self.range_rows_max)
             };
             let is_due = ended || range.rows >= rows_max || began.elapsed() >= every;
-            let whole = range.upper > self.upper && range.upper >= self.begun;
-            if is_due && whole {
-                let done = std::mem::take(&mut range);
-                self.apply(done).await?;
-                range.upper = self.upper;
+            if is_due && self.may_end(&range) {
+                self.apply(range).await?;
+                range = self.next_range();
                 ranges += 1;
                 if ranges.is_multiple_of(16) {
                     many_parts = self.sink.parts_count().await.unwrap_or(0) > PARTS_MANY;
@@ -160,8 +158,21 @@ impl SinkTask {
         }
     }
 
+    /// The range that follows what is written, still empty.
+    pub(crate) fn next_range(&self) -> Range {
+        Range {
+            upper: self.upper,
+            ..Range::default()
+        }
+    }
+
+    /// Holds the range something new, and all that an owner before had begun?
+    pub(crate) fn may_end(&self, range: &Range) -> bool {
+        range.upper > self.upper && range.upper >= self.begun
+    }
+
     /// Adds a tick to the range.
-    fn take(&self, range: &mut Range, tick: Arc<SettledTick>) {
+    pub(crate) fn take(&self, range: &mut Range, tick: Arc<SettledTick>) {
         range.changes += tick.len();
         if tick.tick < self.upper {
             return;
@@ -177,37 +188,51 @@ impl SinkTask {
     }
 
     async fn apply(&mut self, range: Range) -> Result<(), JobError> {
-        // A tick of the journal's own, such as a release, was accepted at no door.
-        let freshness = (range.accepted_at_ms > 0).then(|| FreshnessRow {
-            tick: Tick(range.upper.0.saturating_sub(1)),
-            clock: range.clock,
-            accepted_at_ms: range.accepted_at_ms,
-            visible_at_ms: wall_ms(),
-            events: range.events,
-        });
-        let batch = RangeBatch {
-            lower: self.upper,
-            upper: range.upper,
-            upserts: range.upserts(self.sink.views())?,
-            withheld: range.withheld(),
-            freshness,
-        };
-        let name = self.sink.name();
+        let batch = self.batch(&range)?;
         let mut pause = RETRY_FIRST;
-        while let Err(error) = self.sink.apply(&batch, &self.names).await {
-            if !matches!(error.kind(), SinkErrorKind::Dependency { .. }) {
-                return Err(JobError::Sink {
-                    sink: name,
-                    source: error,
-                });
-            }
-            tracing::warn!(sink = name, %error, lower = %batch.lower, upper = %batch.upper, "range not written yet");
-            self.status.set_trouble(name, Some(error.to_string()));
+        while !self.write(&range, &batch).await? {
             if self.status.stopping() {
                 return Ok(());
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(RETRY_LONGEST);
+        }
+        Ok(())
+    }
+
+    /// What is handed to the sink.
+    pub(crate) fn batch(&self, range: &Range) -> Result<RangeBatch, JobError> {
+        // A tick of the journal's own, such as a release, was accepted at no door.
+        let freshness = (range.accepted_at_ms > 0).then(|| FreshnessRow {
+            tick: Tick(range.upper.0.saturating_sub(1)),
+            clock: range.clock,
+            accepted_at_ms: range.accepted_at_ms,
+            visible_at_ms: self.clock.machine_ms(),
+            events: range.events,
+        });
+        Ok(RangeBatch {
+            lower: self.upper,
+            upper: range.upper,
+            upserts: range.upserts(self.sink.views())?,
+            withheld: range.withheld(),
+            freshness,
+        })
+    }
+
+    /// Tries to write a range; `false` when it may work later.
+    pub(crate) async fn write(
+        &mut self,
+        range: &Range,
+        batch: &RangeBatch,
+    ) -> Result<bool, JobError> {
+        let name = self.sink.name();
+        if let Err(source) = self.sink.apply(batch, &self.names).await {
+            if !matches!(source.kind(), SinkErrorKind::Dependency { .. }) {
+                return Err(JobError::Sink { sink: name, source });
+            }
+            tracing::warn!(sink = name, error = %source, lower = %batch.lower, upper = %batch.upper, "range not written yet");
+            self.status.set_trouble(name, Some(source.to_string()));
+            return Ok(false);
         }
         self.status.set_trouble(name, None);
         self.upper = batch.upper;
@@ -215,13 +240,13 @@ impl SinkTask {
         self.waiting.fetch_sub(range.changes, Ordering::Relaxed);
         let rows = batch.upserts.len() as u64;
         self.status.rows_written.fetch_add(rows, Ordering::Relaxed);
-        if let Some(freshness) = freshness {
+        if let Some(freshness) = &batch.freshness {
             self.status
-                .note_freshness(wall_ms() - freshness.accepted_at_ms);
+                .note_freshness(self.clock.machine_ms() - freshness.accepted_at_ms);
         }
         metrics::counter!("sink_rows_written_total", "sink" => name).increment(rows);
         metrics::gauge!("sink_upper_ticks", "sink" => name).set(batch.upper.0 as f64);
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -232,6 +257,7 @@ mod tests {
     use tokio::sync::mpsc::unbounded_channel;
 
     use super::*;
+    use crate::clock::wall_ms;
 
     /// Five ticks, 20 ms apart and accepted then, through a task with ranges of 1 ms; the uppers that
     /// the sink had.
@@ -244,6 +270,7 @@ mod tests {
             upper: Tick(0),
             begun,
             names: Names::default(),
+            clock: Clock::wall(),
             status: Arc::new(status),
             waiting: Arc::default(),
             range_every: Duration::from_millis(1),

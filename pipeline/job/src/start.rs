@@ -13,18 +13,19 @@ use hostread_journal::{Journal, Opened};
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{Names, Tick};
 use hostread_sink_kit::{Known, Progress, Sink, SinkErrorKind};
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::clock::Pace;
-use crate::collect::{Collector, Handover, Outlet};
+use crate::collect::{Collector, Handover, Outlet, SettledTick};
 use crate::config::JobConfig;
 use crate::cutter::Cutter;
 use crate::decode::Decode;
 use crate::error::JobError;
+use crate::feeder::{Beside, Feeder, Threads, sync_when_told};
 use crate::housekeeping;
 use crate::open_tick::OpenTick;
 use crate::restore::restore;
-use crate::sequence::{DeadLetters, Sequencer, Threads, sync_when_told};
+use crate::sequence::{DeadLetters, Sequencer};
 use crate::sink_task::SinkTask;
 use crate::status::{Status, guard};
 
@@ -105,36 +106,117 @@ pub(crate) fn describe(error: &JobError) -> String {
 ///
 /// # Errors
 /// When the journal cannot be opened or a sink cannot be owned.
-pub async fn start(config: JobConfig, parts: Parts) -> Result<Running, JobError> {
-    let Parts {
-        disk,
-        journal_dir,
-        journal_id,
-        hasher,
-        log,
-        decode,
-        mut sinks,
-        dead_letters,
-    } = parts;
-    let opened =
-        tokio::task::spawn_blocking(move || Journal::open(disk, &journal_dir, journal_id, hasher))
-            .await
-            .map_err(|error| JobError::Dataflow(error.to_string()))??;
+pub async fn start(config: JobConfig, mut parts: Parts) -> Result<Running, JobError> {
+    let (disk, dir) = (Arc::clone(&parts.disk), parts.journal_dir.clone());
+    let (journal_id, hasher) = (parts.journal_id, parts.hasher);
+    let opened = tokio::task::spawn_blocking(move || Journal::open(disk, &dir, journal_id, hasher))
+        .await
+        .map_err(|error| JobError::Dataflow(error.to_string()))??;
     let status = Arc::new(Status::default());
-    let owned = own_sinks(&mut sinks, &opened, &status).await?;
-    let names = opened.names.clone();
+    let owned = own_sinks(&mut parts.sinks, &opened, &status).await?;
+    let log = Arc::clone(&parts.log);
+    let (syncer, told) = sync_channel(1);
+    let beside = |_: &_, collector: Collector| {
+        let (handover, status) = (
+            Arc::clone(&collector.handover),
+            Arc::clone(&collector.status),
+        );
+        let threads: Box<dyn Beside> = Box::new(Threads {
+            syncer,
+            handover,
+            status,
+        });
+        (threads, collector)
+    };
+    let Job {
+        mut sequencer,
+        mut collecting,
+        sinks,
+        journal,
+        offsets,
+        last,
+        refills,
+    } = assemble(&config, parts, opened, owned, &status, beside).await?;
+    let names = sequencer.cutter.head.names().clone();
+    let handover = Arc::clone(&collecting.handover);
+    let mut tasks = Vec::new();
+    for (task, receiver) in sinks {
+        let status = Arc::clone(&status);
+        tasks.push(tokio::spawn(async move {
+            let name = task.sink.name();
+            if let Err(error) = task.run(receiver).await {
+                tracing::error!(sink = name, error = %describe(&error), "sink stopped");
+                status.fail(describe(&error));
+            }
+        }));
+    }
+    let threads = vec![
+        thread("sequencer", &status, {
+            let status = Arc::clone(&status);
+            move || {
+                restore(&mut sequencer.cutter, last, refills)?;
+                status.loaded.store(true, Ordering::Release);
+                let mut reader = log.reader(&offsets)?;
+                sequencer.run(reader.as_mut())
+            }
+        }),
+        thread("syncer", &status, {
+            let (journal, status) = (Arc::clone(&journal), Arc::clone(&status));
+            move || sync_when_told(&journal, &told, &handover, &status)
+        }),
+        thread("collector", &status, move || collecting.run()),
+        thread("housekeeping", &status, {
+            let (journal, status) = (Arc::clone(&journal), Arc::clone(&status));
+            move || housekeeping::run(&journal, &status, config.compact_events)
+        }),
+    ];
+    Ok(Running {
+        status,
+        names,
+        threads,
+        sinks: tasks,
+        journal,
+    })
+}
+
+/// A job whose parts do not run yet.
+pub(crate) struct Job<C> {
+    pub(crate) sequencer: Sequencer,
+    /// Whoever collects.
+    pub(crate) collecting: C,
+    /// Each with the settled ticks that wait for it.
+    pub(crate) sinks: Vec<(SinkTask, UnboundedReceiver<Arc<SettledTick>>)>,
+    pub(crate) journal: Arc<Journal>,
+    /// Where to go on in the log.
+    pub(crate) offsets: Offsets,
+    /// The journal's newest tick.
+    pub(crate) last: Tick,
+    /// A sink was emptied and is filled again.
+    pub(crate) refills: bool,
+}
+
+/// Puts the parts together; `beside` says who makes ticks durable and collects their output.
+pub(crate) async fn assemble<C>(
+    config: &JobConfig,
+    parts: Parts,
+    opened: Opened,
+    owned: Vec<Owned>,
+    status: &Arc<Status>,
+    beside: impl FnOnce(&Arc<Journal>, Collector) -> (Box<dyn Beside>, C),
+) -> Result<Job<C>, JobError> {
+    let offsets = resume_offsets(parts.log.as_ref(), opened.offsets).await?;
     let dataflow =
         Arc::new(Dataflow::start(config.workers, config.horizons).map_err(JobError::Dataflow)?);
     let handover = Arc::new(Handover::default());
     let mut senders = Vec::new();
-    let mut tasks = Vec::new();
+    let mut sinks = Vec::new();
     let refills = owned.iter().any(|owned| owned.is_empty);
     let known = if refills {
-        archived(&sinks, opened.since).await?
+        archived(&parts.sinks, opened.since).await?
     } else {
         Known::new()
     };
-    for (sink, owned) in sinks.into_iter().zip(owned) {
+    for (sink, owned) in parts.sinks.into_iter().zip(owned) {
         let Owned {
             upper,
             begun,
@@ -151,86 +233,58 @@ pub async fn start(config: JobConfig, parts: Parts) -> Result<Running, JobError>
             sink,
             upper,
             begun,
-            names: names.clone(),
-            status: Arc::clone(&status),
+            names: opened.names.clone(),
+            clock: config.clock.clone(),
+            status: Arc::clone(status),
             waiting: handover.waiting_for(name),
             range_every: config.range_every,
             range_rows_max: config.range_rows_max,
         };
-        let status = Arc::clone(&status);
-        tasks.push(tokio::spawn(async move {
-            if let Err(error) = task.run(receiver).await {
-                tracing::error!(sink = name, error = %describe(&error), "sink stopped");
-                status.fail(describe(&error));
-            }
-        }));
+        sinks.push((task, receiver));
     }
-    let mut collector = Collector {
+    let collector = Collector {
         dataflow: Arc::clone(&dataflow),
         handover: Arc::clone(&handover),
-        status: Arc::clone(&status),
+        status: Arc::clone(status),
         horizons: config.horizons,
         sinks: senders,
         known,
     };
-    let Opened {
-        journal,
-        head,
-        offsets,
-        released,
-        clock,
-        last,
-        ..
-    } = opened;
-    let journal = Arc::new(journal);
-    let (syncer, told) = sync_channel(1);
+    let journal = Arc::new(opened.journal);
+    let (beside, collecting) = beside(&journal, collector);
     let cutter = Cutter {
-        hasher,
+        hasher: parts.hasher,
         horizons: config.horizons,
         journal: Arc::clone(&journal),
-        head,
-        clock,
+        head: opened.head,
+        clock: opened.clock,
         clock_fed: None,
-        released,
+        released: opened.released,
         open: OpenTick::default(),
-        onward: Threads {
+        onward: Feeder {
             dataflow,
-            handover: Arc::clone(&handover),
-            status: Arc::clone(&status),
-            syncer,
+            handover,
+            status: Arc::clone(status),
+            beside,
         },
     };
     let sequencer = Sequencer {
         cutter,
-        status: Arc::clone(&status),
-        decode,
-        dead_letters,
-        received_max: clock.0,
+        status: Arc::clone(status),
+        decode: parts.decode,
+        dead_letters: parts.dead_letters,
+        received_max: opened.clock.0,
         pace: Pace::new(config.clock.clone()),
         config: config.clone(),
     };
-    let offsets = resume_offsets(log.as_ref(), offsets).await?;
-    let threads = vec![
-        thread("sequencer", &status, {
-            let status = Arc::clone(&status);
-            move || sequence(sequencer, log.as_ref(), &offsets, last, refills, &status)
-        }),
-        thread("syncer", &status, {
-            let (journal, status) = (Arc::clone(&journal), Arc::clone(&status));
-            move || sync_when_told(&journal, &told, &handover, &status)
-        }),
-        thread("collector", &status, move || collector.run()),
-        thread("housekeeping", &status, {
-            let (journal, status) = (Arc::clone(&journal), Arc::clone(&status));
-            move || housekeeping::run(&journal, &status, config.compact_events)
-        }),
-    ];
-    Ok(Running {
-        status,
-        names,
-        threads,
-        sinks: tasks,
+    Ok(Job {
+        sequencer,
+        collecting,
+        sinks,
         journal,
+        offsets,
+        last: opened.last,
+        refills,
     })
 }
 
@@ -242,7 +296,7 @@ async fn resume_offsets(log: &dyn EventLog, known: Offsets) -> Result<Offsets, J
 }
 
 /// Where a sink stands.
-struct Owned {
+pub(crate) struct Owned {
     upper: Tick,
     begun: Tick,
     /// It was emptied, and the journal no longer begins at its beginning: it is filled as of there.
@@ -250,7 +304,7 @@ struct Owned {
 }
 
 /// Takes ownership of every sink and checks that the journal and the sinks fit.
-async fn own_sinks(
+pub(crate) async fn own_sinks(
     sinks: &mut [Box<dyn Sink>],
     opened: &Opened,
     status: &Status,
@@ -349,19 +403,4 @@ fn thread(
             }
         })
         .expect("the machine has room for a thread")
-}
-
-/// The sequencer's thread: load, replay, then the log.
-fn sequence(
-    mut sequencer: Sequencer,
-    log: &dyn EventLog,
-    offsets: &Offsets,
-    last: Tick,
-    refills: bool,
-    status: &Arc<Status>,
-) -> Result<(), JobError> {
-    restore(&mut sequencer.cutter, last, refills)?;
-    status.loaded.store(true, Ordering::Release);
-    let mut reader = log.reader(offsets)?;
-    sequencer.run(reader.as_mut())
 }

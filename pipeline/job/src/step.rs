@@ -6,9 +6,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hostread_dataflow::changes::by_tick;
-use hostread_dataflow::ledger::{Settled, TickContext, settle};
-use hostread_dataflow::{Dataflow, Material};
+use hostread_dataflow::Material;
+use hostread_dataflow::ledger::TickContext;
 use hostread_disk::SimDisk;
 use hostread_journal::{Journal, Offered, ReleaseRecord, TickRecord};
 use hostread_rules::Horizons;
@@ -17,8 +16,9 @@ use hostread_schemas::intern::IdHasher;
 use hostread_schemas::view::Change;
 use hostread_schemas::{EventTimeMs, Names};
 
-use crate::collect::{Handover, context_of};
-use crate::cutter::{Cutter, Onward, feed};
+use crate::again::Again;
+use crate::collect::Handover;
+use crate::cutter::{Cutter, Onward};
 use crate::error::JobError;
 use crate::open_tick::OpenTick;
 
@@ -55,8 +55,7 @@ impl Stepper {
         let opened = Journal::open(disk, Path::new("/steps"), 1, hasher)?;
         let journal = Arc::new(opened.journal);
         let onward = InPlace {
-            dataflow: Dataflow::start(workers, horizons).map_err(JobError::Dataflow)?,
-            horizons,
+            again: Again::new(workers, horizons)?,
             handover: Handover::default(),
             journal: Arc::clone(&journal),
             done: Vec::new(),
@@ -129,8 +128,7 @@ impl Stepper {
 
 /// Every tick is waited for.
 struct InPlace {
-    dataflow: Dataflow,
-    horizons: Horizons,
+    again: Again,
     handover: Handover,
     journal: Arc<Journal>,
     done: Vec<Stepped>,
@@ -138,22 +136,10 @@ struct InPlace {
 
 impl Onward for InPlace {
     fn take(&mut self, record: TickRecord, new_hour: Option<EventTimeMs>) -> Result<(), JobError> {
-        let context = context_of(&record).context;
-        let tick = context.tick;
-        feed(&self.dataflow, record, new_hour);
         self.journal.sync()?;
-        let mut updates = Vec::new();
-        if !self.dataflow.wait(tick.next(), &mut updates) {
-            return Err(JobError::Dataflow("a worker died".to_owned()));
-        }
-        let output = by_tick(updates).remove(&tick).unwrap_or_default();
-        self.handover.keep(output.material);
-        let Settled { changes, withheld } = settle(output.changes, &context, &self.horizons)?;
-        self.done.push(Stepped {
-            context,
-            changes,
-            withheld,
-        });
+        let (stepped, material) = self.again.run(record, new_hour)?;
+        self.handover.keep(material);
+        self.done.push(stepped);
         Ok(())
     }
 
