@@ -159,8 +159,10 @@ impl FrameWriter {
         self.write_out()?;
         if self.synced < self.written {
             if let Err(error) = self.file.sync() {
-                // The kernel may have dropped the dirty pages: a second sync would succeed over lost bytes.
+                // The kernel may have dropped the dirty pages: a second sync would succeed over lost bytes. Who opens the file
+                // next would read them from memory, and write behind a hole: they go, as far as that works.
                 self.stopped = true;
+                let _best_effort = self.file.truncate(self.synced);
                 return Err(error);
             }
             self.synced = self.written;

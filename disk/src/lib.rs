@@ -14,7 +14,8 @@
 //! ```
 //!
 //! Invariant 1: a new, renamed or removed name is durable only after `sync_dir` of its folder; bytes only after `sync`.
-//! Invariant 2: after a failed `sync` a writer takes nothing more: what the kernel still holds is unknown.
+//! Invariant 2: after a failed `sync` a writer takes nothing more, and cuts off what it could not sync: what the kernel still
+//! holds of it is unknown.
 //! Invariant 3: a frame that was synced is either read back bit for bit or reported as damage, unless it is in the last synced
 //! group of a file whose tail may be torn (nothing later in the file can vouch for that group).
 

@@ -148,6 +148,7 @@ impl State {
         self.epoch += 1;
         self.powered = true;
         self.power_off_at = None;
+        self.fail_next_sync = false;
     }
 
     fn apply_after_crash(&mut self, mood: Mood, file: &mut Vec<u8>, step: FileStep) {

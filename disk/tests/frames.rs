@@ -194,6 +194,28 @@ fn a_full_disk_takes_back_the_group_and_the_writer_goes_on() {
 }
 
 #[test]
+fn who_opens_a_file_after_a_failed_sync_does_not_write_behind_a_hole() {
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed);
+        let mut writer = FrameWriter::create(&disk, path()).unwrap();
+        writer.append(&payload(1, 700)).unwrap();
+        writer.sync().unwrap();
+        disk.sync_dir(Path::new("")).unwrap();
+        writer.append(&payload(2, 700)).unwrap();
+        disk.fail_next_sync();
+        writer.sync().unwrap_err();
+        drop(writer);
+        // The process ends, the machine goes on.
+        let (mut writer, _) = FrameWriter::open(&disk, path()).unwrap();
+        writer.append(&payload(3, 700)).unwrap();
+        writer.sync().unwrap();
+        disk.crash();
+        let found = read(&disk, path(), Tail::MayBeTorn).unwrap();
+        assert_eq!(found, [payload(1, 700), payload(3, 700)], "seed {seed}");
+    }
+}
+
+#[test]
 fn after_a_failed_sync_the_writer_takes_nothing_more() {
     let disk = SimDisk::new(1);
     let mut writer = FrameWriter::create(&disk, path()).unwrap();
