@@ -127,6 +127,8 @@ pub fn replace_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
     let file = disk.create(&temporary)?;
     file.append(bytes)?;
     file.sync()?;
+    fail::fail_point!("file.before_rename");
     disk.rename(&temporary, path)?;
+    fail::fail_point!("file.renamed");
     disk.sync_dir(path.parent().unwrap_or(Path::new(".")))
 }

@@ -2,6 +2,7 @@
 
 mod cmd;
 mod config;
+mod crash_point;
 mod demo;
 mod ledgers;
 mod parts;
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
     if let Some(code) = hostread_engines::run_child_if_asked() {
         return ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
+    crash_point::arm();
     match run(Cli::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

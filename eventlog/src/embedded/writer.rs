@@ -134,6 +134,7 @@ impl Writer {
             .frames
             .as_mut()
             .expect("checked or restarted by `write`");
+        fail::fail_point!("log.before_write");
         let compress = self.settings.compress;
         for run in group.iter().flat_map(|pending| &pending.runs) {
             let end = &mut ends[run.slot];
@@ -155,7 +156,10 @@ impl Writer {
             self.encoder
                 .finish(compress, |parts| frames.append_parts(parts))?;
         }
-        frames.sync()
+        fail::fail_point!("log.written");
+        let durable = frames.sync()?;
+        fail::fail_point!("log.synced");
+        Ok(durable)
     }
 
     /// After a failed sync: what the kernel holds of the tail is unknown, so cut the segment back to what is durable.

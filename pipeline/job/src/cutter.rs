@@ -134,10 +134,13 @@ impl<O: Onward> Cutter<O> {
         for fact in release::carry_facts(self.hasher, tick, self.clock, carries) {
             self.head.carry(fact)?;
         }
+        fail::fail_point!("release.before_cut");
         let record = self.head.release(&self.journal, through)?;
         self.released = Some(through);
         tracing::info!(%tick, facts = record.events.len(), "released");
-        self.hand_on(record)
+        self.hand_on(record)?;
+        fail::fail_point!("release.handed_on");
+        Ok(())
     }
 }
 

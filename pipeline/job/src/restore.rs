@@ -53,6 +53,7 @@ pub(crate) fn restore(
     status.durable.store(last.0, Ordering::Release);
     status.clock.store(cutter.clock.0, Ordering::Release);
     tracing::info!(tick = %loaded, facts = facts_count, "loaded the live events");
+    fail::fail_point!("restore.loaded");
     if last > loaded {
         replay(cutter, &journal, loaded.next())?;
     }
@@ -73,6 +74,7 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn feed(&mut self, facts: Vec<Fact>) {
+        fail::fail_point!("restore.loading");
         let dataflow = &self.onward.dataflow;
         let tick = Tick(self.slices.min(self.loaded.0));
         self.slices += 1;
@@ -133,6 +135,7 @@ fn replay(cutter: &mut Cutter<Feeder>, journal: &Journal, from: Tick) -> Result<
         let new_hour = cutter.new_hour(record.clock);
         let tick = record.tick;
         cutter.onward.feed(record, new_hour);
+        fail::fail_point!("restore.replaying");
         ticks += 1;
         // At most a few ticks in flight, as while running.
         let behind = Tick(tick.0.saturating_sub(REPLAY_AHEAD));
@@ -140,6 +143,7 @@ fn replay(cutter: &mut Cutter<Feeder>, journal: &Journal, from: Tick) -> Result<
             break;
         }
     }
+    fail::fail_point!("restore.replayed");
     tracing::info!(ticks, "replayed the tick log");
     Ok(())
 }

@@ -336,6 +336,7 @@ pub(crate) async fn own_sinks(
         }
         let replay_from = if is_empty { since.next() } else { upper };
         guard(&status.uppers).insert(name, replay_from);
+        fail::fail_point!("start.sink_owned");
         owned.push(Owned {
             upper,
             begun,

@@ -80,7 +80,9 @@ impl Journal {
         next.released = step.released;
         self.disk.sync_dir(&self.dir)?;
         self.roll()?;
+        fail::fail_point!("compact.before_manifest");
         next.write(self.disk.as_ref(), &self.dir)?;
+        fail::fail_point!("compact.manifest_written");
         drop(view);
         self.publish(next, replaced);
         Ok(())
@@ -138,6 +140,7 @@ impl Journal {
         let mut replaced = Vec::new();
         for (bucket, changed) in changes.buckets {
             let file = self.rewrite_bucket(next, bucket, changed, generation)?;
+            fail::fail_point!("compact.day_written");
             if let Some(old) = next.file(bucket) {
                 replaced.push(self.dir.join(&old.name));
             }
@@ -192,6 +195,7 @@ impl Journal {
             }
         }
         let file = write_names(self.disk.as_ref(), &self.dir, generation, &names)?;
+        fail::fail_point!("compact.names_written");
         next.names.push(file);
         Ok(replaced)
     }
@@ -225,7 +229,9 @@ impl Journal {
                 continue;
             }
             while let Some(path) = paths.pop() {
+                fail::fail_point!("compact.before_remove");
                 self.disk.remove(&path)?;
+                fail::fail_point!("compact.removed");
                 removed = true;
             }
         }

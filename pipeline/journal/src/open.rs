@@ -74,16 +74,19 @@ impl Journal {
     ) -> Result<Opened> {
         disk.create_dir(dir)?;
         let lock = disk.lock(&dir.join("LOCK"))?;
+        fail::fail_point!("open.locked");
         let (mut manifest, created) = manifest(&disk, dir, create_id, hasher)?;
         remove_unnamed(disk.as_ref(), dir, &manifest)?;
         let names = Names::default();
         let mut head = Head::new(hasher, names.clone());
         load_names(&disk, dir, &manifest, &head)?;
+        fail::fail_point!("open.names_read");
         head.reserve(manifest.facts.iter().map(|file| file.facts).sum());
         for file in &manifest.facts {
             let reader = FactReader::open(&disk, dir, manifest.journal, file)?;
             load_facts(reader, file.bucket, &mut head)?;
         }
+        fail::fail_point!("open.facts_read");
         let found = needed_segments(disk.as_ref(), dir, &manifest)?;
         let mut replay = Replay {
             clock: manifest.clock,
@@ -95,6 +98,7 @@ impl Journal {
             replay_log(&disk, dir, &manifest, &found, &mut head, &mut replay)?;
         let last = head_last(&manifest, &replay);
         head.restore_done(last);
+        fail::fail_point!("open.ticks_read");
         manifest.epoch += 1;
         manifest.log_begun = true;
         manifest.write(disk.as_ref(), dir)?;
@@ -196,6 +200,7 @@ fn remove_unnamed(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Result<()
             || manifest.names.iter().any(|file| file.name == name);
         if ours && !named {
             disk.remove(&dir.join(&name))?;
+            fail::fail_point!("open.unnamed_removed");
             removed = true;
         }
     }
@@ -215,6 +220,7 @@ fn needed_segments(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Result<V
         .count();
     for first in found.drain(..obsolete) {
         disk.remove(&segment_path(dir, first))?;
+        fail::fail_point!("open.segment_removed");
     }
     if obsolete > 0 {
         disk.sync_dir(dir)?;

@@ -154,6 +154,7 @@ impl LogWriter {
         if self.rolling || self.frames.len() > SEGMENT_BYTES {
             self.roll()?;
         }
+        fail::fail_point!("ticks.before_write");
         let mut chain = self.chain;
         let mut next = self.next;
         let mut places = Vec::with_capacity(records.len());
@@ -173,7 +174,9 @@ impl LogWriter {
             }
             next = next.next();
         }
+        fail::fail_point!("ticks.written");
         self.frames.sync()?;
+        fail::fail_point!("ticks.synced");
         self.chain = chain;
         self.next = next;
         Ok(places)
@@ -194,8 +197,10 @@ impl LogWriter {
             self.next,
             self.chain,
         )?;
+        fail::fail_point!("ticks.segment_made");
         self.frames.append(&[GOES_ON])?;
         self.frames.sync()?;
+        fail::fail_point!("ticks.rolled");
         self.rolling = false;
         self.frames = next;
         self.segment = self.next;

@@ -124,13 +124,17 @@ impl Sink for ArchiveSink {
         blocking(move || {
             for (tick, changes) in withheld.iter().filter(|(tick, _)| *tick >= from) {
                 sealed.keep(*tick, changes, &names)?;
+                fail::fail_point!("archive.day_kept");
             }
             if !frames.is_empty() {
                 let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
                 let writer = writer.as_mut().ok_or(SinkError::NotOpen { sink: NAME })?;
                 ledger::append(writer, &frames).map_err(failed("writing the ledger"))?;
             }
-            ledger.write_progress(progress)
+            fail::fail_point!("archive.before_progress");
+            ledger.write_progress(progress)?;
+            fail::fail_point!("archive.progress_written");
+            Ok(())
         })
         .await?;
         let rows = batch.upserts.len();

@@ -82,11 +82,13 @@ impl ClickHouseSink {
             }
             let started = Instant::now();
             let table = chunk.view.name();
+            fail::fail_point!("clickhouse.before_chunk");
             if let Some(block) = encode(&chunk, ours.progress.epoch, names)? {
                 self.connection
                     .insert(&format!("serving.{table}"), &block, deadline)
                     .await?;
             }
+            fail::fail_point!("clickhouse.chunk_written");
             written += chunk.rows.len();
             telemetry::rows_written(NAME, table, chunk.rows.len(), started.elapsed());
         }
@@ -115,6 +117,7 @@ impl Sink for ClickHouseSink {
             owner: progress::new_owner(),
         };
         progress::write(&self.connection, ours, self.connection.deadline()).await?;
+        fail::fail_point!("clickhouse.claimed");
         self.stored(ours).await?;
         self.ours = Some(ours);
         telemetry::opened(NAME, ours.progress.epoch, ours.progress.upper);
@@ -136,7 +139,9 @@ impl Sink for ClickHouseSink {
             upper: batch.upper,
             ..ours.progress
         };
+        fail::fail_point!("clickhouse.before_progress");
         progress::write(&self.connection, Owned { progress, ..ours }, deadline).await?;
+        fail::fail_point!("clickhouse.progress_written");
         if let Some(row) = &batch.freshness {
             self.write_freshness(row, ours.progress.epoch).await;
         }

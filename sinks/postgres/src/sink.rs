@@ -110,6 +110,7 @@ async fn write_range(
         write_chunk(&mut transaction, &chunk, ours.epoch, names)
             .await
             .map_err(|error| classed(&format!("writing \"{}\"", chunk.view.name()), error))?;
+        fail::fail_point!("postgres.chunk_sent");
         written += chunk.rows.len();
         telemetry::rows_written(NAME, chunk.view.name(), chunk.rows.len(), started.elapsed());
     }
@@ -125,7 +126,9 @@ async fn write_range(
     if moved.rows_affected() != 1 {
         return Err(SinkError::NotOpen { sink: NAME });
     }
+    fail::fail_point!("postgres.before_commit");
     transaction.commit().await.map_err(failed)?;
+    fail::fail_point!("postgres.committed");
     telemetry::range_written(NAME, batch.lower, batch.upper, written, started.elapsed());
     Ok(())
 }
@@ -202,6 +205,7 @@ async fn take_ownership(connection: &mut PgConnection, journal_id: u128) -> Resu
         });
     }
     transaction.commit().await.map_err(failed)?;
+    fail::fail_point!("postgres.claimed");
     Ok(claimed)
 }
 

@@ -6,7 +6,8 @@
 //!                       │                          └─► the same ticks, uninterrupted ─► others ─┤ equal, ticks too
 //!                       └─► a journal of its own, other ticks ───────────────────────► others ─┘ equal, ledger apart
 //! ```
-//! Needs: `npm ci --prefix engines`, the binary (`cargo build -p hostread` or `HOSTREAD_BIN`); for Kafka also `java` and `mvn`.
+//! Needs: `npm ci --prefix engines`, the binary (`HOSTREAD_BIN`, or `cargo build --workspace --bins --examples`: with the
+//! fail points, as these tests ask for them); for Kafka also `java` and `mvn`.
 //! `HOSTREAD_TEST_SEED` repeats the draws of a run; moments are the machine's.
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +20,7 @@ mod checks;
 mod crash;
 mod databases;
 mod feed;
+pub(crate) mod points;
 mod process;
 mod reader;
 mod restart;

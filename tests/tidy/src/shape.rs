@@ -55,6 +55,10 @@ fn manifests(files: &[File]) -> Vec<String> {
         if folder != "engines" && !file.text.contains("[lints]\nworkspace = true") {
             faults.push(format!("{} does not inherit the lints", file.path));
         }
+        // Only builds of these tests, and what is built with them, may die where they are told to.
+        if folder != "tests/it" && file.text.contains("failpoints") {
+            faults.push(format!("{} has crash points outside of tests", file.path));
+        }
         let mut in_dependencies = false;
         for line in file.text.lines() {
             if line.starts_with('[') {
@@ -98,9 +102,11 @@ fn modules_open_with_a_header() {
 #[test]
 fn manifests_inherit_lints_and_versions() {
     assert_eq!(manifests(&files()), Vec::<String>::new());
-    let faults = |text| manifests(&[File::new("a/Cargo.toml", text)]).len();
+    let faults = |text: &str| manifests(&[File::new("a/Cargo.toml", text)]).len();
     assert_eq!(faults("[dependencies]\nserde.workspace = true\n"), 1);
     let lints = "[lints]\nworkspace = true\n\n[dev-dependencies]\n";
     assert_eq!(faults(lints), 0);
     assert_eq!(faults(&format!("{lints}serde = \"1\"\n")), 1);
+    let points = "fail = { workspace = true, features = [\"failpoints\"] }\n";
+    assert_eq!(faults(&format!("{lints}{points}")), 1);
 }

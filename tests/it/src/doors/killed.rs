@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -16,6 +17,7 @@ use hostread_schemas::id::EventId;
 use hostread_schemas::intern::IdHasher;
 
 use super::bench::HASH_KEY;
+use crate::e2e::points::LOG_POINTS;
 use crate::engines_tests::launcher_exe;
 
 const ID_KEY: [u8; 16] = [0x5A; 16];
@@ -33,8 +35,9 @@ impl Drop for Process {
     }
 }
 
-fn start(dir: &Path) -> Process {
+fn start(dir: &Path, crash_at: Option<&str>) -> Process {
     let mut child = Command::new(launcher_exe())
+        .envs(crash_at.map(|at| ("CRASH_AT", at)))
         .args(["gateway", "--config"])
         .arg(dir.join("hostread.toml"))
         .stdout(Stdio::piped())
@@ -73,6 +76,44 @@ async fn send(client: &reqwest::Client, url: &str, sender: usize, own: &str) -> 
     Some(IdHasher::new(ID_KEY).event_id("north", source, own.as_bytes()))
 }
 
+/// Starts the gateway, sends all the time, and lets it die.
+async fn round(
+    dir: &Path,
+    round: u64,
+    crash_at: Option<&str>,
+    promised: &Arc<Mutex<BTreeSet<EventId>>>,
+) {
+    let mut process = start(dir, crash_at);
+    let senders: Vec<_> = (0..8)
+        .map(|sender| {
+            let (url, promised) = (process.url.clone(), Arc::clone(promised));
+            tokio::spawn(async move {
+                let client = reqwest::Client::builder()
+                    .timeout(Duration::from_secs(10))
+                    .build()
+                    .unwrap();
+                for number in 0.. {
+                    let own = format!("{round}-{sender}-{number}");
+                    let Some(id) = send(&client, &url, sender, &own).await else {
+                        break;
+                    };
+                    promised.lock().unwrap().insert(id);
+                }
+            })
+        })
+        .collect();
+    if crash_at.is_none() {
+        tokio::time::sleep(Duration::from_millis(150 + 170 * round)).await;
+        process.child.kill().unwrap();
+    }
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    // Senders end when nobody answers any more.
+    let died = process.child.wait().unwrap();
+    assert_eq!(died.signal(), Some(9), "{crash_at:?}: {died}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_gateway_has_kept_what_it_answered_for() {
     let dir = tempfile::tempdir().unwrap();
@@ -87,31 +128,12 @@ async fn a_killed_gateway_has_kept_what_it_answered_for() {
     )
     .unwrap();
     let promised = Arc::new(Mutex::new(BTreeSet::new()));
-    for round in 0..4_u64 {
-        let mut process = start(dir.path());
-        let senders: Vec<_> = (0..8)
-            .map(|sender| {
-                let (url, promised) = (process.url.clone(), Arc::clone(&promised));
-                tokio::spawn(async move {
-                    let client = reqwest::Client::builder()
-                        .timeout(Duration::from_secs(10))
-                        .build()
-                        .unwrap();
-                    for number in 0.. {
-                        let own = format!("{round}-{sender}-{number}");
-                        let Some(id) = send(&client, &url, sender, &own).await else {
-                            break;
-                        };
-                        promised.lock().unwrap().insert(id);
-                    }
-                })
-            })
-            .collect();
-        tokio::time::sleep(Duration::from_millis(150 + 170 * round)).await;
-        process.child.kill().unwrap();
-        for sender in senders {
-            sender.await.unwrap();
-        }
+    for number in 0..4 {
+        round(dir.path(), number, None, &promised).await;
+    }
+    for (number, point) in (4..).zip(LOG_POINTS) {
+        let at = format!("{point}:{}", 40 * number);
+        round(dir.path(), number, Some(&at), &promised).await;
     }
     let promised = promised.lock().unwrap().clone();
     assert!(promised.len() > 100, "{} answers", promised.len());

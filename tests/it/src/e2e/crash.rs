@@ -1,13 +1,15 @@
 //! 25 kills at random moments, then every table is compared.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hostread_schemas::event::Event;
+use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{DAY_MS, EventTimeMs, Tick};
 use hostread_simulate::rng::Rng;
 use hostread_simulate::{Mix1, Mix1Config};
-use hostread_sink_kit::{Columns, Sink};
+use hostread_sink_kit::{Columns, RangeBatch, Sink, Upsert};
 use tempfile::TempDir;
 
 use super::archive::Archive;
@@ -19,8 +21,8 @@ use super::feed::Feed;
 use super::process::Pipeline;
 use super::reader::Reader;
 use super::sealed::{assert_archived, files};
-use super::settings;
 use super::uninterrupted::{Changes, Run};
+use super::{HORIZONS, ID_KEY, settings};
 
 const KILLS: usize = 25;
 const DAYS: u32 = 14;
@@ -31,25 +33,25 @@ const PIECES: usize = DAYS as usize * PIECES_A_DAY;
 const _: () = assert!(PIECES > KILLS);
 
 /// A log and what is particular to it.
-struct Kind {
-    feed: Feed,
+pub(super) struct Kind {
+    pub(super) feed: Feed,
     settings: String,
     /// Topics are read each at its own pace: the next day is sent when the one before was read, or else how many of its
     /// events come before the clock seals or publishes something would be a matter of luck.
     day_by_day: bool,
     /// So long nothing new: everything was read.
-    quiet: Duration,
+    pub(super) quiet: Duration,
     /// Or ClickHouse alone, before it is to be filled again.
     both_are_emptied: bool,
 }
 
 /// What a kill must keep within.
-struct Start {
+pub(super) struct Start {
     uppers: [Tick; 2],
     written: [u64; 2],
 }
 
-struct Killed {
+pub(super) struct Killed {
     start: Start,
     /// What can have been written by then.
     until: [Tick; 2],
@@ -86,14 +88,14 @@ async fn uppers(databases: &Databases) -> [Tick; 2] {
     progress.map(|progress| progress.map_or(Tick(0), |p| p.upper))
 }
 
-async fn begin(databases: &Databases) -> Start {
+pub(super) async fn begin(databases: &Databases) -> Start {
     Start {
         uppers: uppers(databases).await,
         written: written(databases).await,
     }
 }
 
-async fn after_kill(databases: &Databases, start: Start) -> Killed {
+pub(super) async fn after_kill(databases: &Databases, start: Start) -> Killed {
     no_insert_runs(databases).await;
     let written = written(databases).await;
     let [_, postgres] = uppers(databases).await;
@@ -125,14 +127,15 @@ async fn send(feed: &Feed, piece: &[Event], mut rng: Rng) {
 }
 
 /// Feeds, kills, starts again. Returns what each kill left.
-async fn feed_and_kill(
-    kind: &Kind,
-    events: &[Event],
-    config: &std::path::Path,
-    databases: &Arc<Databases>,
-    reader: &Reader,
-    mut rng: Rng,
-) -> Vec<Killed> {
+async fn feed_and_kill(world: &World, mut rng: Rng) -> Vec<Killed> {
+    let World {
+        kind,
+        events,
+        config,
+        databases,
+        reader,
+        ..
+    } = world;
     let span = i64::from(DAYS) * DAY_MS / PIECES as i64;
     let first = events[0].meta.received_at.0;
     let mut pieces = events.chunk_by(|a, b| {
@@ -179,96 +182,161 @@ async fn feed_and_kill(
     kills
 }
 
-async fn run(kind: Kind, dir: TempDir, seed: u64) {
-    let began = Instant::now();
-    let took = || began.elapsed().as_secs_f64();
-    let events = workload(seed);
-    let clock_ms = events.last().unwrap().meta.received_at.0;
-    let databases = Arc::new(Databases::start().await);
-    let config = dir.path().join("hostread.toml");
-    std::fs::write(&config, settings(dir.path(), &kind.settings, &databases)).unwrap();
-    let archive = Archive::start(&dir.path().join("journal"), &dir.path().join("kept"));
-    let reader = Reader::start(&databases);
-    println!("{:5.1} s  engines are up", took());
+/// A workload, the parts that it goes through, and who looks on.
+pub(super) struct World {
+    pub(super) kind: Kind,
+    pub(super) events: Vec<Event>,
+    pub(super) config: PathBuf,
+    pub(super) databases: Arc<Databases>,
+    pub(super) reader: Reader,
+    archive: Archive,
+    dir: TempDir,
+    began: Instant,
+}
 
-    let kills = Box::pin(feed_and_kill(
-        &kind,
-        &events,
-        &config,
-        &databases,
-        &reader,
-        Rng::new(seed).part("kills"),
-    ))
-    .await;
-    println!("{:5.1} s  {} kills, all is read", took(), kills.len());
-    let seen = reader.finish().await;
-    println!("{seen:?}");
-    assert!(seen.published > 0 && seen.polls > 50, "{seen:?}");
-    let journal = dir.path().join("same-ticks");
-    assert!(archive.finish(&journal), "the journal was never compacted");
-    let found = databases.tables(Columns::RowAndVersion).await;
-    assert_filled(&found);
-    assert_invariants(&databases).await;
-    let numbers = databases.tables(Columns::Row).await;
-
-    if kind.both_are_emptied {
-        databases.clear().await;
-    } else {
-        databases.clickhouse().clear().await.unwrap();
+impl World {
+    pub(super) async fn start(kind: Kind, dir: TempDir, seed: u64) -> Self {
+        let began = Instant::now();
+        let databases = Arc::new(Databases::start().await);
+        let config = dir.path().join("hostread.toml");
+        std::fs::write(&config, settings(dir.path(), &kind.settings, &databases)).unwrap();
+        let world = Self {
+            events: workload(seed),
+            archive: Archive::start(&dir.path().join("journal"), &dir.path().join("kept")),
+            reader: Reader::start(&databases),
+            kind,
+            config,
+            databases,
+            dir,
+            began,
+        };
+        world.note("engines are up");
+        world
     }
-    let mut pipeline = Pipeline::start(&config, 2);
-    pipeline.wait_drained(clock_ms, kind.quiet).await;
-    assert!(pipeline.stop().success());
-    let refilled = databases.tables(Columns::Row).await;
-    assert_equal("emptied and filled again", &numbers, &refilled, &[]);
-    println!("{:5.1} s  what was emptied is filled again", took());
 
-    let changes = Changes::default();
-    let again = |journal, range_rows_max, workers| Run {
-        journal,
-        feed: &kind.feed,
-        workers,
-        tick_events_max: 300,
-        range_rows_max,
-        clock_ms,
-        quiet: kind.quiet,
-    };
-    again(&journal, 1, 2).into_sinks(vec![changes.sink()]).await;
-    assert_rewrites(&kills, &changes);
-    databases.clear().await;
-    let sinks = || -> Vec<Box<dyn Sink>> {
-        let (clickhouse, postgres) = (databases.clickhouse(), databases.postgres());
-        vec![Box::new(clickhouse), Box::new(postgres)]
-    };
-    again(&journal, 50_000, 1).into_sinks(sinks()).await;
-    let expected = databases.tables(Columns::RowAndVersion).await;
-    assert_equal("the same ticks without a kill", &found, &expected, &[]);
-    let kept = files(&dir.path().join("journal/archive"));
-    assert!(
-        kept == files(&journal.join("archive")),
-        "the archive of sealed days is not that of an uninterrupted run"
-    );
-    assert_archived(&databases, &dir.path().join("journal/archive")).await;
-    println!(
-        "{:5.1} s  equals an uninterrupted run over the same ticks",
-        took()
-    );
+    fn note(&self, what: &str) {
+        println!("{:5.1} s  {what}", self.began.elapsed().as_secs_f64());
+    }
 
-    databases.clear().await;
-    let own = Feed::embedded(&dir.path().join("own-log")).await;
-    let own_journal = dir.path().join("own-journal");
-    own.append(&events).await;
-    let own_run = Run {
-        feed: &own,
-        tick_events_max: 1_700,
-        ..again(&own_journal, 50_000, 2)
+    /// Everything was sent and read: compares what stands in the databases with uninterrupted runs.
+    pub(super) async fn finish(self, kills: &[Killed]) {
+        self.note(&format!("{} kills, all is read", kills.len()));
+        let clock_ms = self.events.last().unwrap().meta.received_at.0;
+        let Self {
+            kind,
+            events,
+            databases,
+            reader,
+            archive,
+            dir,
+            began,
+            config,
+        } = self;
+        let note = |what| println!("{:5.1} s  {what}", began.elapsed().as_secs_f64());
+        let seen = reader.finish().await;
+        println!("{seen:?}");
+        assert!(seen.published > 0 && seen.polls > 50, "{seen:?}");
+        let journal = dir.path().join("same-ticks");
+        assert!(archive.finish(&journal), "the journal was never compacted");
+        let found = databases.tables(Columns::RowAndVersion).await;
+        assert_filled(&found);
+        assert_invariants(&databases).await;
+        let numbers = databases.tables(Columns::Row).await;
+
+        if kind.both_are_emptied {
+            databases.clear().await;
+        } else {
+            databases.clickhouse().clear().await.unwrap();
+        }
+        let mut pipeline = Pipeline::start(&config, 2);
+        pipeline.wait_drained(clock_ms, kind.quiet).await;
+        assert!(pipeline.stop().success());
+        let refilled = databases.tables(Columns::Row).await;
+        assert_equal("emptied and filled again", &numbers, &refilled, &[]);
+        note("what was emptied is filled again");
+
+        let changes = Changes::default();
+        let again = |journal, range_rows_max, workers| Run {
+            journal,
+            feed: &kind.feed,
+            workers,
+            tick_events_max: 300,
+            range_rows_max,
+            clock_ms,
+            quiet: kind.quiet,
+        };
+        again(&journal, 1, 2).into_sinks(vec![changes.sink()]).await;
+        assert_rewrites(kills, &changes);
+        databases.clear().await;
+        let sinks = || -> Vec<Box<dyn Sink>> {
+            let (clickhouse, postgres) = (databases.clickhouse(), databases.postgres());
+            vec![Box::new(clickhouse), Box::new(postgres)]
+        };
+        again(&journal, 50_000, 1).into_sinks(sinks()).await;
+        let expected = databases.tables(Columns::RowAndVersion).await;
+        assert_equal("the same ticks without a kill", &found, &expected, &[]);
+        let kept = files(&dir.path().join("journal/archive"));
+        assert!(
+            kept == files(&journal.join("archive")),
+            "the archive of sealed days is not that of an uninterrupted run"
+        );
+        assert_archived(&databases, &dir.path().join("journal/archive")).await;
+        note("equals an uninterrupted run over the same ticks");
+
+        databases.clear().await;
+        let own = Feed::embedded(&dir.path().join("own-log")).await;
+        let own_journal = dir.path().join("own-journal");
+        own.append(&events).await;
+        let own_run = Run {
+            feed: &own,
+            tick_events_max: 1_700,
+            ..again(&own_journal, 50_000, 2)
+        };
+        let refused = own_run.into_sinks(sinks()).await;
+        assert_eq!(refused, 0, "events of MIX-1 went to the dead letters");
+        let expected = databases.tables(Columns::Row).await;
+        assert_equal("a run of its own", &numbers, &expected, &LEDGER);
+        note("numbers equal a run of its own");
+
+        databases.clear().await;
+        write_replay(events, sinks()).await;
+        let expected = databases.tables(Columns::Row).await;
+        assert_equal("a replay", &numbers, &expected, &LEDGER);
+        note("numbers equal a replay");
+        Arc::into_inner(databases).unwrap().stop().await;
+    }
+}
+
+/// What `hostread replay` makes of the events, as one range.
+async fn write_replay(events: Vec<Event>, sinks: Vec<Box<dyn Sink>>) {
+    let replay = move || {
+        hostread_job::replay::replay(events, None, 2, HORIZONS, IdHasher::new(ID_KEY)).unwrap()
     };
-    let refused = own_run.into_sinks(sinks()).await;
-    assert_eq!(refused, 0, "events of MIX-1 went to the dead letters");
-    let expected = databases.tables(Columns::Row).await;
-    assert_equal("a run of its own", &numbers, &expected, &LEDGER);
-    println!("{:5.1} s  numbers equal a run of its own", took());
-    Arc::into_inner(databases).unwrap().stop().await;
+    let replayed = tokio::task::spawn_blocking(replay).await.unwrap();
+    let tick = Tick(1);
+    let upsert = |(key, value)| Upsert {
+        tick,
+        key,
+        value: Some(value),
+    };
+    let batch = RangeBatch {
+        lower: Tick(0),
+        upper: tick.next(),
+        upserts: replayed.rows.into_iter().map(upsert).collect(),
+        withheld: Vec::new(),
+        freshness: None,
+    };
+    for mut sink in sinks {
+        sink.open(1).await.unwrap();
+        sink.apply(&batch, &replayed.names).await.unwrap();
+    }
+}
+
+async fn run(kind: Kind, dir: TempDir, seed: u64) {
+    let world = World::start(kind, dir, seed).await;
+    let rng = Rng::new(seed).part("kills");
+    let kills = Box::pin(feed_and_kill(&world, rng)).await;
+    world.finish(&kills).await;
 }
 
 /// What a start wrote, it wrote of the ticks since where its sinks stood: no row more than these ticks change. Both databases
@@ -293,18 +361,22 @@ fn assert_rewrites(kills: &[Killed], changes: &Changes) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_25_times_on_the_embedded_log() {
-    let seed = seed();
-    let dir = tempfile::tempdir().unwrap();
-    let feed = Feed::embedded(&dir.path().join("log")).await;
-    let kind = Kind {
-        feed,
+/// On the embedded log.
+pub(super) async fn embedded(dir: &Path) -> Kind {
+    Kind {
+        feed: Feed::embedded(&dir.join("log")).await,
         settings: "kind = \"embedded\"".to_owned(),
         day_by_day: false,
         quiet: Duration::from_millis(300),
         both_are_emptied: true,
-    };
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_25_times_on_the_embedded_log() {
+    let seed = seed();
+    let dir = tempfile::tempdir().unwrap();
+    let kind = embedded(dir.path()).await;
     run(kind, dir, seed).await;
 }
 

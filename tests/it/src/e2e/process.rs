@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -26,6 +27,11 @@ pub(super) struct Pipeline {
 impl Pipeline {
     /// Starts the binary with the settings in `config`; its output goes to a file beside them.
     pub(super) fn start(config: &Path, workers: u64) -> Self {
+        Self::start_to_die(config, workers, None)
+    }
+
+    /// As `start`; it dies when it comes to a crash point, as in "ticks.written:3".
+    pub(super) fn start_to_die(config: &Path, workers: u64, crash_at: Option<&str>) -> Self {
         let port = {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             listener.local_addr().unwrap().port()
@@ -38,6 +44,7 @@ impl Pipeline {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HOSTREAD_")) {
             binary.env_remove(name);
         }
+        binary.envs(crash_at.map(|at| ("CRASH_AT", at)));
         let child = binary
             .arg("--config")
             .arg(config)
@@ -64,6 +71,12 @@ impl Pipeline {
         }
         let answer = self.client.get(&self.url).send().await.ok()?;
         answer.json().await.ok()
+    }
+
+    /// Is it reading? One that is dead is not.
+    pub(super) async fn is_ready(&mut self) -> bool {
+        let answer = self.client.get(&self.url).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
     }
 
     pub(super) async fn wait_ready(&mut self) {
@@ -110,6 +123,18 @@ impl Pipeline {
         }
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Did it die at its crash point by now?
+    pub(super) fn is_dead(&mut self) -> bool {
+        let ended = self.child.try_wait().unwrap();
+        let signal = ended.and_then(|ended| ended.signal());
+        assert!(
+            ended.is_none() || signal == Some(Signal::SIGKILL as i32),
+            "the pipeline ended by itself ({ended:?}):\n{}",
+            self.tail()
+        );
+        ended.is_some()
     }
 
     /// A clean stop.
