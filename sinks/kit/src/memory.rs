@@ -60,6 +60,17 @@ impl MemoryStore {
         look(&self.state().rows)
     }
 
+    /// The tick of every row that stands.
+    #[must_use]
+    pub fn row_ticks(&self) -> BTreeMap<ViewKey, Tick> {
+        let state = self.state();
+        let stands = |(key, version): (&ViewKey, &u64)| {
+            let tick = Tick(version % (1 << VERSION_TICK_BITS));
+            state.rows.contains_key(key).then_some((*key, tick))
+        };
+        state.versions.iter().filter_map(stands).collect()
+    }
+
     /// What was appended about freshness.
     #[must_use]
     pub fn freshness(&self) -> Vec<FreshnessRow> {
