@@ -240,7 +240,8 @@ impl SinkTask {
         self.waiting.fetch_sub(range.changes, Ordering::Relaxed);
         let rows = batch.upserts.len() as u64;
         self.status.rows_written.fetch_add(rows, Ordering::Relaxed);
-        if let Some(freshness) = &batch.freshness {
+        // Nobody reads an archive.
+        if let Some(freshness) = batch.freshness.filter(|_| !self.sink.is_archive()) {
             self.status
                 .note_freshness(self.clock.machine_ms() - freshness.accepted_at_ms);
         }
