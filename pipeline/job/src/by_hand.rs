@@ -22,7 +22,7 @@ use crate::housekeeping;
 use crate::restore::restore;
 use crate::sequence::Sequencer;
 use crate::sink_task::{Range, SinkTask};
-use crate::start::{Job, Parts, assemble, describe, own_sinks};
+use crate::start::{Job, Parts, assemble, own_sinks};
 use crate::status::{Status, guard};
 
 /// See the module.
@@ -261,7 +261,7 @@ impl Beside for Collecting {
 
     fn wait_settled(&mut self, tick: Tick) -> bool {
         if let Err(error) = self.through(tick) {
-            self.status.fail(describe(&error));
+            self.status.fail(error.in_full());
         }
         !self.status.stopping()
     }

@@ -81,3 +81,17 @@ pub enum JobError {
     #[error("a row changed from a value that it did not have at tick {0}")]
     BrokenRow(Tick),
 }
+
+impl JobError {
+    /// The error with its causes, on one line.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        text
+    }
+}

@@ -85,21 +85,10 @@ impl Running {
             }
         }
         if let Err(error) = self.journal.close() {
-            self.status.fail(describe(&error.into()));
+            self.status.fail(JobError::from(error).in_full());
         }
         self.status.failure().map_or(Ok(()), Err)
     }
-}
-
-/// An error with its causes, on one line.
-pub(crate) fn describe(error: &JobError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// Opens journal and sinks, loads what is live, replays what the sinks lack, goes on from the log.
@@ -145,8 +134,8 @@ pub async fn start(config: JobConfig, mut parts: Parts) -> Result<Running, JobEr
         tasks.push(tokio::spawn(async move {
             let name = task.sink.name();
             if let Err(error) = task.run(receiver).await {
-                tracing::error!(sink = name, error = %describe(&error), "sink stopped");
-                status.fail(describe(&error));
+                tracing::error!(sink = name, error = %error.in_full(), "sink stopped");
+                status.fail(error.in_full());
             }
         }));
     }
@@ -399,8 +388,8 @@ fn thread(
         .name(name.to_owned())
         .spawn(move || {
             if let Err(error) = run() {
-                tracing::error!(thread = name, error = %describe(&error), "the job stopped");
-                status.fail(describe(&error));
+                tracing::error!(thread = name, error = %error.in_full(), "the job stopped");
+                status.fail(error.in_full());
             }
         })
         .expect("the machine has room for a thread")

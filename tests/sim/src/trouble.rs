@@ -87,7 +87,7 @@ impl Sim {
 
     /// The job stopped by itself: for one of the reasons that it was given.
     pub(crate) fn stopped(&mut self, error: &JobError) {
-        let text = described(error);
+        let text = error.in_full();
         self.note(|_| format!("stopped: {text}"));
         let known = self
             .reasons
@@ -154,15 +154,4 @@ impl Sim {
         let stays = |reason: &Reason| *reason == Reason::SyncFails && !crashes;
         self.reasons.retain(stays);
     }
-}
-
-/// An error with its causes.
-fn described(error: &JobError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
