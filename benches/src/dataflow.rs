@@ -14,13 +14,13 @@ use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{AgentId, EventId, EventTimeMs, HOUR_MS, NameKind, Tick};
 use hostread_simulate::{Mix1, Mix1Config};
 
-struct Step {
-    facts: Vec<(Fact, i64)>,
-    clock: Option<EventTimeMs>,
+pub(crate) struct Step {
+    pub(crate) facts: Vec<(Fact, i64)>,
+    pub(crate) clock: Option<EventTimeMs>,
 }
 
 /// MIX-1 as ticks of `tick_events`, with the hourly clock in between.
-struct Ticks {
+pub(crate) struct Ticks {
     hasher: IdHasher,
     seen: BTreeSet<EventId>,
     agents: BTreeSet<u64>,
@@ -30,7 +30,7 @@ struct Ticks {
 }
 
 impl Ticks {
-    fn new(tick_events: usize, kept: fn(&FactBody) -> bool) -> Self {
+    pub(crate) fn new(tick_events: usize, kept: fn(&FactBody) -> bool) -> Self {
         Self {
             hasher: IdHasher::new(hostread_simulate::SAMPLE_KEY),
             seen: BTreeSet::new(),
@@ -81,7 +81,7 @@ impl Ticks {
 }
 
 /// Shows every tick; it is made when it is needed, so that it takes no memory beside the dataflow's.
-fn each_tick(
+pub(crate) fn each_tick(
     events: u64,
     mut ticks: Ticks,
     mut visit: impl FnMut(Tick, Step) -> Result<()>,

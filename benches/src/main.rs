@@ -12,6 +12,7 @@ mod cpu;
 mod dataflow;
 mod doors;
 mod pipeline;
+mod rules;
 
 use anyhow::{Result, bail};
 
@@ -52,6 +53,10 @@ fn main() -> Result<()> {
                 .build()?;
             runtime.block_on(pipeline::run(asked))
         }
+        Some("rules") => rules::run(
+            option("--events", 1_000_000)?,
+            usize::try_from(option("--workers", 2)?)?,
+        ),
         Some("memory") => dataflow::memory(option("--events", 2_000_000)?),
         Some("held") => dataflow::held(
             option("--events", 2_000_000)?,
@@ -72,6 +77,7 @@ fn main() -> Result<()> {
         _ => bail!(
             "benches: dataflow [--events N] [--workers W] [--tick N] | \
              pipeline [--events N] [--workers W] [--tick N] [--rate N] [--horizon DAYS] [--days N] [--minutes 1] [--restart 1] | \
+             rules [--events N] [--workers W] | \
              memory [--events N] | \
              doors [--events N] [--connections N] [--lines N]"
         ),

@@ -1,32 +1,57 @@
 //! What counting knows of a tenant besides the facts themselves: rules, agents, catalog, deals.
 //!
-//! Promises: a change says which *subjects* (enclosures, episodes, lines) it can touch, so that the
-//! counting operator re-reads only the listener-days that hold one. State: one entry per live version
+//! Promises: a change says which *subjects* (enclosures, episodes, lines) it can touch, and a change of rules which agents,
+//! networks and referrers, so that the counting operator recounts only the listener-days that hold one. State: one entry per live version
 //! of a reference fact and per agent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use hostread_rules::counting::{AgentClass, CompiledRules, Dimensions};
+use hostread_rules::Lists;
+use hostread_rules::counting::{AgentClass, CompiledRules, Dimensions, Exposure};
 use hostread_schemas::fact::{EpisodeFact, Fact, FactBody, LineFact, RuleSetFact, SlotFact};
 use hostread_schemas::{AgentId, EnclosureId, EpisodeId, EventTimeMs, LineId, SlotId, TenantId};
 
 use crate::by_tick::Latest;
 
 /// Which listener-days a change can touch.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Touched {
-    /// Every one of the tenant.
-    All,
-    /// Those with an exposure of one of these subjects.
-    Subjects(BTreeSet<u64>),
+#[derive(Default, PartialEq, Eq, Debug)]
+pub(crate) struct Touched {
+    /// Those with an exposure of one of these.
+    pub(crate) subjects: BTreeSet<u64>,
+    /// Those that hold what [`Rejudged`] names: a rule set came or went.
+    pub(crate) rules: bool,
 }
 
-impl Touched {
-    fn add(&mut self, subject: u64) {
-        if let Self::Subjects(subjects) = self {
-            subjects.insert(subject);
-        }
+/// What two states of a tenant's rules judge differently.
+pub(crate) enum Rejudged {
+    /// Perhaps any exposure.
+    All,
+    /// Exposures with one of these agents, networks or referrers.
+    Listed(BTreeSet<AgentId>, Lists),
+}
+
+impl Rejudged {
+    /// One pass of classification has told both states what their agents are.
+    pub(crate) fn between(then: &Catalog, now: &Catalog) -> Self {
+        let Some(lists) = then.compiled.listed_by_one(&now.compiled) else {
+            return Self::All;
+        };
+        let agents = now.agents.keys().copied();
+        let agents = agents.filter(|agent| then.agent_class(*agent) != now.agent_class(*agent));
+        Self::Listed(agents.collect(), lists)
+    }
+
+    /// May the exposure be judged differently?
+    pub(crate) fn hits(&self, exposure: &Exposure) -> bool {
+        let Self::Listed(agents, lists) = self else {
+            return true;
+        };
+        let (agent, net, referrer) = match exposure {
+            Exposure::Request(it) => (it.agent, it.net, it.referrer),
+            Exposure::Impression(it) => (it.agent, it.net, 0),
+        };
+        agents.contains(&agent) || lists.nets.contains(&net) || lists.referrers.contains(&referrer)
     }
 }
 
@@ -99,13 +124,13 @@ impl Catalog {
             FactBody::RuleSet(rules) => {
                 self.rule_set.update((), fact, rules.clone(), diff);
                 self.compile();
-                *touched = Touched::All;
+                touched.rules = true;
             }
             FactBody::Episode(episode) => {
                 for enclosure in &episode.enclosures {
                     self.by_enclosure
                         .update(*enclosure, fact, episode.clone(), diff);
-                    touched.add(enclosure.0);
+                    touched.subjects.insert(enclosure.0);
                 }
                 self.touch_episode(episode.episode, touched);
                 self.index_enclosures(episode, diff);
@@ -158,11 +183,11 @@ impl Catalog {
     }
 
     fn touch_episode(&self, episode: EpisodeId, touched: &mut Touched) {
-        touched.add(episode.0);
+        touched.subjects.insert(episode.0);
         // An older fact may be the last one that names an enclosure.
         let enclosures = self.enclosures_of.get(&episode);
         for enclosure in enclosures.iter().flat_map(|known| known.keys()) {
-            touched.add(enclosure.0);
+            touched.subjects.insert(enclosure.0);
         }
     }
 
@@ -186,7 +211,7 @@ impl Catalog {
     }
 
     fn touch_line(&self, line: LineId, touched: &mut Touched) {
-        touched.add(line.0);
+        touched.subjects.insert(line.0);
         for (_, slot) in self.slots.iter() {
             if slot.line == line {
                 self.touch_episode(slot.episode, touched);
@@ -242,3 +267,69 @@ impl Dimensions for Catalog {
 
 /// Dimensions of every tenant.
 pub(crate) type Catalogs = BTreeMap<TenantId, Catalog>;
+
+#[cfg(test)]
+mod tests {
+    use hostread_schemas::fact::{ImpressionFact, RequestFact};
+    use hostread_schemas::{EventId, NetId};
+
+    use super::*;
+
+    fn catalog(rules: &RuleSetFact) -> Catalog {
+        let mut catalog = Catalog::default();
+        let fact = Fact {
+            tenant: TenantId(1),
+            time: EventTimeMs(0),
+            id: EventId::default(),
+            body: FactBody::RuleSet(rules.clone()),
+        };
+        let mut touched = Touched::default();
+        catalog.apply(&fact, 1, &mut touched);
+        assert!(touched.rules);
+        for (agent, text) in [(1, "A radio/2"), (2, "A robot/1"), (3, "Both/1")] {
+            catalog.learn_agent(AgentId(agent), text, 1);
+        }
+        catalog
+    }
+
+    #[test]
+    fn a_change_of_lists_names_the_exposures_that_it_judges_differently() {
+        let then = RuleSetFact {
+            threshold_secs: 60,
+            bot_agents: vec!["^Both".to_owned()],
+            nonhuman_nets: vec![NetId(1)],
+            ..RuleSetFact::default()
+        };
+        let now = RuleSetFact {
+            bot_agents: vec!["robot".to_owned(), "Both/1".to_owned()],
+            nonhuman_nets: vec![NetId(2)],
+            referrers_denied: vec![7],
+            ..then.clone()
+        };
+        let rejudged = Rejudged::between(&catalog(&then), &catalog(&now));
+        let request = |agent, net, referrer| {
+            rejudged.hits(&Exposure::Request(RequestFact {
+                agent: AgentId(agent),
+                net: NetId(net),
+                referrer,
+                ..RequestFact::default()
+            }))
+        };
+        let impression = |agent, net| {
+            rejudged.hits(&Exposure::Impression(ImpressionFact {
+                agent: AgentId(agent),
+                net: NetId(net),
+                ..ImpressionFact::default()
+            }))
+        };
+        assert!(request(2, 0, 0) && request(1, 1, 0) && request(1, 2, 0) && request(1, 0, 7));
+        assert!(!request(1, 0, 0) && !request(3, 3, 8));
+        assert!(impression(2, 0) && impression(3, 1) && !impression(3, 3));
+        let longer = RuleSetFact {
+            threshold_secs: 61,
+            ..then.clone()
+        };
+        let all = Rejudged::between(&catalog(&then), &catalog(&longer));
+        assert!(all.hits(&Exposure::Request(RequestFact::default())));
+    }
+}

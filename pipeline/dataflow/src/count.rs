@@ -7,7 +7,8 @@
 //! State: the exposures of each live listener-day, sorted by (time, event id), and per household-day its
 //! listeners and its volume; freed when released.
 //! Order in a tick: agents, then dimensions, then exposures. Cost: O(touched listener-days); a change
-//! of a dimension reads the listener-days that hold a subject it can touch, a rule set all of them.
+//! of a dimension recounts the listener-days that hold a subject it can touch; a rule set looks at every exposure once, and
+//! recounts the listener-days with an agent, network or referrer that it judges differently.
 //! Invariant 1: what is emitted for a listener-day is exactly `count_listener_day` of its exposures.
 //! Invariant 2: a household's volume is the sum of its listener-days' volumes.
 
@@ -19,7 +20,7 @@ use hostread_schemas::{Day, EventId, EventTimeMs, HouseholdId, ListenerId, Tenan
 use serde::{Deserialize, Serialize};
 
 use crate::by_tick::{Stream, by_tick};
-use crate::catalog::{Catalog, Catalogs, Touched};
+use crate::catalog::{Catalog, Catalogs, Rejudged, Touched};
 use crate::counted::{Counted, Item, Key, Statement};
 use crate::keyed::{KeyedMap, insert_tight};
 
@@ -141,7 +142,7 @@ impl State {
     ) {
         let (before, touched) = self.apply_changes(changes);
         let default = Catalog::default();
-        let updates = self.updates(&exposures, &touched);
+        let updates = Self::updates(&exposures, self.touched_days(&before, &touched));
         // Taken and put back: the catalogs are only read here.
         let catalogs = std::mem::take(&mut self.catalogs);
         for home in updates.chunk_by(|(a, _), (b, _)| household_day(a) == household_day(b)) {
@@ -157,16 +158,11 @@ impl State {
     }
 
     /// Every listener-day to be counted anew with the exposures that came and went, sorted.
-    fn updates<'e>(
-        &self,
-        exposures: &'e [(ExposureFact, i64)],
-        touched: &BTreeMap<TenantId, Touched>,
-    ) -> Vec<Update<'e>> {
+    fn updates<'e>(exposures: &'e [(ExposureFact, i64)], touched: Vec<Key>) -> Vec<Update<'e>> {
         let mut updates: Vec<Update<'e>> = exposures
             .chunk_by(|(a, _), (b, _)| a.key() == b.key())
             .filter_map(|chunk| Some((chunk.first()?.0.key(), chunk)))
             .collect();
-        let touched = self.touched_days(touched);
         if !touched.is_empty() {
             let changed = updates.len();
             for key in touched {
@@ -287,9 +283,7 @@ impl State {
                 catalog.learn_agent(*agent, text, *diff);
             } else if Catalog::knows(&fact.body) {
                 before.entry(fact.tenant).or_insert_with(|| catalog.clone());
-                let touched = touched
-                    .entry(fact.tenant)
-                    .or_insert_with(|| Touched::Subjects(BTreeSet::new()));
+                let touched = touched.entry(fact.tenant).or_default();
                 catalog.apply(fact, *diff, touched);
             }
         }
@@ -332,20 +326,23 @@ impl State {
     }
 
     /// The live listener-days that the changes can touch, sorted.
-    fn touched_days(&self, touched: &BTreeMap<TenantId, Touched>) -> Vec<Key> {
+    fn touched_days(&self, before: &Catalogs, touched: &BTreeMap<TenantId, Touched>) -> Vec<Key> {
         let mut keys: Vec<Key> = Vec::new();
         for (tenant, touched) in touched {
-            match touched {
-                Touched::All => keys.extend(self.days.keys().filter(|key| key.0 == *tenant)),
-                Touched::Subjects(subjects) => {
-                    let known = subjects
-                        .iter()
-                        .filter_map(|subject| self.subjects.get(&(*tenant, *subject)));
-                    let days = known.flat_map(|subject| &subject.days);
-                    let keyed = days
-                        .map(|(household, day, listener)| (*tenant, *household, *day, *listener));
-                    keys.extend(keyed.filter(|key| self.days.contains_key(key)));
-                }
+            let known = touched.subjects.iter();
+            let known = known.filter_map(|subject| self.subjects.get(&(*tenant, *subject)));
+            let days = known.flat_map(|subject| &subject.days);
+            let keyed =
+                days.map(|(household, day, listener)| (*tenant, *household, *day, *listener));
+            keys.extend(keyed.filter(|key| self.days.contains_key(key)));
+            if touched.rules
+                && let (Some(then), Some(now)) = (before.get(tenant), self.catalogs.get(tenant))
+            {
+                let rejudged = Rejudged::between(then, now);
+                let hit =
+                    |day: &ListenerItems| day.items.iter().any(|(_, _, it)| rejudged.hits(it));
+                let of_tenant = self.days.iter().filter(|(key, _)| key.0 == *tenant);
+                keys.extend(of_tenant.filter(|(_, day)| hit(day)).map(|(key, _)| *key));
             }
         }
         keys.sort_unstable();

@@ -33,4 +33,4 @@ pub use delivery::{billable, civil_day};
 pub use household::shared_days;
 pub use pacing::{AiredRead, pace};
 pub use publish::{Horizons, Numbers, metrics};
-pub use rule_set::{AgentClass, CompiledRules};
+pub use rule_set::{AgentClass, CompiledRules, Lists};

@@ -4,6 +4,8 @@
 //! listed, never an error; lookups are binary searches. Leaves out: which rule set is in force.
 //! Invariant 1: a compiled rule set judges an agent by its text alone.
 
+use std::collections::BTreeSet;
+
 use hostread_schemas::NetId;
 use hostread_schemas::event::IpClass;
 use hostread_schemas::fact::RuleSetFact;
@@ -38,6 +40,23 @@ pub struct CompiledRules {
     referrers_denied: Vec<u64>,
     prefix_drops_range_0_1: bool,
     ip_volume_downloads_max: u32,
+}
+
+/// Entries of a rule set's lists.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Lists {
+    /// Networks that no person listens from.
+    pub nets: BTreeSet<NetId>,
+    /// Referrer hosts that do not count.
+    pub referrers: BTreeSet<u64>,
+}
+
+fn of_one<T: Copy + Ord>(one: &[T], other: &[T]) -> BTreeSet<T> {
+    let (one, other): (BTreeSet<T>, BTreeSet<T>) = (
+        one.iter().copied().collect(),
+        other.iter().copied().collect(),
+    );
+    one.symmetric_difference(&other).copied().collect()
 }
 
 #[derive(Clone, Debug)]
@@ -158,6 +177,23 @@ impl CompiledRules {
         self.referrers_denied.binary_search(&host).is_ok()
     }
 
+    /// Networks and referrer hosts that only one of two rule sets lists; `None` when they differ in more than lists, so that
+    /// any exposure may be judged differently. Agents are compared by their class.
+    #[must_use]
+    pub fn listed_by_one(&self, other: &Self) -> Option<Lists> {
+        let scalars = |rules: &Self| {
+            (
+                rules.threshold_secs,
+                rules.prefix_drops_range_0_1,
+                rules.ip_volume_downloads_max,
+            )
+        };
+        (scalars(self) == scalars(other)).then(|| Lists {
+            nets: of_one(&self.nonhuman_nets, &other.nonhuman_nets),
+            referrers: of_one(&self.referrers_denied, &other.referrers_denied),
+        })
+    }
+
     /// Does a household with so many downloads on a day, those of included addresses aside, lose them
     /// all (definition 3, `ip_volume`)?
     #[must_use]
@@ -222,6 +258,42 @@ mod tests {
             CompiledRules::default().classify_agent("curl/8"),
             AgentClass::Human
         );
+    }
+
+    #[test]
+    fn what_only_one_of_two_rule_sets_lists() {
+        let fact = RuleSetFact {
+            threshold_secs: 60,
+            nonhuman_nets: vec![NetId(5), NetId(3)],
+            referrers_denied: vec![2],
+            ..RuleSetFact::default()
+        };
+        let compiled = |change: &dyn Fn(&mut RuleSetFact)| {
+            let mut fact = fact.clone();
+            change(&mut fact);
+            CompiledRules::compile(&fact)
+        };
+        let rules = compiled(&|_| {});
+        let relisted = compiled(&|fact| {
+            fact.nonhuman_nets = vec![NetId(3), NetId(9)];
+            fact.referrers_denied.push(7);
+            fact.bot_agents.push("x".to_owned());
+        });
+        let expected = Lists {
+            nets: [NetId(5), NetId(9)].into(),
+            referrers: [7].into(),
+        };
+        assert_eq!(rules.listed_by_one(&relisted), Some(expected.clone()));
+        assert_eq!(relisted.listed_by_one(&rules), Some(expected));
+        assert_eq!(rules.listed_by_one(&rules), Some(Lists::default()));
+        let others: [&dyn Fn(&mut RuleSetFact); 3] = [
+            &|fact| fact.threshold_secs = 30,
+            &|fact| fact.prefix_drops_range_0_1 = true,
+            &|fact| fact.ip_volume_downloads_max = 9,
+        ];
+        for change in others {
+            assert_eq!(rules.listed_by_one(&compiled(change)), None);
+        }
     }
 
     #[test]

@@ -383,9 +383,11 @@ fn a_line(a: u8, b: u8, c: u8, d: u8, e: u8) -> LineItem {
 
 pub(super) fn a_rule_set(a: u8, b: u8, c: u8, d: u8) -> RuleSet {
     let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
+    // Half of them differ in lists only: those are recounted where a list hits.
+    let lists_only = a >= 128;
     RuleSet {
         rule_set: format!("rules-{a}"),
-        threshold_secs: of(&[60, 30, 61], a),
+        threshold_secs: if lists_only { 60 } else { of(&[60, 30, 61], a) },
         bot_agents: of(
             &[
                 words(&["bot"]),
@@ -397,8 +399,12 @@ pub(super) fn a_rule_set(a: u8, b: u8, c: u8, d: u8) -> RuleSet {
         ),
         nonhuman_nets: of(&[vec![], vec![Hash64(0xB1)]], c),
         referrers_denied: of(&[vec!["denied.example".to_owned()], vec![]], c / 2),
-        prefix_drops_range_0_1: d % 2 == 1,
-        ip_volume_downloads_max: of(&[0, 0, 1, 2], d / 2),
+        prefix_drops_range_0_1: lists_only || d % 2 == 1,
+        ip_volume_downloads_max: if lists_only {
+            1
+        } else {
+            of(&[0, 0, 1, 2], d / 2)
+        },
     }
 }
 
