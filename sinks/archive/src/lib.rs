@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! archive/<view>/<tick>.parquet     rows that tick changed or took away without its readers seeing it, as they stood before
-//! archive/ledger/                   restatements, late_after_seal, progress           (`ledger`)
+//! archive/ledger/                   restatements, late_after_seal, list of files, progress   (`ledger`)
 //! ```
 //! A Parquet file has the columns of the view's table, `present` (false: readers know of no such row) and `row`, the same row as
 //! the program reads it back.
@@ -12,6 +12,7 @@
 //! Leaves out: rows that can still be computed (journal), what a row became behind the seal.
 //! Invariant 1: of a daily view, what readers know of a key is what the first file says that names it; of another, the last.
 //! Invariant 2: progress is written after the rows; a range that comes again changes nothing.
+//! Invariant 3: opening reads every byte that progress vouches for; damage is an error that names the file.
 
 mod columns;
 mod file;
@@ -23,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use hostread_disk::{Disk, FrameWriter};
+use hostread_disk::Disk;
 use hostread_schemas::view::{View, ViewKey, ViewValue};
 use hostread_schemas::{Names, Tick};
 use hostread_sink_kit::{
@@ -31,7 +32,7 @@ use hostread_sink_kit::{
     VERSION_TICK_BITS, admit, claim, telemetry,
 };
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Writers};
 use crate::sealed::Sealed;
 
 const NAME: &str = "archive";
@@ -41,8 +42,8 @@ const NAME: &str = "archive";
 pub struct ArchiveSink {
     ledger: Ledger,
     sealed: Sealed,
-    /// Behind the ledger's last frame, while the sink is ours.
-    writer: Arc<Mutex<Option<FrameWriter>>>,
+    /// Behind the ledger's last frames, while the sink is ours.
+    writers: Arc<Mutex<Option<Writers>>>,
     ours: Option<Progress>,
 }
 
@@ -53,9 +54,37 @@ impl ArchiveSink {
         Self {
             ledger: Ledger::new(Arc::clone(&disk), dir),
             sealed: Sealed::new(disk, dir),
-            writer: Arc::default(),
+            writers: Arc::default(),
             ours: None,
         }
+    }
+
+    /// Reads everything that is vouched for; changes nothing. Says how far it has come, if there is an archive. Blocks.
+    ///
+    /// # Errors
+    /// When a file is damaged or missing: which.
+    pub fn check(&self) -> Result<Option<Progress>> {
+        let stored = self.ledger.read_progress()?;
+        check(&self.ledger, &self.sealed, stored)?;
+        Ok(stored)
+    }
+
+    /// Copies what progress vouches for into another folder, also while the archive is written. `false` when there is none.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn copy(&self, disk: &Arc<dyn Disk>, to: &Path) -> Result<bool> {
+        let copied = self.ledger.copy(&Ledger::new(Arc::clone(disk), to))?;
+        if let Some((listed, upper)) = &copied {
+            let to = Sealed::new(Arc::clone(disk), to);
+            self.sealed.copy(listed, *upper, &to)?;
+        }
+        Ok(copied.is_some())
+    }
+
+    fn clone_parts(&self) -> (Ledger, Sealed) {
+        (self.ledger.clone(), self.sealed.clone())
     }
 
     /// The ticks that left rows of a view in Parquet, ascending. Blocks.
@@ -94,12 +123,19 @@ impl Sink for ArchiveSink {
     }
 
     async fn open(&mut self, journal_id: u128) -> Result<Progress> {
-        let (ledger, writer) = (self.ledger.clone(), Arc::clone(&self.writer));
+        let this = self.clone_parts();
+        let writers = Arc::clone(&self.writers);
         let ours = blocking(move || {
-            let ours = claim(NAME, ledger.read_progress()?, journal_id)?;
-            let rows = ledger.open_rows().map_err(failed("opening the ledger"))?;
-            *writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(rows);
-            ledger.write_progress(ours).map(|()| ours)
+            let (ledger, sealed) = this;
+            let stored = ledger.read_progress()?;
+            check(&ledger, &sealed, stored)?;
+            let ours = claim(NAME, stored, journal_id)?;
+            let opened = ledger
+                .open_writers()
+                .map_err(failed("opening the ledger"))?;
+            ledger.write_progress(ours, &opened)?;
+            *writers.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+            Ok(ours)
         })
         .await?;
         self.ours = Some(ours);
@@ -114,25 +150,28 @@ impl Sink for ArchiveSink {
             return Ok(());
         };
         let frames = ledger::frames(batch, from, ours.epoch)?;
-        let (ledger, sealed) = (self.ledger.clone(), self.sealed.clone());
-        let (writer, names) = (Arc::clone(&self.writer), names.clone());
+        let (ledger, sealed) = self.clone_parts();
+        let (writers, names) = (Arc::clone(&self.writers), names.clone());
         let withheld = batch.withheld.clone();
         let progress = Progress {
             upper: batch.upper,
             ..ours
         };
         blocking(move || {
+            let mut writers = writers.lock().unwrap_or_else(PoisonError::into_inner);
+            let writers = writers.as_mut().ok_or(SinkError::NotOpen { sink: NAME })?;
+            let mut lines = Vec::new();
             for (tick, changes) in withheld.iter().filter(|(tick, _)| *tick >= from) {
-                sealed.keep(*tick, changes, &names)?;
+                lines.extend(sealed.keep(*tick, changes, &names)?);
                 fail::fail_point!("archive.day_kept");
             }
-            if !frames.is_empty() {
-                let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-                let writer = writer.as_mut().ok_or(SinkError::NotOpen { sink: NAME })?;
-                ledger::append(writer, &frames).map_err(failed("writing the ledger"))?;
+            for (writer, frames) in [(&mut writers.files, lines), (&mut writers.rows, frames)] {
+                if !frames.is_empty() {
+                    ledger::append(writer, &frames).map_err(failed("writing the ledger"))?;
+                }
             }
             fail::fail_point!("archive.before_progress");
-            ledger.write_progress(progress)?;
+            ledger.write_progress(progress, writers)?;
             fail::fail_point!("archive.progress_written");
             Ok(())
         })
@@ -148,7 +187,7 @@ impl Sink for ArchiveSink {
     }
 
     async fn known(&self, through: Tick) -> Result<Known> {
-        let (ledger, sealed) = (self.ledger.clone(), self.sealed.clone());
+        let (ledger, sealed) = self.clone_parts();
         blocking(move || {
             let mut known = sealed.known(through)?;
             let said = ledger.read_rows()?.into_iter();
@@ -160,11 +199,11 @@ impl Sink for ArchiveSink {
     }
 
     async fn clear(&mut self) -> Result<()> {
-        let (ledger, sealed) = (self.ledger.clone(), self.sealed.clone());
-        let writer = Arc::clone(&self.writer);
+        let (ledger, sealed) = self.clone_parts();
+        let writers = Arc::clone(&self.writers);
         self.ours = None;
         blocking(move || {
-            *writer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *writers.lock().unwrap_or_else(PoisonError::into_inner) = None;
             sealed.remove()?;
             ledger.remove().map_err(failed("removing the ledger"))
         })
@@ -187,6 +226,11 @@ impl Dump for ArchiveSink {
         };
         Ok(of_view.filter_map(line).collect())
     }
+}
+
+fn check(ledger: &Ledger, sealed: &Sealed, stored: Option<Progress>) -> Result<()> {
+    let upper = stored.map_or(Tick(0), |stored| stored.upper);
+    sealed.check(&ledger.check()?, upper)
 }
 
 const fn tick_of(version: u64) -> Tick {

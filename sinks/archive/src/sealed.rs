@@ -10,6 +10,7 @@ use hostread_schemas::view::{Change, View, ViewClass, ViewKey, ViewValue};
 use hostread_schemas::{Names, Tick};
 use hostread_sink_kit::{Known, Result};
 
+use crate::ledger::{Listed, damaged, line};
 use crate::{failed, file};
 
 const SUFFIX: &str = ".parquet";
@@ -27,8 +28,14 @@ impl Sealed {
         Self { disk, dir }
     }
 
-    /// Keeps what stood in rows, sorted by key, before a tick changed them.
-    pub(crate) fn keep(&self, tick: Tick, withheld: &[Change], names: &Names) -> Result<()> {
+    /// Keeps what stood in rows, sorted by key, before a tick changed them. Says what the list must say of the files.
+    pub(crate) fn keep(
+        &self,
+        tick: Tick,
+        withheld: &[Change],
+        names: &Names,
+    ) -> Result<Vec<Vec<u8>>> {
+        let mut lines = Vec::new();
         for of_view in withheld.chunk_by(|a, b| a.key.view() == b.key.view()) {
             let Some(view) = of_view.first().map(|change| change.key.view()) else {
                 continue;
@@ -40,6 +47,54 @@ impl Sealed {
                 .map_err(failed("making a folder"))?;
             replace_file(self.disk.as_ref(), &self.path(view, tick), &bytes)
                 .map_err(failed("writing a file"))?;
+            lines.push(line(view, tick, &bytes)?);
+        }
+        Ok(lines)
+    }
+
+    /// Every file below `upper` is listed, and every listed one is there as it was written.
+    pub(crate) fn check(&self, listed: &Listed, upper: Tick) -> Result<()> {
+        let doing = "checking the archive";
+        for view in View::ALL {
+            for tick in self.ticks(*view)?.into_iter().filter(|tick| *tick < upper) {
+                if !listed.contains_key(&(view.name().to_owned(), tick)) {
+                    let path = self.path(*view, tick);
+                    return Err(failed(doing)(damaged(
+                        &path,
+                        0,
+                        "the archive does not list it",
+                    )));
+                }
+            }
+        }
+        for ((view, tick), (len, hash)) in listed {
+            let path = self.dir.join(view).join(file_name(*tick));
+            if !self.disk.exists(&path).map_err(failed(doing))? {
+                return Err(failed(doing)(damaged(&path, 0, "the file is missing")));
+            }
+            let bytes = read_all(self.disk.as_ref(), &path).map_err(failed(doing))?;
+            if (bytes.len() as u64) < *len {
+                let at = bytes.len() as u64;
+                return Err(failed(doing)(damaged(&path, at, "the file ends here")));
+            }
+            if blake3::hash(&bytes).as_bytes() != hash {
+                let reason = "the file's hash is not the one in the archive's list";
+                return Err(failed(doing)(damaged(&path, 0, reason)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the listed files below `upper`.
+    pub(crate) fn copy(&self, listed: &Listed, upper: Tick, to: &Self) -> Result<()> {
+        let doing = "copying a file";
+        for (view, tick) in listed.keys().filter(|(_, tick)| *tick < upper) {
+            let from = self.dir.join(view).join(file_name(*tick));
+            let bytes = read_all(self.disk.as_ref(), &from).map_err(failed(doing))?;
+            let into = to.dir.join(view);
+            to.disk.create_dir(&into).map_err(failed(doing))?;
+            replace_file(to.disk.as_ref(), &into.join(file_name(*tick)), &bytes)
+                .map_err(failed(doing))?;
         }
         Ok(())
     }
@@ -100,7 +155,10 @@ impl Sealed {
     }
 
     fn path(&self, view: View, tick: Tick) -> PathBuf {
-        let name = format!("{:020}{SUFFIX}", tick.0);
-        self.dir.join(view.name()).join(name)
+        self.dir.join(view.name()).join(file_name(tick))
     }
+}
+
+fn file_name(tick: Tick) -> String {
+    format!("{:020}{SUFFIX}", tick.0)
 }

@@ -141,6 +141,72 @@ async fn damage_is_said() {
     assert!(error.to_string().contains("progress"), "{error}");
 }
 
+#[tokio::test]
+async fn whatever_progress_vouches_for_is_read_at_start() {
+    let disk = SimDisk::new(3);
+    let of = |view| left(view, 1..9, move |n| Some(value(view, n)));
+    keep(&disk, 1, of(View::Credits)).await;
+    let file = Path::new(DIR).join("credits/00000000000000000001.parquet");
+    let whole = read_all(&disk, &file).unwrap();
+    let said = async || {
+        let error = archive(&disk).open(1).await.unwrap_err();
+        let cause = std::error::Error::source(&error);
+        format!(
+            "{error}: {}",
+            cause.map_or(String::new(), ToString::to_string)
+        )
+    };
+    for (cut, why) in [(0, "ends here"), (whole.len() / 2, "ends here")] {
+        hostread_disk::replace_file(&disk, &file, &whole[..cut]).unwrap();
+        let said = said().await;
+        assert!(said.contains("credits/0") && said.contains(why), "{said}");
+    }
+    for at in (0..whole.len()).step_by(7) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1 << (at % 8);
+        hostread_disk::replace_file(&disk, &file, &flipped).unwrap();
+        assert!(said().await.contains("credits/0"), "byte {at}");
+    }
+    disk.remove(&file).unwrap();
+    assert!(said().await.contains("is missing"));
+    hostread_disk::replace_file(&disk, &file, &whole).unwrap();
+    let other = file.with_file_name("00000000000000000000.parquet");
+    hostread_disk::replace_file(&disk, &other, &whole).unwrap();
+    assert!(said().await.contains("does not list it"));
+    disk.remove(&other).unwrap();
+    archive(&disk).open(1).await.unwrap();
+    for list in ["ledger/files", "ledger/rows"] {
+        let path = Path::new(DIR).join(list);
+        let bytes = read_all(&disk, &path).unwrap();
+        if bytes.is_empty() {
+            continue;
+        }
+        hostread_disk::replace_file(&disk, &path, &bytes[..bytes.len() - 1]).unwrap();
+        assert!(said().await.contains(list), "{list}");
+        hostread_disk::replace_file(&disk, &path, &bytes).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_copy_is_what_progress_vouches_for() {
+    let disk = SimDisk::new(3);
+    let of = |view| left(view, 1..9, move |n| Some(value(view, n)));
+    let progress = Path::new(DIR).join("ledger/progress");
+    keep(&disk, 1, of(View::Credits)).await;
+    let then = read_all(&disk, &progress).unwrap();
+    keep(&disk, 5, of(View::Downloads)).await;
+    hostread_disk::replace_file(&disk, &progress, &then).unwrap();
+    let other: Arc<dyn Disk> = Arc::new(SimDisk::new(4));
+    let dir = Path::new("/copy");
+    assert!(archive(&disk).copy(&other, dir).unwrap());
+    let copied = ArchiveSink::new(Arc::clone(&other), dir);
+    assert_eq!(copied.check().unwrap().unwrap().upper, Tick(2));
+    assert_eq!(copied.ticks(View::Credits).unwrap(), [Tick(1)]);
+    assert_eq!(copied.ticks(View::Downloads).unwrap(), []);
+    let empty = SimDisk::new(5);
+    assert!(!archive(&empty).copy(&other, Path::new("/none")).unwrap());
+}
+
 struct OnDisk(SimDisk);
 
 #[async_trait]
