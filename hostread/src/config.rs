@@ -129,6 +129,8 @@ pub(crate) struct PipelineConfig {
     pub(crate) lookback_days: i32,
     /// How long conversions are kept.
     pub(crate) conversion_days: i32,
+    /// Schema ids that no registry will ever give.
+    pub(crate) refused_schema_ids: Vec<u32>,
 }
 
 impl PipelineConfig {

@@ -70,7 +70,7 @@ enum Command {
     Doctor,
     /// Print the numbers of a running system, or what its ledgers say
     Report(cmd::report::ReportArgs),
-    /// See what could not be used, and why
+    /// See what could not be used, and why; send it again when it is repaired
     #[command(subcommand)]
     DeadLetters(cmd::dead_letters::DeadLettersCommand),
     /// Fill both databases again from the journal
@@ -121,7 +121,7 @@ fn run(cli: Cli) -> Result<bool> {
             Command::Migrate => cmd::migrate::run(config?).await,
             Command::Doctor => cmd::doctor::run(config, cli.config.as_deref()).await,
             Command::Report(args) => cmd::report::run(config?, args).await,
-            Command::DeadLetters(command) => cmd::dead_letters::run(&config?, &command),
+            Command::DeadLetters(command) => cmd::dead_letters::run(&config?, &command).await,
             Command::Sinks(command) => cmd::sinks::run(config?, command).await,
             Command::Replay(args) => cmd::replay::run(&config?, &args),
             Command::Simulate(args) => cmd::simulate::run(&args),

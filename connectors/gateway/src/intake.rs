@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use hostread_connectors_kit::{DeadLetter, DeadLetters};
+use axum::http::HeaderMap;
+use hostread_connectors_kit::{DeadLetter, DeadLetters, RETRY_HEADER, Resend, Retry};
 use hostread_disk::Spill;
 use hostread_eventlog::{ErrorKind, EventLog, Record};
 use hostread_schemas::event::Event;
@@ -134,6 +135,7 @@ impl Intake {
         tenant: &Arc<Tenant>,
         connector: &'static str,
         letters: Vec<Letter>,
+        retry: Option<Retry>,
     ) -> Result<(), Problem> {
         if letters.is_empty() {
             return Ok(());
@@ -152,6 +154,8 @@ impl Intake {
                     position: &letter.position,
                     received_at,
                     body: &letter.body,
+                    resend: letter.resend.as_ref(),
+                    retry: retry.as_ref(),
                 })
                 .collect();
             dead_letters.append(&tenant.key, &letters)
@@ -229,6 +233,13 @@ pub(crate) struct Letter {
     pub(crate) reason: String,
     pub(crate) position: String,
     pub(crate) body: Vec<u8>,
+    /// How to send it again; nothing where the body is not whole.
+    pub(crate) resend: Option<Resend>,
+}
+
+/// The dead letter that a request sends again, if it says so.
+pub(crate) fn retry_of(headers: &HeaderMap) -> Option<Retry> {
+    Retry::read(headers.get(RETRY_HEADER)?.to_str().ok()?)
 }
 
 /// For pauses only: never leaves the process.

@@ -145,6 +145,19 @@ struct Answer {
     malformed: Vec<MalformedLine>,
 }
 
+/// Calls the gateway at this address.
+pub fn client(gateway: &Url) -> Result<Client, UploadError> {
+    let mut client = Client::builder().timeout(REQUEST_TIMEOUT);
+    if matches!(
+        gateway.host_str(),
+        Some("127.0.0.1" | "localhost" | "[::1]")
+    ) {
+        // A company's proxy knows nothing of this machine's own doors.
+        client = client.no_proxy();
+    }
+    client.build().map_err(UploadError::Send)
+}
+
 impl Upload {
     /// Sends a file; `progress` is told after every piece.
     pub async fn file(
@@ -153,12 +166,7 @@ impl Upload {
         mut progress: impl FnMut(&Progress),
     ) -> Result<Progress, UploadError> {
         let url = self.url()?;
-        let mut client = Client::builder().timeout(REQUEST_TIMEOUT);
-        if matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")) {
-            // A company's proxy knows nothing of this machine's own doors.
-            client = client.no_proxy();
-        }
-        let client = client.build().map_err(UploadError::Send)?;
+        let client = client(&url)?;
         let (mut pieces, mut done) = {
             let (this, path) = (self.clone(), path.to_path_buf());
             blocking(move || this.open(&path)).await?

@@ -1,7 +1,7 @@
 //! Keeps what could not be used: who, why, where, and the raw body encrypted under the tenant's key.
 //! Needs: a folder of its own, one writing process.    Promises: `append` returns when the letters are durable; a body can be read
 //! with the tenant's key only; nothing is kept longer than `age_ms_max`.
-//! Leaves out: telling anybody (metrics are the caller's), sending letters again.
+//! Leaves out: telling anybody (metrics are the caller's), sending letters again (`deadletter_retry` says what is needed for it).
 //!
 //! ```text
 //! segment NNNNNNNNNN.dead: one frame a letter = version u8 | header length u32 | header JSON | nonce (12) | AES-256-GCM(body)
@@ -19,6 +19,7 @@ use hostread_disk::{Disk, DiskError, ErrorKind, FrameWriter};
 use hostread_schemas::unit::{DAY_MS, ReceivedAtMs};
 use serde::{Deserialize, Serialize};
 
+use crate::deadletter_retry::{Resend, Retry, letter_id};
 use crate::pseudonym::TenantKey;
 
 /// A longer body is cut before it is encrypted; the largest door that writes letters takes 1 MiB.
@@ -65,6 +66,10 @@ pub struct DeadLetter<'a> {
     pub received_at: ReceivedAtMs,
     /// The raw bytes.
     pub body: &'a [u8],
+    /// How to send it to its door again, if that is possible.
+    pub resend: Option<&'a Resend>,
+    /// The letter that this was when it was sent again.
+    pub retry: Option<&'a Retry>,
 }
 
 /// What can be read without the key.
@@ -77,6 +82,14 @@ pub(crate) struct Header {
     pub(crate) position: String,
     pub(crate) received_at: ReceivedAtMs,
     pub(crate) body_bytes: u64,
+    /// The same input has the same id.
+    #[serde(default)]
+    pub(crate) id: String,
+    /// How often it was sent again before this.
+    #[serde(default)]
+    pub(crate) tries: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) resend: Option<Resend>,
 }
 
 /// A failed call.
@@ -208,7 +221,7 @@ impl DeadLetters {
         let cipher = cipher(key);
         let frames = letters
             .iter()
-            .map(|letter| Ok((letter.received_at.0, seal(&cipher, letter)?)))
+            .map(|letter| Ok((letter.received_at.0, seal(&cipher, key, letter)?)))
             .collect::<Result<Vec<_>, DeadLetterError>>()?;
         let mut state = self.state();
         let result = self.append_frames(&mut state, &frames);
@@ -326,7 +339,15 @@ pub(crate) fn cipher(key: &TenantKey) -> Aes256Gcm {
     Aes256Gcm::new(&key.derive("dead letter body").into())
 }
 
-fn seal(cipher: &Aes256Gcm, letter: &DeadLetter<'_>) -> Result<Vec<u8>, DeadLetterError> {
+fn seal(
+    cipher: &Aes256Gcm,
+    key: &TenantKey,
+    letter: &DeadLetter<'_>,
+) -> Result<Vec<u8>, DeadLetterError> {
+    let retry = letter.retry.cloned().unwrap_or_else(|| Retry {
+        id: letter_id(key, letter),
+        tries: 0,
+    });
     let header = Header {
         tenant: letter.tenant.to_owned(),
         source: letter.source.to_owned(),
@@ -335,6 +356,9 @@ fn seal(cipher: &Aes256Gcm, letter: &DeadLetter<'_>) -> Result<Vec<u8>, DeadLett
         position: crate::text::cut(letter.position, REASON_BYTES_MAX).to_owned(),
         received_at: letter.received_at,
         body_bytes: letter.body.len() as u64,
+        id: retry.id,
+        tries: retry.tries,
+        resend: letter.resend.cloned(),
     };
     let header = serde_json::to_vec(&header).expect("strings and integers are JSON");
     let nonce = Nonce::try_generate().map_err(|_| DeadLetterError::Randomness)?;

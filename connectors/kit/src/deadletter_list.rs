@@ -8,6 +8,7 @@ use hostread_disk::{Disk, FrameReader, Tail};
 use hostread_schemas::unit::ReceivedAtMs;
 
 use crate::deadletter::{DeadLetterError, cipher, segment_files, split};
+use crate::deadletter_retry::Resend;
 use crate::pseudonym::TenantKey;
 
 const NONCE_BYTES: usize = 12;
@@ -29,6 +30,12 @@ pub struct StoredDeadLetter {
     pub received_at: ReceivedAtMs,
     /// Bytes of the body; more than were kept when it was over the limit.
     pub body_bytes: u64,
+    /// The same input of a tenant has the same id.
+    pub id: String,
+    /// How often it had been sent again before it was turned down for this reason.
+    pub tries: u32,
+    /// How to send it to its door again.
+    pub resend: Option<Resend>,
     header: Vec<u8>,
     sealed: Vec<u8>,
 }
@@ -44,6 +51,9 @@ impl StoredDeadLetter {
             position: header.position,
             received_at: header.received_at,
             body_bytes: header.body_bytes,
+            id: header.id,
+            tries: header.tries,
+            resend: header.resend,
             header: raw.to_vec(),
             sealed: sealed.to_vec(),
         })
@@ -128,6 +138,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests panic")]
     use super::*;
     use crate::deadletter::{DeadLetter, DeadLetterLimits, DeadLetters};
+    use crate::deadletter_retry::Retry;
     use hostread_disk::SimDisk;
     use hostread_schemas::unit::DAY_MS;
     use std::sync::Arc;
@@ -141,6 +152,8 @@ mod tests {
             position: "delivery 7",
             received_at: ReceivedAtMs(at),
             body,
+            resend: None,
+            retry: None,
         }
     }
 
@@ -169,6 +182,7 @@ mod tests {
         assert_eq!(found[0].reason, "body is not JSON");
         assert_eq!(found[0].body(&key).unwrap(), b"ana@example.com");
         assert_eq!(found[1].body(&key).unwrap(), b"second");
+        assert_ne!(found[0].id, found[1].id);
         assert!(matches!(
             found[0].body(&TenantKey::new([2; 32])),
             Err(DeadLetterError::WrongKey)
@@ -178,6 +192,37 @@ mod tests {
             !file.windows(3).any(|window| window == b"ana"),
             "the body lies open on disk"
         );
+    }
+
+    #[test]
+    fn an_input_has_one_id_whenever_it_comes_and_keeps_it_when_it_is_sent_again() {
+        let disk = SimDisk::new(3);
+        let (key, other) = (TenantKey::new([1; 32]), TenantKey::new([2; 32]));
+        let letters = open(&disk, DeadLetterLimits::default());
+        letters.append(&key, &[letter(5, b"a")]).unwrap();
+        letters.append(&key, &[letter(9, b"a")]).unwrap();
+        letters.append(&other, &[letter(9, b"a")]).unwrap();
+        let first = listed(&disk).remove(0);
+        let resend = Resend::new("/v1/import/combined?source=s", &[]).unwrap();
+        let retry = Retry {
+            id: first.id.clone(),
+            tries: 1,
+        };
+        let again = DeadLetter {
+            resend: Some(&resend),
+            retry: Some(&retry),
+            ..letter(11, b"repaired")
+        };
+        letters.append(&key, &[again]).unwrap();
+        let found = listed(&disk);
+        assert_eq!(found[0].id, found[1].id);
+        assert_ne!(
+            found[0].id, found[2].id,
+            "an id tells nothing without the key"
+        );
+        assert_eq!(found[3].id, first.id);
+        assert_eq!((found[0].tries, found[3].tries), (0, 1));
+        assert_eq!(found[3].resend.as_ref(), Some(&resend));
     }
 
     #[test]

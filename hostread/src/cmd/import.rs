@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail};
 use hostread_gateway::upload::{Progress, Upload};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::api_key::ApiKeyArgs;
 use crate::config::Config;
 use crate::say;
 
@@ -29,23 +30,8 @@ pub(crate) struct ImportArgs {
     /// Address of the gateway [default: gateway.listen of the settings]
     #[arg(long, value_name = "URL")]
     gateway: Option<String>,
-    /// The tenant's API key; better in a file
-    #[arg(
-        long,
-        env = "HOSTREAD_API_KEY",
-        hide_env_values = true,
-        value_name = "KEY"
-    )]
-    api_key: Option<String>,
-    /// File that holds the tenant's API key
-    #[arg(
-        long,
-        env = "HOSTREAD_API_KEY_FILE",
-        hide_env_values = true,
-        value_name = "FILE",
-        conflicts_with = "api_key"
-    )]
-    api_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    api_key: ApiKeyArgs,
     /// The log is of a redirect prefix, which sees no bytes
     #[arg(long)]
     prefix: bool,
@@ -82,7 +68,7 @@ pub(crate) async fn run(config: Config, args: ImportArgs) -> Result<bool> {
             .gateway
             .clone()
             .unwrap_or_else(|| format!("http://{}", config.gateway.listen)),
-        api_key: api_key(&args)?,
+        api_key: args.api_key.read()?,
         format: args.format.name().to_owned(),
         source: args.source.clone(),
         prefix: args.prefix,
@@ -103,20 +89,6 @@ pub(crate) async fn run(config: Config, args: ImportArgs) -> Result<bool> {
         );
     }
     Ok(true)
-}
-
-fn api_key(args: &ImportArgs) -> Result<String> {
-    let key = match (&args.api_key, &args.api_key_file) {
-        (Some(key), _) => key.clone(),
-        (None, Some(file)) => std::fs::read_to_string(file)
-            .with_context(|| format!("reading the API key from {}", file.display()))?,
-        (None, None) => {
-            bail!("no API key; put it into HOSTREAD_API_KEY, or name its file with --api-key-file")
-        }
-    };
-    let key = key.trim();
-    ensure!(!key.is_empty(), "the API key is empty");
-    Ok(key.to_owned())
 }
 
 async fn send(upload: &Upload, file: &Path) -> Result<()> {

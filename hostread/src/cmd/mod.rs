@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod api_key;
 mod databases;
 pub(crate) mod dead_letters;
 pub(crate) mod doctor;

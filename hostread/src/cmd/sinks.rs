@@ -49,7 +49,7 @@ pub(crate) async fn run(config: Config, command: SinksCommand) -> Result<bool> {
 
 /// The journal can be opened, and its lock says that no pipeline runs.
 async fn no_pipeline_runs(config: &Config) -> Result<()> {
-    let dir = config.data_dir.join("journal");
+    let dir = config.data_dir.join(parts::JOURNAL_DIR);
     let hasher = IdHasher::new(config.id_key_bytes()?);
     let id = parts::new_journal_id()?;
     let place = dir.display().to_string();

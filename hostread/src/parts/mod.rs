@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use hostread_connectors_kit::{DeadLetter, DeadLetterLimits, DeadLetters, TenantKey};
+use hostread_connectors_kit::{
+    DeadLetter, DeadLetterLimits, DeadLetters, RETRY_HEADER, Retry, TenantKey,
+};
 use hostread_disk::{Disk, RealDisk};
 use hostread_job::{Clock, Decode, JobConfig, Parts, Undecodable, wall_ms};
 use hostread_schemas::intern::IdHasher;
@@ -26,8 +28,14 @@ use crate::config::Config;
 
 /// Folder of the dead letters of the pipeline.
 pub(crate) const PIPELINE_DEAD_LETTERS: &str = "pipeline/dead-letters";
+/// Folder of the journal.
+pub(crate) const JOURNAL_DIR: &str = "journal";
+/// Folder of its archive in it.
+pub(crate) const ARCHIVE_DIR: &str = "archive";
 /// Folder of the gateway's spill and dead letters.
 pub(crate) const GATEWAY_DIR: &str = "gateway";
+/// As dead letters name it.
+pub(crate) const PIPELINE: &str = "pipeline";
 /// Tenant that records belong to that cannot be read at all.
 const NO_TENANT: &str = "unknown";
 
@@ -57,8 +65,8 @@ pub(crate) fn job_config(config: &Config, clock: Option<Clock>) -> JobConfig {
 
 /// What the job runs on.
 pub(crate) fn job_parts(config: &Config, log: &Log, targets: &Targets) -> Result<Parts> {
-    let journal_dir = config.data_dir.join("journal");
-    let archive = ArchiveSink::new(disk(), &journal_dir.join("archive"));
+    let journal_dir = config.data_dir.join(JOURNAL_DIR);
+    let archive = ArchiveSink::new(disk(), &journal_dir.join(ARCHIVE_DIR));
     let mut sinks = sinks(targets)?;
     sinks.push(Box::new(archive));
     Ok(Parts {
@@ -67,10 +75,16 @@ pub(crate) fn job_parts(config: &Config, log: &Log, targets: &Targets) -> Result
         journal_id: new_journal_id()?,
         hasher: IdHasher::new(config.id_key_bytes()?),
         log: Arc::clone(&log.log),
-        decode: Decode::new(Decoder::current(&log.schema_ids), Box::new(log.ask())),
+        decode: decode(config, log),
         sinks,
         dead_letters: dead_letters(config)?,
     })
+}
+
+/// Reads what is in the log.
+pub(crate) fn decode(config: &Config, log: &Log) -> Decode {
+    let refused = config.pipeline.refused_schema_ids.iter().copied();
+    Decode::new(Decoder::current(&log.schema_ids), Box::new(log.ask())).refusing(refused)
 }
 
 /// Both databases.
@@ -113,14 +127,17 @@ fn dead_letters(config: &Config) -> Result<hostread_job::DeadLetters> {
         let key = keys.get(&tenant);
         let body: &[u8] = if key.is_some() { &record.value } else { &[] };
         let position = format!("{}/{}@{}", record.topic, record.partition, record.offset);
+        let retry = record.headers.text(RETRY_HEADER).and_then(Retry::read);
         let letter = DeadLetter {
             tenant: &tenant,
             source: record.headers.text("ce_source").unwrap_or(""),
-            connector: "pipeline",
+            connector: PIPELINE,
             reason: &undecodable.reason,
             position: &position,
             received_at: ReceivedAtMs(wall_ms()),
             body,
+            resend: None,
+            retry: retry.as_ref(),
         };
         if let Err(error) = letters.append(key.unwrap_or(&no_key), &[letter]) {
             tracing::error!(%error, %position, "dead letter not written");

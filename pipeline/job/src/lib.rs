@@ -40,7 +40,7 @@ pub mod step;
 pub use again::Again;
 pub use clock::{Clock, Now, wall_ms};
 pub use config::JobConfig;
-pub use decode::{AskSchema, Decode, Undecodable};
+pub use decode::{AskSchema, Decode, Undecodable, Unread};
 pub use error::JobError;
 pub use sequence::DeadLetters;
 pub use start::{Parts, Running, start};

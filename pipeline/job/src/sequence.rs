@@ -2,6 +2,7 @@
 //!
 //! Invariant 1: a tick's offsets never pass a record that is not in it or an earlier tick.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use hostread_journal::Offered;
 use crate::clock::Pace;
 use crate::config::JobConfig;
 use crate::cutter::Cutter;
-use crate::decode::{Decode, Undecodable};
+use crate::decode::{Decode, Undecodable, Unread};
 use crate::error::JobError;
 use crate::feeder::Feeder;
 use crate::status::Status;
@@ -21,6 +22,11 @@ use crate::status::Status;
 const POLL_RECORDS_MAX: usize = 8_192;
 /// How long the sequencer sleeps while a limit is reached.
 const LIMIT_WAIT: Duration = Duration::from_millis(2);
+
+/// How often the registry is asked for a schema that it did not give.
+const SCHEMA_ASK_EVERY_MS: i64 = 1_000;
+/// The part of [`Status`] that says so.
+const SCHEMAS: &str = "schemas";
 
 /// What becomes of records that cannot be used.
 pub type DeadLetters = Box<dyn FnMut(Undecodable<'_>) + Send>;
@@ -33,6 +39,10 @@ pub(crate) struct Sequencer {
     pub(crate) dead_letters: DeadLetters,
     pub(crate) received_max: i64,
     pub(crate) pace: Pace,
+    /// Read from the log, not taken yet.
+    pub(crate) unread: VecDeque<ReadRecord>,
+    /// The first of them waits for its schema until then.
+    pub(crate) schema_asked_again_ms: Option<i64>,
 }
 
 impl Sequencer {
@@ -54,15 +64,23 @@ impl Sequencer {
         if self.limited() {
             return Ok(false);
         }
-        let records = reader.poll(POLL_RECORDS_MAX, self.wait())?;
-        let caught_up = records.len() < POLL_RECORDS_MAX;
-        for record in &records {
-            self.take(record)?;
+        let mut caught_up = false;
+        if self.unread.is_empty() {
+            self.unread = reader.poll(POLL_RECORDS_MAX, self.wait())?.into();
+            caught_up = self.unread.len() < POLL_RECORDS_MAX;
+        }
+        let idle = self.unread.is_empty();
+        while let Some(record) = self.unread.pop_front() {
+            if !self.take(&record)? {
+                self.unread.push_front(record);
+                self.status.caught_up.store(false, Ordering::Release);
+                self.close_when_due(false)?;
+                return Ok(false);
+            }
             if self.status.stopping() {
                 break;
             }
         }
-        let idle = records.is_empty();
         self.close_when_due(caught_up)?;
         self.tell_size();
         self.status
@@ -108,17 +126,27 @@ impl Sequencer {
         self.cutter.open.is_open()
     }
 
-    /// Takes one record in.
-    fn take(&mut self, record: &ReadRecord) -> Result<(), JobError> {
-        let event = match self.decode.event(record) {
+    /// Takes one record in; `false` while its schema is not known.
+    fn take(&mut self, record: &ReadRecord) -> Result<bool, JobError> {
+        if self.waits_for_schema() {
+            return Ok(false);
+        }
+        let event = match self.decode.event(&record.topic, &record.value) {
             Ok(event) => event,
-            Err(reason) => {
+            Err(Unread::Broken(reason)) => {
                 self.status.undecodable.fetch_add(1, Ordering::Relaxed);
                 (self.dead_letters)(Undecodable { record, reason });
                 self.note_offset(record);
-                return Ok(());
+                return Ok(true);
+            }
+            Err(unknown @ Unread::UnknownSchema(_)) => {
+                self.wait_for_schema(record, &unknown);
+                return Ok(false);
             }
         };
+        if self.schema_asked_again_ms.take().is_some() {
+            self.status.set_trouble(SCHEMAS, None);
+        }
         self.status.events.fetch_add(1, Ordering::Relaxed);
         self.received_max = self.received_max.max(event.meta.received_at.0);
         if self.pace.is_samples() {
@@ -145,7 +173,23 @@ impl Sequencer {
         if self.cutter.head.pending() >= self.config.tick_events_max {
             self.cutter.close()?;
         }
-        Ok(())
+        Ok(true)
+    }
+
+    fn waits_for_schema(&self) -> bool {
+        let now = self.config.clock.machine_ms();
+        self.schema_asked_again_ms.is_some_and(|then| now < then)
+    }
+
+    /// What is behind the record waits, too: the log is the buffer.
+    fn wait_for_schema(&mut self, record: &ReadRecord, why: &Unread) {
+        let (topic, partition, offset) = (&record.topic, record.partition, record.offset);
+        let why = format!("{why}, which {topic}/{partition}@{offset} was written with");
+        if self.schema_asked_again_ms.is_none() {
+            tracing::warn!(%why, "waiting for a schema");
+        }
+        self.status.set_trouble(SCHEMAS, Some(why));
+        self.schema_asked_again_ms = Some(self.config.clock.machine_ms() + SCHEMA_ASK_EVERY_MS);
     }
 
     fn note_offset(&mut self, record: &ReadRecord) {

@@ -1,5 +1,6 @@
 //! Starting, restarting and stopping the job.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -264,6 +265,8 @@ pub(crate) async fn assemble<C>(
         dead_letters: parts.dead_letters,
         received_max: opened.clock.0,
         pace: Pace::new(config.clock.clone()),
+        unread: VecDeque::new(),
+        schema_asked_again_ms: None,
         config: config.clone(),
     };
     Ok(Job {

@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod dead_letters;
 mod demo;
 mod doctor;
 mod import;

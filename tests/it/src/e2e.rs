@@ -21,6 +21,7 @@ mod crash;
 mod databases;
 mod feed;
 pub(crate) mod points;
+mod poison;
 mod process;
 mod reader;
 mod restart;

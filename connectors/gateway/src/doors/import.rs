@@ -14,14 +14,15 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use hostread_connectors::lines::{Line, LineAt, Lines, unpack};
 use hostread_connectors::log::{LogFormat, LogSettings};
-use hostread_connectors_kit::Mapped;
+use hostread_connectors_kit::{Mapped, Resend};
 use hostread_schemas::event::{Event, SourceKind};
 use hostread_schemas::json::NAME_BYTES_MAX;
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use super::{answer, authorization, checked, query};
 use crate::body;
-use crate::intake::Letter;
+use crate::intake::{Letter, retry_of};
 use crate::problem::Problem;
 use crate::server::State;
 use crate::telemetry;
@@ -124,10 +125,12 @@ async fn take(
         }
     }
     tenant.admit(Door::Import)?;
-    if let (LogFormat::Cloudfront(log), Some(fields)) =
-        (&mut format, headers.get(LOG_FIELDS_HEADER))
-    {
-        log.learn(fields.as_bytes());
+    let fields = headers
+        .get(LOG_FIELDS_HEADER)
+        .map_or(&[][..], |fields| fields.as_bytes())
+        .to_vec();
+    if let LogFormat::Cloudfront(log) = &mut format {
+        log.learn(&fields);
     }
     let limits = &state.config.limits;
     let body = body::read(body, limits.batch_bytes_max, limits.body_secs_max).await?;
@@ -137,13 +140,18 @@ async fn take(
         .await
         .map_err(|_| Problem::Internal)?;
     let (mapper, of_tenant) = (Arc::clone(&state), Arc::clone(&tenant));
-    let piece =
-        tokio::task::spawn_blocking(move || map(&mapper, &of_tenant, name, format, &asked, &body))
-            .await
-            .map_err(|_| Problem::Internal)??;
+    let piece = tokio::task::spawn_blocking(move || {
+        map(&mapper, &of_tenant, name, format, fields, &asked, &body)
+    })
+    .await
+    .map_err(|_| Problem::Internal)??;
     state.intake.append(&piece.events).await?;
     drop(permit);
-    state.intake.bury(&tenant, name, piece.letters).await?;
+    let retry = retry_of(headers);
+    state
+        .intake
+        .bury(&tenant, name, piece.letters, retry)
+        .await?;
     telemetry::imported(
         name,
         piece.counts.accepted,
@@ -158,6 +166,7 @@ fn map(
     tenant: &Tenant,
     name: &'static str,
     mut format: LogFormat,
+    fields: Vec<u8>,
     asked: &Asked,
     body: &Bytes,
 ) -> Result<Piece, Problem> {
@@ -168,6 +177,13 @@ fn map(
     let unreadable = |_| Problem::invalid("", "the piece cannot be read");
     let reader = unpack(&body[..]).map_err(unreadable)?;
     let mut lines = Lines::starting_at(reader, asked.line.unwrap_or(1), asked.at);
+    let mut feed = Feed {
+        name,
+        source,
+        batch_id,
+        asked,
+        fields,
+    };
     let mut piece = Piece {
         counts: Counts::default(),
         events: Vec::new(),
@@ -186,8 +202,7 @@ fn map(
                     ..LineAt::default()
                 };
                 piece.malformed(
-                    batch_id,
-                    source,
+                    &feed,
                     at,
                     &[],
                     "gzip",
@@ -202,19 +217,14 @@ fn map(
         }
         piece.counts.lines += 1;
         match line {
-            Line::TooLong(start) => piece.malformed(
-                batch_id,
-                source,
-                at,
-                start,
-                "too_long",
-                "the line is too long",
-            ),
+            Line::TooLong(start) => {
+                piece.malformed(&feed, at, start, "too_long", "the line is too long");
+            }
             Line::Text(text) => match format.line(&origin, text) {
-                Mapped::Nothing => {}
+                Mapped::Nothing => feed.learn(text),
                 Mapped::Rejected(rejected) => {
                     let message = rejected.to_string();
-                    piece.malformed(batch_id, source, at, text, rejected.reason, &message);
+                    piece.malformed(&feed, at, text, rejected.reason, &message);
                 }
                 Mapped::Event(event) => match checked(*event, now_ms) {
                     Ok(event) => {
@@ -227,7 +237,7 @@ fn map(
                         } else {
                             "value"
                         };
-                        piece.malformed(batch_id, source, at, text, reason, &error.to_string());
+                        piece.malformed(&feed, at, text, reason, &error.to_string());
                     }
                 },
             },
@@ -239,8 +249,7 @@ fn map(
 impl Piece {
     fn malformed(
         &mut self,
-        batch_id: &str,
-        source: &str,
+        feed: &Feed<'_>,
         at: LineAt,
         line: &[u8],
         reason: &'static str,
@@ -259,11 +268,58 @@ impl Piece {
         }
         if self.letters.len() < LETTERS_MAX {
             self.letters.push(Letter {
-                source: source.to_owned(),
+                source: feed.source.to_owned(),
                 reason: message.to_owned(),
-                position: format!("{batch_id} line {} byte {}", at.number, at.offset),
+                position: format!("{} line {} byte {}", feed.batch_id, at.number, at.offset),
                 body: line.get(..LETTER_BYTES_MAX).unwrap_or(line).to_vec(),
+                resend: feed.resend(at, line),
             });
         }
+    }
+}
+
+/// Where a piece's lines come from.
+struct Feed<'a> {
+    name: &'static str,
+    source: &'a str,
+    batch_id: &'a str,
+    asked: &'a Asked,
+    /// CloudFront's newest `#Fields:` line.
+    fields: Vec<u8>,
+}
+
+impl Feed<'_> {
+    fn learn(&mut self, line: &[u8]) {
+        if line.starts_with(b"#Fields:") {
+            self.fields = line.to_vec();
+        }
+    }
+
+    /// How one of its lines comes again: as a piece of its own, at its own place.
+    fn resend(&self, at: LineAt, line: &[u8]) -> Option<Resend> {
+        if line.is_empty() || line.len() > LETTER_BYTES_MAX {
+            return None;
+        }
+        let mut url = Url::parse("http://door/v1/import/")
+            .ok()?
+            .join(self.name)
+            .ok()?;
+        url.query_pairs_mut()
+            .append_pair("source", self.source)
+            .append_pair("batch", self.batch_id)
+            .append_pair("at", &at.offset.to_string())
+            .append_pair("line", &at.number.to_string());
+        for (field, set) in [
+            ("prefix", self.asked.prefix),
+            ("stitched", self.asked.stitched),
+        ] {
+            if set {
+                url.query_pairs_mut().append_pair(field, "true");
+            }
+        }
+        let fields = std::str::from_utf8(&self.fields).ok()?.trim_end();
+        let fields = (!fields.is_empty()).then_some((LOG_FIELDS_HEADER, fields));
+        let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
+        Resend::new(&path, fields.as_slice())
     }
 }

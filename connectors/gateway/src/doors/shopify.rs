@@ -11,12 +11,12 @@ use axum::response::{IntoResponse, Response};
 use hostread_connectors::shopify::map::{TOPIC_HEADER, WEBHOOK_ID_HEADER};
 use hostread_connectors::shopify::verify::SIGNATURE_HEADER;
 use hostread_connectors::shopify::{Shopify, verify};
-use hostread_connectors_kit::{Connector, Mapped, Raw};
+use hostread_connectors_kit::{Connector, Mapped, Raw, Resend};
 use hostread_schemas::event::Event;
 
 use super::{answer, checked};
 use crate::body;
-use crate::intake::Letter;
+use crate::intake::{Letter, retry_of};
 use crate::problem::Problem;
 use crate::server::State;
 use crate::telemetry;
@@ -64,11 +64,17 @@ async fn take(
             telemetry::accepted(Door::Shopify.name(), 1);
         }
         Err(reason) => {
-            let letter = letter(name, webhook_id, reason, &body);
+            let retry = retry_of(headers);
+            let is_retry = retry.is_some();
+            let letter = letter(name, &fields, reason.clone(), &body);
             state
                 .intake
-                .bury(&tenant, shopify.name(), vec![letter])
+                .bury(&tenant, shopify.name(), vec![letter], retry)
                 .await?;
+            // A shop that is told so would send it again, unchanged; a person wants to know.
+            if is_retry {
+                return Err(Problem::invalid("", reason));
+            }
         }
     }
     Ok(StatusCode::OK.into_response())
@@ -96,11 +102,13 @@ fn event(
     }
 }
 
-fn letter(name: &str, webhook_id: &str, reason: String, body: &Bytes) -> Letter {
+fn letter(name: &str, fields: &[(&str, &str)], reason: String, body: &Bytes) -> Letter {
+    let webhook_id = fields.last().map_or("", |(_, id)| *id);
     Letter {
         source: name.to_owned(),
         reason,
         position: format!("delivery \"{webhook_id}\""),
         body: body.to_vec(),
+        resend: Resend::new(&format!("/hooks/shopify/{name}"), fields),
     }
 }

@@ -57,26 +57,36 @@ impl Feed {
 
     /// Reads what was appended.
     pub(super) fn decode(&self) -> Decode {
-        Decode::new(Decoder::current(&self.schema_ids), Box::new(|_| None))
+        self.decode_asking(|_| None)
+    }
+
+    /// As `decode`, with a registry for schemas that are not ours.
+    pub(super) fn decode_asking(
+        &self,
+        ask: impl FnMut(u32) -> Option<String> + Send + 'static,
+    ) -> Decode {
+        Decode::new(Decoder::current(&self.schema_ids), Box::new(ask))
+    }
+
+    /// As the gateway appends it.
+    pub(super) fn record(&self, event: &Event) -> Record {
+        let encoded = self.encoder.encode(event);
+        Record {
+            topic: encoded.topic.to_owned(),
+            partition: partition(&event.meta.tenant, self.log.partitions(encoded.topic)),
+            key: encoded.key,
+            headers: encoded.headers,
+            value: encoded.value,
+            timestamp_ms: event.meta.received_at.0,
+        }
     }
 
     /// Returns when the events are durable.
     pub(super) async fn append(&self, events: &[Event]) {
-        let record = |event: &Event| {
-            let encoded = self.encoder.encode(event);
-            Record {
-                topic: encoded.topic.to_owned(),
-                partition: partition(&event.meta.tenant, self.log.partitions(encoded.topic)),
-                key: encoded.key,
-                headers: encoded.headers,
-                value: encoded.value,
-                timestamp_ms: event.meta.received_at.0,
-            }
-        };
         // A batch is grouped by topic: across an hour it would reorder what the clock cuts.
         let hour = |event: &Event| event.meta.received_at.0.div_euclid(HOUR_MS);
         for batch in events.chunk_by(|a, b| hour(a) == hour(b)) {
-            let batch = batch.iter().map(record).collect();
+            let batch = batch.iter().map(|event| self.record(event)).collect();
             self.log.append(batch).await.unwrap();
         }
     }
