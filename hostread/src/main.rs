@@ -76,6 +76,9 @@ enum Command {
     /// Fill both databases again from the journal
     #[command(subcommand)]
     Sinks(cmd::sinks::SinksCommand),
+    /// Copy the journal, or put a copy in its place
+    #[command(subcommand)]
+    Journal(cmd::journal::JournalCommand),
     /// Run events from a file through the same dataflow, without a server
     Replay(cmd::replay::ReplayArgs),
     /// Make up a world with its truth, or the workload of load tests
@@ -123,6 +126,7 @@ fn run(cli: Cli) -> Result<bool> {
             Command::Report(args) => cmd::report::run(config?, args).await,
             Command::DeadLetters(command) => cmd::dead_letters::run(&config?, &command).await,
             Command::Sinks(command) => cmd::sinks::run(config?, command).await,
+            Command::Journal(command) => cmd::journal::run(config?, command).await,
             Command::Replay(args) => cmd::replay::run(&config?, &args),
             Command::Simulate(args) => cmd::simulate::run(&args),
         }

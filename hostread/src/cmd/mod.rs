@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod engines;
 pub(crate) mod gateway;
 pub(crate) mod import;
+pub(crate) mod journal;
 pub(crate) mod migrate;
 pub(crate) mod pipeline;
 pub(crate) mod replay;

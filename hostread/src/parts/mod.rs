@@ -67,8 +67,9 @@ pub(crate) fn job_config(config: &Config, clock: Option<Clock>) -> JobConfig {
 pub(crate) fn job_parts(config: &Config, log: &Log, targets: &Targets) -> Result<Parts> {
     let journal_dir = config.data_dir.join(JOURNAL_DIR);
     let archive = ArchiveSink::new(disk(), &journal_dir.join(ARCHIVE_DIR));
-    let mut sinks = sinks(targets)?;
-    sinks.push(Box::new(archive));
+    // The archive first: when it is not of the journal's time, no database is at fault.
+    let mut all: Vec<Box<dyn Sink>> = vec![Box::new(archive)];
+    all.extend(sinks(targets)?);
     Ok(Parts {
         disk: disk(),
         journal_dir,
@@ -76,7 +77,7 @@ pub(crate) fn job_parts(config: &Config, log: &Log, targets: &Targets) -> Result
         hasher: IdHasher::new(config.id_key_bytes()?),
         log: Arc::clone(&log.log),
         decode: decode(config, log),
-        sinks,
+        sinks: all,
         dead_letters: dead_letters(config)?,
     })
 }

@@ -26,7 +26,7 @@ pub enum JobError {
     },
     /// A sink has less than the journal can still replay.
     #[error(
-        "sink \"{sink}\" stands at tick {upper}, the journal can replay from tick {since} on; run `hostread sinks resync`"
+        "sink \"{sink}\" stands at tick {upper}, the journal can replay from tick {since} on: it is from the past; run `hostread sinks resync --yes`, then start again"
     )]
     SinkBehind {
         /// Which.
@@ -36,19 +36,9 @@ pub enum JobError {
         /// The journal's oldest state.
         since: Tick,
     },
-    /// The archive is gone.
-    #[error(
-        "\"{sink}\" is missing beside a journal that begins at tick {since}, and nothing else has its rows; restore the journal's folder with its archive from their copy"
-    )]
-    ArchiveMissing {
-        /// What keeps it.
-        sink: &'static str,
-        /// The journal's oldest state.
-        since: Tick,
-    },
     /// A sink has more than the journal: the journal is from the past.
     #[error(
-        "sink \"{sink}\" stands at tick {upper}, the journal ends at tick {last}; restore the journal that the sink was written from"
+        "sink \"{sink}\" stands at tick {upper}, the journal ends at tick {last}: the journal is from the past; run `hostread sinks resync --yes`, then start again"
     )]
     SinkAhead {
         /// Which.
@@ -56,6 +46,20 @@ pub enum JobError {
         /// Where it stands.
         upper: Tick,
         /// The journal's newest tick.
+        last: Tick,
+    },
+    /// What is kept beside the journal is not of the journal's time.
+    #[error(
+        "the {sink} beside the journal stands at tick {upper}, the journal holds ticks {since} to {last}: they are not of one time, and nothing else has the {sink}'s rows; run `hostread journal restore FOLDER` with a copy of the journal's folder"
+    )]
+    ArchiveApart {
+        /// What is kept.
+        sink: &'static str,
+        /// Where it stands; 0 when it is not there.
+        upper: Tick,
+        /// The journal's oldest state.
+        since: Tick,
+        /// Its newest tick.
         last: Tick,
     },
     /// The machine's clock went on by more than a day at once.

@@ -305,19 +305,24 @@ pub(crate) async fn own_sinks(
     for sink in sinks {
         let name = sink.name();
         let (progress, begun) = own(sink.as_mut(), opened.journal_id, status).await?;
-        let upper = progress.upper;
-        if upper.max(begun) > opened.last.next() {
+        let (upper, since, last) = (progress.upper, opened.since, opened.last);
+        let is_ahead = upper.max(begun) > last.next();
+        let is_behind = upper.0.saturating_sub(1) < since.0;
+        let is_empty = is_behind && upper == Tick(0);
+        if sink.is_archive() && (is_ahead || is_behind) {
+            return Err(JobError::ArchiveApart {
+                sink: name,
+                upper: upper.max(begun),
+                since,
+                last,
+            });
+        }
+        if is_ahead {
             return Err(JobError::SinkAhead {
                 sink: name,
                 upper: upper.max(begun),
-                last: opened.last,
+                last,
             });
-        }
-        let since = opened.since;
-        let is_behind = upper.0.saturating_sub(1) < since.0;
-        let is_empty = is_behind && upper == Tick(0);
-        if is_empty && sink.is_archive() {
-            return Err(JobError::ArchiveMissing { sink: name, since });
         }
         if is_behind && !is_empty {
             return Err(JobError::SinkBehind {

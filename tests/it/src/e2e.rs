@@ -20,6 +20,7 @@ mod checks;
 mod crash;
 mod databases;
 mod feed;
+mod past;
 pub(crate) mod points;
 mod poison;
 mod process;

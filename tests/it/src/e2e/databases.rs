@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
 use hostread_engines::Engines;
 use hostread_schemas::view::View;
@@ -119,11 +120,36 @@ impl Databases {
         self.postgres().clear().await.unwrap();
     }
 
+    /// Stops the engines, cleanly; what they hold stays.
+    pub(super) async fn rest(self) -> Resting {
+        self.engines.stop().await;
+        Resting(self.dir)
+    }
+
     pub(super) async fn stop(self) {
         self.engines.stop().await;
         // As root the engines' files are elsewhere.
         if let Ok(elsewhere) = fs::read_link(self.dir.path().join("engines")) {
             fs::remove_dir_all(elsewhere).unwrap();
+        }
+    }
+}
+
+/// Engines that do not run.
+pub(super) struct Resting(TempDir);
+
+impl Resting {
+    /// Holds a folder of each engine.
+    pub(super) fn folder(&self) -> PathBuf {
+        // As root it is elsewhere.
+        fs::canonicalize(self.0.path().join("engines")).unwrap()
+    }
+
+    pub(super) async fn wake(self) -> Databases {
+        let engines = start_for_sinks(self.0.path()).await;
+        Databases {
+            engines,
+            dir: self.0,
         }
     }
 }

@@ -16,6 +16,26 @@ use crate::engines_tests::launcher_exe;
 /// A restart replays little; a busy machine is slow.
 const READY_MAX: Duration = Duration::from_mins(1);
 
+/// The binary with these settings.
+fn hostread(config: &Path) -> Command {
+    let mut binary = Command::new(launcher_exe());
+    // The tests' own variables are no settings.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HOSTREAD_")) {
+        binary.env_remove(name);
+    }
+    binary.arg("--config").arg(config);
+    binary
+}
+
+/// What a command prints that must work.
+pub(super) fn run_command(config: &Path, args: &[&str]) -> String {
+    let output = hostread(config).args(args).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(output.status.success(), "{args:?}: {text}");
+    text
+}
+
 /// `hostread pipeline`, running.
 pub(super) struct Pipeline {
     child: Child,
@@ -39,15 +59,9 @@ impl Pipeline {
         let output = config.with_extension("out");
         let mut options = fs::OpenOptions::new();
         let file = options.create(true).append(true).open(&output).unwrap();
-        let mut binary = Command::new(launcher_exe());
-        // The tests' own variables are no settings.
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HOSTREAD_")) {
-            binary.env_remove(name);
-        }
+        let mut binary = hostread(config);
         binary.envs(crash_at.map(|at| ("CRASH_AT", at)));
         let child = binary
-            .arg("--config")
-            .arg(config)
             .args(["pipeline", "--workers", &workers.to_string()])
             .env("HOSTREAD_PIPELINE__LISTEN", format!("127.0.0.1:{port}"))
             .env("HOSTREAD_LOG", "warn,hostread_job=info")
@@ -135,6 +149,19 @@ impl Pipeline {
             self.tail()
         );
         ended.is_some()
+    }
+
+    /// It does not start: what it says instead.
+    pub(super) async fn wait_refused(mut self) -> String {
+        let deadline = Instant::now() + READY_MAX;
+        loop {
+            if let Some(ended) = self.child.try_wait().unwrap() {
+                assert_eq!(ended.code(), Some(2), "{}", self.tail());
+                return self.tail();
+            }
+            assert!(Instant::now() < deadline, "it runs:\n{}", self.tail());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// A clean stop.
