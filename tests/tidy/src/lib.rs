@@ -11,6 +11,8 @@ mod direction;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod settings;
