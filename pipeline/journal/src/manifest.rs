@@ -7,7 +7,7 @@
 //! Invariant 2: `epoch` grows with every opening, `since` never falls.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hostread_disk::{Disk, Tail, read_all, replace_file};
@@ -67,7 +67,7 @@ pub(crate) struct Manifest {
 
 impl Manifest {
     pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Self>> {
-        let path = dir.join(NAME);
+        let path = Self::path(dir);
         if !disk.exists(&path)? {
             return Ok(None);
         }
@@ -101,8 +101,12 @@ impl Manifest {
         codec::put(self, &mut bytes)?;
         let hash = blake3::hash(&bytes);
         bytes.extend_from_slice(hash.as_bytes());
-        replace_file(disk, &dir.join(NAME), &bytes)?;
+        replace_file(disk, &Self::path(dir), &bytes)?;
         Ok(())
+    }
+
+    pub(crate) fn path(dir: &Path) -> PathBuf {
+        dir.join(NAME)
     }
 
     pub(crate) fn file(&self, bucket: Bucket) -> Option<&FactFile> {

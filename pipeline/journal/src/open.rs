@@ -153,16 +153,9 @@ fn manifest(
         }
         return Ok((manifest, false));
     }
-    if let Some(orphan) = files(disk.as_ref(), dir)?
-        .into_iter()
-        .find(|name| is_ours(name))
-    {
-        let path = dir.join(orphan);
-        return Err(JournalError::damaged(
-            &path,
-            0,
-            "the journal's manifest is missing",
-        ));
+    if files(disk.as_ref(), dir)?.iter().any(|name| is_ours(name)) {
+        let reason = "the journal's manifest is missing";
+        return Err(JournalError::damaged(&Manifest::path(dir), 0, reason));
     }
     let manifest = Manifest {
         journal: create_id,

@@ -18,6 +18,7 @@
 mod archive;
 mod checks;
 mod crash;
+mod damage;
 mod databases;
 mod feed;
 mod past;
