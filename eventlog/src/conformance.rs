@@ -288,11 +288,35 @@ async fn waiting(subject: &dyn Subject, topics: &[TopicSpec]) {
     log.append(spread(topics, 0..3)).await.expect("appends");
     let (records, reader) = read.await.expect("the reader is woken");
     assert_eq!(records.len(), 3);
-    let (none, _) = blocking(reader, |reader| {
+    let (none, reader) = blocking(reader, |reader| {
         reader.poll(10, Duration::ZERO).expect("reads")
     })
     .await;
     assert!(none.is_empty());
+    what_is_left(log.as_ref(), reader, topics).await;
+}
+
+/// A reader at its end knows by itself how much is behind it.
+async fn what_is_left(log: &dyn EventLog, reader: Box<dyn LogReader>, topics: &[TopicSpec]) {
+    async fn left(reader: Box<dyn LogReader>) -> (Offsets, Box<dyn LogReader>) {
+        // An answer may be as old as this.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        blocking(reader, |reader| reader.behind().expect("the log answers")).await
+    }
+    let (behind, reader) = left(reader).await;
+    assert_eq!(behind, Offsets::new(), "all was read");
+    let batch = spread(topics, 3..10);
+    let mut expected = Offsets::new();
+    for record in &batch {
+        let place = (record.topic.clone(), record.partition);
+        *expected.entry(place).or_default() += 1;
+    }
+    log.append(batch).await.expect("appends");
+    let (behind, reader) = left(reader).await;
+    assert_eq!(behind, expected, "what was appended is behind");
+    let (_, reader) = read_count(reader, 7).await;
+    let (behind, _) = left(reader).await;
+    assert_eq!(behind, Offsets::new(), "all was read");
 }
 
 async fn concurrent_appends(subject: &dyn Subject, topics: &[TopicSpec]) {

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! EventLog   append start_offsets end_offsets partitions topics reader      EmbeddedLog (files), KafkaLog (rdkafka)
-//! LogReader  poll                                                           blocking, for a plain thread
+//! LogReader  poll behind                                                    blocking, for a plain thread
 //! Registry   register by_id                                                 InProcessRegistry (file), ConfluentRegistry (HTTP)
 //! ```
 //!
@@ -86,4 +86,8 @@ pub trait EventLog: Send + Sync {
 pub trait LogReader: Send {
     /// Up to `records_max` records; waits up to `wait` for the first one, then takes what is there. Empty after `wait`.
     fn poll(&mut self, records_max: usize, wait: Duration) -> Result<Vec<ReadRecord>>;
+    /// The partitions that hold more than was handed out, each with how much, by what the log says now or said a moment ago.
+    /// An empty `poll` does not say so: what is under way from a broker is not there yet. An error of kind `Dependency`: the
+    /// log does not answer, and nobody knows.
+    fn behind(&mut self) -> Result<Offsets>;
 }

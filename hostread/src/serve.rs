@@ -148,6 +148,8 @@ fn readiness(status: &Status) -> Response {
         "uppers": uppers,
         "clock_ms": status.clock().0,
         "events": status.events(),
+        "behind": status.behind(),
+        "waiting_changes": status.waiting_changes(),
     });
     (code, Json(body)).into_response()
 }

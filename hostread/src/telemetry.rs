@@ -57,6 +57,11 @@ fn note(status: &Status) {
         ("pipeline_settled_ticks", status.settled().0 as f64),
         ("pipeline_clock_seconds", status.clock().0 as f64 / 1_000.0),
         ("pipeline_events_read_count", status.events() as f64),
+        ("log_behind_records", status.behind() as f64),
+        (
+            "pipeline_waiting_changes_count",
+            status.waiting_changes() as f64,
+        ),
         ("pipeline_duplicates_count", status.duplicates() as f64),
         ("pipeline_dead_letters_count", status.dead_letters() as f64),
         ("pipeline_late_events_count", status.late() as f64),

@@ -317,4 +317,15 @@ impl LogReader for EmbeddedReader {
             }
         }
     }
+
+    fn behind(&mut self) -> Result<Offsets> {
+        let state = self.shared.state();
+        let slots = self.next.iter().zip(&state.ends).enumerate();
+        let behind = slots.filter_map(|(slot, (next, end))| {
+            let left = end.checked_sub((*next)?).filter(|left| *left > 0)?;
+            let (topic, partition) = self.layout.name(slot);
+            Some(((topic.to_owned(), partition), left))
+        });
+        Ok(behind.collect())
+    }
 }

@@ -228,7 +228,7 @@ fn wait_for_topics(asker: &BaseConsumer, topics: &[TopicSpec]) -> Result<()> {
 fn ask_offsets(asker: &BaseConsumer, topics: &[TopicSpec], of: Offset) -> Result<Offsets> {
     let deadline = Instant::now() + ASK;
     loop {
-        match ask_offsets_once(asker, topics, of) {
+        match ask_offsets_once(asker, topics, of, ASK) {
             Err(error) if Instant::now() >= deadline => return Err(error),
             Err(error) => debug!(error = %error, "asking for offsets again"),
             Ok(offsets) => return Ok(offsets),
@@ -240,7 +240,12 @@ fn ask_offsets(asker: &BaseConsumer, topics: &[TopicSpec], of: Offset) -> Result
 }
 
 /// In one request a broker.
-fn ask_offsets_once(asker: &BaseConsumer, topics: &[TopicSpec], of: Offset) -> Result<Offsets> {
+fn ask_offsets_once(
+    asker: &BaseConsumer,
+    topics: &[TopicSpec],
+    of: Offset,
+    wait: Duration,
+) -> Result<Offsets> {
     let mut asked = TopicPartitionList::new();
     for spec in topics {
         for partition in 0..spec.partitions {
@@ -250,7 +255,7 @@ fn ask_offsets_once(asker: &BaseConsumer, topics: &[TopicSpec], of: Offset) -> R
         }
     }
     let answered = asker
-        .offsets_for_times(asked, ASK)
+        .offsets_for_times(asked, wait)
         .map_err(kafka("ask for offsets"))?;
     let mut offsets = Offsets::new();
     for element in answered.elements() {
@@ -295,7 +300,7 @@ impl EventLog for KafkaLog {
             self.layout.slot_of(topic, *partition)?;
         }
         Ok(Box::new(KafkaReader::new(
-            self.settings.consumer()?,
+            &self.settings,
             &self.layout.topics,
             from,
         )?))

@@ -1,9 +1,10 @@
 //! Reads assigned partitions from given offsets.
 //! Needs: topics that exist.    Promises: each partition in offset order; a position outside what Kafka keeps is
-//! `Truncated` or `Beyond`. While no broker answers, `poll` is empty: the log is away, not at its end.
-//! Leaves out: groups and commits.
+//! `Truncated` or `Beyond`. While no broker answers, `poll` is empty, and `behind` says that the log is away.
+//! Leaves out: groups and commits; marks of transactions, which are no records but stand before an end (topics are ours).
 //! Invariant 1: what stands in `next` has been handed out below that offset, and nothing else.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,44 +16,75 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tracing::{debug, warn};
 
-use super::{ASK, TIME_HEADER, kafka};
+use super::{ASK, KafkaSettings, TIME_HEADER, ask_offsets_once, kafka};
 use crate::record::push_header;
 use crate::{Headers, LogError, LogReader, Offsets, ReadRecord, Result, TopicSpec};
 
+/// How long the ends that Kafka said are taken for the ends.
+const ENDS_TRUSTED: Duration = Duration::from_millis(100);
+/// A broker that does not say its ends within this is away. Longer: a tick stays open longer while it is.
+const ASK_ENDS: Duration = Duration::from_secs(1);
+
+/// Kafka answers, a partition's records wait, and none comes for so long although the client has nothing else: it has lost its
+/// place, as happens when a broker was killed and comes back. Shorter: a slow broker is asked anew for what is under way.
+const STALLED: Duration = Duration::from_secs(5);
+
 pub(crate) struct KafkaReader {
+    settings: KafkaSettings,
     consumer: BaseConsumer,
+    /// Partitions that are behind: which offset they wait for, and since when.
+    waits: BTreeMap<(String, u32), (u64, Instant)>,
+    topics: Vec<TopicSpec>,
     names: Vec<Arc<str>>,
     next: Offsets,
+    /// The offsets after the last records, and when Kafka said them.
+    ends: Option<(Instant, Offsets)>,
     /// An error that came behind records: said at the next poll.
     held: Option<LogError>,
 }
 
 impl KafkaReader {
     pub(crate) fn new(
-        consumer: BaseConsumer,
+        settings: &KafkaSettings,
         topics: &[TopicSpec],
         from: &Offsets,
     ) -> Result<Self> {
-        let mut assignment = TopicPartitionList::new();
-        for ((topic, partition), offset) in from {
-            let offset = Offset::Offset(i64::try_from(*offset).unwrap_or(i64::MAX));
-            assignment
-                .add_partition_offset(topic, *partition as i32, offset)
-                .map_err(kafka("assign partitions"))?;
-        }
-        consumer
-            .assign(&assignment)
-            .map_err(kafka("assign partitions"))?;
         let names = topics
             .iter()
             .map(|spec| Arc::from(spec.name.as_str()))
             .collect();
         Ok(Self {
-            consumer,
+            consumer: consumer(settings, from)?,
+            settings: settings.clone(),
+            waits: BTreeMap::new(),
+            topics: topics.to_vec(),
             names,
             next: from.clone(),
+            ends: None,
             held: None,
         })
+    }
+
+    /// A client that is stuck is replaced by a new one.
+    fn go_on(&mut self, behind: &Offsets) -> Result<()> {
+        let now = Instant::now();
+        let known = std::mem::take(&mut self.waits);
+        for place in behind.keys() {
+            let next = self.next.get(place).copied().unwrap_or(0);
+            let since = known.get(place).filter(|(known, _)| *known == next);
+            let since = since.map_or(now, |(_, since)| *since);
+            self.waits.insert(place.clone(), (next, since));
+        }
+        let stuck = |(_, since): &(u64, Instant)| now - *since >= STALLED;
+        if self.waits.values().any(stuck) {
+            warn!(
+                ?behind,
+                "nothing came although records wait; reading anew from there"
+            );
+            self.consumer = consumer(&self.settings, &self.next)?;
+            self.waits.clear();
+        }
+        Ok(())
     }
 
     /// Which position is not there, after Kafka said that one is not.
@@ -109,6 +141,22 @@ impl KafkaReader {
             _ => Some(kafka("read from Kafka")(error)),
         }
     }
+}
+
+/// One that reads from these offsets.
+fn consumer(settings: &KafkaSettings, from: &Offsets) -> Result<BaseConsumer> {
+    let consumer = settings.consumer()?;
+    let mut assignment = TopicPartitionList::new();
+    for ((topic, partition), offset) in from {
+        let offset = Offset::Offset(i64::try_from(*offset).unwrap_or(i64::MAX));
+        assignment
+            .add_partition_offset(topic, *partition as i32, offset)
+            .map_err(kafka("assign partitions"))?;
+    }
+    consumer
+        .assign(&assignment)
+        .map_err(kafka("assign partitions"))?;
+    Ok(consumer)
 }
 
 fn take(
@@ -195,6 +243,29 @@ impl LogReader for KafkaReader {
                 }
             }
         }
+        if records.len() == records_max {
+            // The client has more: the others wait for their turn.
+            self.waits.clear();
+        }
         Ok(records)
+    }
+
+    fn behind(&mut self) -> Result<Offsets> {
+        let known = self.ends.take();
+        let (said, ends) = match known.filter(|(said, _)| said.elapsed() < ENDS_TRUSTED) {
+            Some(known) => known,
+            None => {
+                let ends = ask_offsets_once(&self.consumer, &self.topics, Offset::End, ASK_ENDS)?;
+                (Instant::now(), ends)
+            }
+        };
+        let left = |(place, next): (&(String, u32), &u64)| {
+            let left = ends.get(place)?.checked_sub(*next)?;
+            (left > 0).then(|| (place.clone(), left))
+        };
+        let behind = self.next.iter().filter_map(left).collect();
+        self.ends = Some((said, ends));
+        self.go_on(&behind)?;
+        Ok(behind)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use hostread_job::JobConfig;
 
 use crate::config::Config;
 use crate::parts::{self, Targets};
@@ -18,6 +19,9 @@ pub(crate) struct PipelineArgs {
     /// Threads of the dataflow, instead of `pipeline.workers`
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
+    /// Go on although the log lost records that were not read yet: from where it begins now
+    #[arg(long)]
+    skip_lost: bool,
 }
 
 /// Runs until asked to stop.
@@ -38,10 +42,11 @@ pub(crate) async fn run(
     let mut servers = Servers::new();
     let known = Arc::new(OnceLock::new());
     servers.serve(listener, serve::health(Arc::clone(&known), metrics));
-    let starting = hostread_job::start(
-        parts::job_config(&config, None),
-        parts::job_parts(&config, &log, &targets)?,
-    );
+    let job_config = JobConfig {
+        skip_lost: args.skip_lost,
+        ..parts::job_config(&config, None)
+    };
+    let starting = hostread_job::start(job_config, parts::job_parts(&config, &log, &targets)?);
     let job = tokio::select! {
         job = starting => job.context("starting the pipeline")?,
         // A database that is away is waited for; so is a person who gives up.

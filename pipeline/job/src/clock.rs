@@ -66,42 +66,45 @@ impl Clock {
 /// What a clock says next. Days are sealed by it for good, so one that was set wrong must not pass.
 pub(crate) struct Pace {
     clock: Clock,
-    /// The clock was reached since the start: from now on it only ticks.
-    reached: bool,
+    /// The latest that the machine's clock showed while the job ran; 0: it was not looked at yet.
+    seen: i64,
 }
 
 impl Pace {
     pub(crate) const fn new(clock: Clock) -> Self {
-        let reached = false;
-        Self { clock, reached }
+        Self { clock, seen: 0 }
+    }
+
+    /// Looks at the machine's clock: between two looks it must not go on by more than a day, whatever the log and the sinks
+    /// do meanwhile.
+    pub(crate) fn look(&mut self) -> Result<(), JobError> {
+        let (Clock::Wall(now) | Clock::Running(now)) = &self.clock else {
+            return Ok(());
+        };
+        let now = now();
+        let jumps = self.seen > 0 && now.saturating_sub(self.seen) > JUMP_MS_MAX;
+        if jumps && matches!(self.clock, Clock::Wall(_)) {
+            return Err(JobError::ClockJumped {
+                from: EventTimeMs(self.seen),
+                to: EventTimeMs(now),
+            });
+        }
+        self.seen = self.seen.max(now);
+        Ok(())
     }
 
     pub(crate) const fn is_samples(&self) -> bool {
         matches!(self.clock, Clock::Samples)
     }
 
-    /// What the clock should show: never before `previous`.
-    pub(crate) fn next(
-        &mut self,
-        previous: EventTimeMs,
-        received_max: i64,
-        caught_up: bool,
-    ) -> Result<EventTimeMs, JobError> {
-        let next = match &self.clock {
-            Clock::Wall(now) | Clock::Running(now) if caught_up => now(),
-            Clock::Wall(now) | Clock::Running(now) => received_max.min(now()),
-            Clock::Samples => received_max,
+    /// What the clock should show: never before `previous`, and never after `until`, behind which something waits to be read.
+    pub(crate) fn next(&self, previous: EventTimeMs, until: Option<i64>) -> EventTimeMs {
+        let next = match (&self.clock, until) {
+            (Clock::Wall(_) | Clock::Running(_), None) => self.seen,
+            (Clock::Wall(_) | Clock::Running(_), Some(until)) => until.min(self.seen),
+            (Clock::Samples, until) => until.unwrap_or(0),
         };
-        let next = EventTimeMs(previous.0.max(next));
-        let jumps = next.0.saturating_sub(previous.0) > JUMP_MS_MAX;
-        if jumps && self.reached && matches!(self.clock, Clock::Wall(_)) {
-            return Err(JobError::ClockJumped {
-                from: previous,
-                to: next,
-            });
-        }
-        self.reached |= caught_up;
-        Ok(next)
+        EventTimeMs(previous.0.max(next))
     }
 }
 
@@ -132,35 +135,46 @@ mod tests {
         let (mut pace, set_to) = set(true);
         let start = EventTimeMs(1_000 * DAY_MS);
         set_to(1_100 * DAY_MS);
+        pace.look().unwrap();
         // A hundred days after the last stop.
-        let reached = pace.next(start, 0, true).unwrap();
+        let reached = pace.next(start, None);
         assert_eq!(reached.0, 1_100 * DAY_MS);
         set_to(1_101 * DAY_MS);
-        let next = pace.next(reached, 0, true).unwrap();
+        pace.look().unwrap();
+        let next = pace.next(reached, None);
         assert_eq!(next.0, 1_101 * DAY_MS, "a day at once is slow, no jump");
-        set_to(1_102 * DAY_MS + 1);
-        let jumped = pace.next(next, 0, true).unwrap_err();
-        assert!(matches!(jumped, JobError::ClockJumped { .. }), "{jumped}");
         set_to(900 * DAY_MS);
-        assert_eq!(pace.next(next, 0, true).unwrap(), next, "never back");
+        pace.look().unwrap();
+        assert_eq!(pace.next(next, None), next, "never back");
+        set_to(1_102 * DAY_MS + 1);
+        let jumped = pace.look().unwrap_err();
+        assert!(matches!(jumped, JobError::ClockJumped { .. }), "{jumped}");
     }
 
     #[test]
     fn a_backlog_holds_the_clock_back_and_is_no_jump() {
         let (mut pace, set_to) = set(true);
         set_to(1_100 * DAY_MS);
-        let held = pace.next(EventTimeMs(0), 1_000 * DAY_MS, false).unwrap();
+        pace.look().unwrap();
+        let held = pace.next(EventTimeMs(0), Some(1_000 * DAY_MS));
         assert_eq!(held.0, 1_000 * DAY_MS);
-        let now = pace.next(held, 1_001 * DAY_MS, true).unwrap();
-        assert_eq!(now.0, 1_100 * DAY_MS);
+        // A database is away for a weekend: nothing is read, and then all at once.
+        for hours in 0..60 {
+            set_to(1_100 * DAY_MS + hours * 3_600_000);
+            pace.look().unwrap();
+        }
+        let now = pace.next(held, None);
+        assert_eq!(now.0, 1_102 * DAY_MS + 11 * 3_600_000);
     }
 
     #[test]
     fn the_samples_own_time_may_jump() {
         let (mut pace, set_to) = set(false);
         set_to(DAY_MS);
-        let first = pace.next(EventTimeMs(0), 0, true).unwrap();
+        pace.look().unwrap();
+        let first = pace.next(EventTimeMs(0), None);
         set_to(30 * DAY_MS);
-        assert_eq!(pace.next(first, 0, true).unwrap().0, 30 * DAY_MS);
+        pace.look().unwrap();
+        assert_eq!(pace.next(first, None).0, 30 * DAY_MS);
     }
 }

@@ -27,6 +27,8 @@ pub struct JobConfig {
     pub ahead_ticks_max: u64,
     /// The tick log is compacted when this many events lie in it.
     pub compact_events: u64,
+    /// Go on where the log begins although it lost records that were not read: somebody has decided so.
+    pub skip_lost: bool,
     /// Where the clock comes from.
     pub clock: Clock,
 }
@@ -43,6 +45,7 @@ impl Default for JobConfig {
             waiting_changes_max: 1_000_000,
             ahead_ticks_max: 32,
             compact_events: 1_000_000,
+            skip_lost: false,
             clock: Clock::wall(),
         }
     }

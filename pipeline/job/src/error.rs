@@ -14,7 +14,21 @@ pub enum JobError {
     Journal(#[from] JournalError),
     /// The log cannot be read on.
     #[error("the event log failed")]
-    Log(#[from] LogError),
+    Log(#[source] LogError),
+    /// The log no longer has what comes next.
+    #[error(
+        "the log lost records {wanted} to {start} (not included) of topic \"{topic}\" partition {partition} before they were read; bring them back, or go on without them by `hostread pipeline --skip-lost`, once, and import their sources again: what is there already counts once"
+    )]
+    LogLost {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: u32,
+        /// The offset that comes next.
+        wanted: u64,
+        /// The oldest one there is.
+        start: u64,
+    },
     /// A sink cannot be owned or refused a range for good.
     #[error("sink \"{sink}\" failed")]
     Sink {
@@ -86,16 +100,40 @@ pub enum JobError {
     BrokenRow(Tick),
 }
 
+impl From<LogError> for JobError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Truncated {
+                topic,
+                partition,
+                wanted,
+                start,
+            } => Self::LogLost {
+                topic,
+                partition,
+                wanted,
+                start,
+            },
+            error => Self::Log(error),
+        }
+    }
+}
+
 impl JobError {
     /// The error with its causes, on one line.
     #[must_use]
     pub fn in_full(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        text
+        in_full(self)
     }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }

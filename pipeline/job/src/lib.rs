@@ -18,6 +18,7 @@
 //! the log. The doors never feel it.
 
 mod again;
+mod backlog;
 pub mod by_hand;
 mod clock;
 mod collect;

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hostread_eventlog::{LogReader, ReadRecord};
+use hostread_eventlog::{ErrorKind, LogReader, Offsets, ReadRecord};
 use hostread_journal::Offered;
 
+use crate::backlog::Backlog;
 use crate::clock::Pace;
 use crate::config::JobConfig;
 use crate::cutter::Cutter;
 use crate::decode::{Decode, Undecodable, Unread};
-use crate::error::JobError;
+use crate::error::{JobError, in_full};
 use crate::feeder::Feeder;
 use crate::status::Status;
 
@@ -27,6 +28,8 @@ const LIMIT_WAIT: Duration = Duration::from_millis(2);
 const SCHEMA_ASK_EVERY_MS: i64 = 1_000;
 /// The part of [`Status`] that says so.
 const SCHEMAS: &str = "schemas";
+/// The log, among what `/readyz` names.
+const LOG: &str = "log";
 
 /// What becomes of records that cannot be used.
 pub type DeadLetters = Box<dyn FnMut(Undecodable<'_>) + Send>;
@@ -38,6 +41,7 @@ pub(crate) struct Sequencer {
     pub(crate) decode: Decode,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) received_max: i64,
+    pub(crate) backlog: Backlog,
     pub(crate) pace: Pace,
     /// Read from the log, not taken yet.
     pub(crate) unread: VecDeque<ReadRecord>,
@@ -61,32 +65,58 @@ impl Sequencer {
         if self.cutter.onward.dataflow.failed() {
             return Err(JobError::Dataflow("a worker died".to_owned()));
         }
+        self.pace.look()?;
         if self.limited() {
             return Ok(false);
         }
-        let mut caught_up = false;
         if self.unread.is_empty() {
             self.unread = reader.poll(POLL_RECORDS_MAX, self.wait())?.into();
-            caught_up = self.unread.len() < POLL_RECORDS_MAX;
         }
         let idle = self.unread.is_empty();
         while let Some(record) = self.unread.pop_front() {
             if !self.take(&record)? {
                 self.unread.push_front(record);
                 self.status.caught_up.store(false, Ordering::Release);
-                self.close_when_due(false)?;
+                // What is behind it may be of any time.
+                self.close_when_due(Some(0))?;
                 return Ok(false);
             }
             if self.status.stopping() {
                 break;
             }
         }
-        self.close_when_due(caught_up)?;
+        let until = self.until(reader)?;
+        self.close_when_due(until)?;
         self.tell_size();
-        self.status
-            .caught_up
-            .store(idle && !self.is_open(), Ordering::Release);
+        let idle = idle && until.is_none() && !self.is_open();
+        self.status.caught_up.store(idle, Ordering::Release);
         Ok(true)
+    }
+
+    /// Until when nothing in the log is missing; `None`: nothing waits. A log that does not answer may hold anything.
+    fn until(&self, reader: &mut dyn LogReader) -> Result<Option<i64>, JobError> {
+        match reader.behind() {
+            Ok(behind) => {
+                self.tell_behind(&behind);
+                Ok(self.backlog.until(&behind))
+            }
+            Err(error) if error.kind() == ErrorKind::Dependency => {
+                let why = format!("it does not answer: {}", in_full(&error));
+                if self.status.set_trouble(LOG, Some(why)) {
+                    tracing::warn!(error = %in_full(&error), "the log does not answer");
+                }
+                Ok(Some(0))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn tell_behind(&self, behind: &Offsets) {
+        let records: u64 = behind.values().sum();
+        self.status.behind.store(records, Ordering::Relaxed);
+        if self.status.set_trouble(LOG, None) {
+            tracing::info!(behind = records, "the log answers again");
+        }
     }
 
     /// Cuts what is open.
@@ -108,6 +138,7 @@ impl Sequencer {
     fn limited(&self) -> bool {
         let ahead = self.status.fed().0.saturating_sub(self.status.settled().0);
         let waiting = self.cutter.onward.handover.waiting_changes();
+        self.status.waiting.store(waiting, Ordering::Relaxed);
         waiting > self.config.waiting_changes_max || ahead > self.config.ahead_ticks_max.max(1)
     }
 
@@ -148,9 +179,12 @@ impl Sequencer {
             self.status.set_trouble(SCHEMAS, None);
         }
         self.status.events.fetch_add(1, Ordering::Relaxed);
-        self.received_max = self.received_max.max(event.meta.received_at.0);
+        let received_ms = event.meta.received_at.0;
+        self.received_max = self.received_max.max(received_ms);
+        self.backlog
+            .note(&record.topic, record.partition, received_ms);
         if self.pace.is_samples() {
-            self.follow_clock(false)?;
+            self.follow_clock(Some(self.received_max))?;
         }
         match self.cutter.offer(&event)? {
             Offered::Duplicate => {
@@ -206,20 +240,22 @@ impl Sequencer {
     }
 
     /// Closes the open tick when its time is over, then lets the clock go on.
-    fn close_when_due(&mut self, caught_up: bool) -> Result<(), JobError> {
+    fn close_when_due(&mut self, until: Option<i64>) -> Result<(), JobError> {
         let open_ms = self.config.clock.machine_ms() - self.cutter.open.opened_at_ms;
         if self.is_open()
             && u128::try_from(open_ms).unwrap_or(0) >= self.config.tick_open_max.as_millis()
         {
             self.cutter.close()?;
         }
-        self.follow_clock(caught_up)
+        if self.pace.is_samples() {
+            return self.follow_clock(Some(self.received_max));
+        }
+        self.follow_clock(until)
     }
 
     /// Moves the clock on to where the configured one stands.
-    fn follow_clock(&mut self, caught_up: bool) -> Result<(), JobError> {
-        let clock = self.cutter.clock;
-        let target = self.pace.next(clock, self.received_max, caught_up)?;
+    fn follow_clock(&mut self, until: Option<i64>) -> Result<(), JobError> {
+        let target = self.pace.next(self.cutter.clock, until);
         self.cutter.go_to(target)
     }
 }

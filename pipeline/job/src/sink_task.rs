@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::collect::SettledTick;
-use crate::error::JobError;
+use crate::error::{JobError, in_full};
 use crate::status::{Status, guard};
 
 /// First and longest pause between tries of a range.
@@ -230,8 +230,9 @@ impl SinkTask {
             if !matches!(source.kind(), SinkErrorKind::Dependency { .. }) {
                 return Err(JobError::Sink { sink: name, source });
             }
-            tracing::warn!(sink = name, error = %source, lower = %batch.lower, upper = %batch.upper, "range not written yet");
-            self.status.set_trouble(name, Some(source.to_string()));
+            let why = in_full(&source);
+            tracing::warn!(sink = name, error = why, lower = %batch.lower, upper = %batch.upper, "range not written yet");
+            self.status.set_trouble(name, Some(why));
             return Ok(false);
         }
         self.status.set_trouble(name, None);

@@ -16,12 +16,13 @@ use hostread_schemas::{Names, Tick};
 use hostread_sink_kit::{Known, Progress, Sink, SinkErrorKind};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::backlog::Backlog;
 use crate::clock::Pace;
 use crate::collect::{Collector, Handover, Outlet, SettledTick};
 use crate::config::JobConfig;
 use crate::cutter::Cutter;
 use crate::decode::Decode;
-use crate::error::JobError;
+use crate::error::{JobError, in_full};
 use crate::feeder::{Beside, Feeder, Threads, sync_when_told};
 use crate::housekeeping;
 use crate::open_tick::OpenTick;
@@ -194,7 +195,7 @@ pub(crate) async fn assemble<C>(
     status: &Arc<Status>,
     beside: impl FnOnce(&Arc<Journal>, Collector) -> (Box<dyn Beside>, C),
 ) -> Result<Job<C>, JobError> {
-    let offsets = resume_offsets(parts.log.as_ref(), opened.offsets).await?;
+    let offsets = resume_offsets(parts.log.as_ref(), opened.offsets, config.skip_lost).await?;
     let dataflow =
         Arc::new(Dataflow::start(config.workers, config.horizons).map_err(JobError::Dataflow)?);
     let handover = Arc::new(Handover::default());
@@ -264,6 +265,7 @@ pub(crate) async fn assemble<C>(
         decode: parts.decode,
         dead_letters: parts.dead_letters,
         received_max: opened.clock.0,
+        backlog: Backlog::default(),
         pace: Pace::new(config.clock.clone()),
         unread: VecDeque::new(),
         schema_asked_again_ms: None,
@@ -280,10 +282,36 @@ pub(crate) async fn assemble<C>(
     })
 }
 
-/// Every partition of the log: where the journal stands, or its start.
-async fn resume_offsets(log: &dyn EventLog, known: Offsets) -> Result<Offsets, JobError> {
+/// Every partition of the log: where the journal stands, or its start. What the log lost in between is a gap that nobody
+/// passes over unasked.
+async fn resume_offsets(
+    log: &dyn EventLog,
+    known: Offsets,
+    skip_lost: bool,
+) -> Result<Offsets, JobError> {
     let mut offsets = log.start_offsets().await?;
-    offsets.extend(known);
+    for ((topic, partition), wanted) in known {
+        let offset = offsets.entry((topic.clone(), partition)).or_insert(wanted);
+        let start = *offset;
+        if start <= wanted {
+            *offset = wanted;
+        } else if skip_lost {
+            tracing::error!(
+                topic,
+                partition,
+                from = wanted,
+                to = start,
+                "records are lost"
+            );
+        } else {
+            return Err(JobError::LogLost {
+                topic,
+                partition,
+                wanted,
+                start,
+            });
+        }
+    }
     Ok(offsets)
 }
 
@@ -368,8 +396,9 @@ async fn own(
                 return Ok(progress);
             }
             Err(error) if matches!(error.kind(), SinkErrorKind::Dependency { .. }) => {
-                tracing::warn!(sink = name, %error, "sink not ready");
-                status.set_trouble(name, Some(error.to_string()));
+                let why = in_full(&error);
+                tracing::warn!(sink = name, error = why, "sink not ready");
+                status.set_trouble(name, Some(why));
                 tokio::time::sleep(std::time::Duration::from_millis(500)).await;
             }
             Err(source) => return Err(JobError::Sink { sink: name, source }),

@@ -17,6 +17,8 @@ pub struct Status {
     pub(crate) settled: AtomicU64,
     pub(crate) clock: AtomicI64,
     pub(crate) events: AtomicU64,
+    pub(crate) behind: AtomicU64,
+    pub(crate) waiting: AtomicUsize,
     pub(crate) undecodable: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) late: AtomicU64,
@@ -79,6 +81,16 @@ impl Status {
         self.events.load(Ordering::Relaxed)
     }
 
+    /// Records that wait in the log, by its own word.
+    pub fn behind(&self) -> u64 {
+        self.behind.load(Ordering::Relaxed)
+    }
+
+    /// Changes that wait in memory for the slowest sink.
+    pub fn waiting_changes(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Records that could not be read, and events that were refused.
     pub fn dead_letters(&self) -> u64 {
         self.undecodable.load(Ordering::Relaxed) + self.refused.load(Ordering::Relaxed)
@@ -135,10 +147,8 @@ impl Status {
             return Some("loading the live events".to_owned());
         }
         let trouble = guard(&self.trouble);
-        trouble
-            .iter()
-            .next()
-            .map(|(part, why)| format!("{part}: {why}"))
+        let texts = trouble.iter().map(|(part, why)| format!("{part}: {why}"));
+        (!trouble.is_empty()).then(|| texts.collect::<Vec<_>>().join("; "))
     }
 
     /// Why the job stopped, if it did.
@@ -173,12 +183,15 @@ impl Status {
         self.stop.store(true, Ordering::Release);
     }
 
-    pub(crate) fn set_trouble(&self, part: &'static str, why: Option<String>) {
+    /// What is wrong with a part, if anything is; `true` when that began or ended now.
+    pub(crate) fn set_trouble(&self, part: &'static str, why: Option<String>) -> bool {
         let mut trouble = guard(&self.trouble);
-        match why {
+        let now = why.is_some();
+        let before = match why {
             Some(why) => trouble.insert(part, why),
             None => trouble.remove(part),
         };
+        before.is_some() != now
     }
 }
 

@@ -16,6 +16,7 @@
 )]
 
 mod archive;
+mod backlog;
 mod checks;
 mod crash;
 mod damage;

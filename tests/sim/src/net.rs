@@ -162,6 +162,16 @@ impl LogReader for SimReader {
         }
         Ok(polled)
     }
+
+    fn behind(&mut self) -> Result<Offsets> {
+        let ends = self.log.ends();
+        let left = self
+            .next
+            .iter()
+            .map(|(place, next)| (place, ends[place] - next));
+        let behind = left.filter(|(_, left)| *left > 0);
+        Ok(behind.map(|(place, left)| (place.clone(), left)).collect())
+    }
 }
 
 /// What is on its way between the sources and the log.
