@@ -42,6 +42,8 @@ impl Connection {
             .with_user(&config.user)
             .with_password(&config.password)
             .with_setting("max_execution_time", seconds.clone())
+            // A sender that stands still in the middle of an insert ends it, too.
+            .with_setting("http_receive_timeout", seconds)
             .with_setting("async_insert", "0")
             .with_setting("wait_end_of_query", "1");
         for (name, value) in &config.headers {
@@ -52,6 +54,11 @@ impl Connection {
             answer_most: Duration::from_secs(u64::from(config.insert_secs_max) + 5),
             retry_most: Duration::from_secs(u64::from(config.retry_secs_max)),
         })
+    }
+
+    /// The longest that a statement takes.
+    pub(crate) const fn answer_most(&self) -> Duration {
+        self.answer_most
     }
 
     /// When a range that begins now is given up.
@@ -110,19 +117,37 @@ impl Connection {
 
     /// Inserts a block. May be repeated: a row's version makes the copies one.
     pub(crate) async fn insert(&self, table: &str, block: &Block, deadline: Instant) -> Result<()> {
+        self.insert_as(table, table, "", block, deadline).await
+    }
+
+    /// As `insert`, with what stands between INSERT INTO and FORMAT, and a comment that others can find it by while it runs.
+    pub(crate) async fn insert_as(
+        &self,
+        table: &str,
+        into: &str,
+        comment: &str,
+        block: &Block,
+        deadline: Instant,
+    ) -> Result<()> {
         let mut retry = Retry::until(deadline);
         loop {
-            match self.insert_once(table, block).await {
+            match self.insert_once(into, comment, block).await {
                 Ok(()) => return Ok(()),
                 Err(error) => retry.after(table, error).await?,
             }
         }
     }
 
-    async fn insert_once(&self, table: &str, block: &Block) -> std::result::Result<(), Error> {
+    async fn insert_once(
+        &self,
+        into: &str,
+        comment: &str,
+        block: &Block,
+    ) -> std::result::Result<(), Error> {
         let mut insert = self
             .client
-            .insert_native_unescaped(table)
+            .insert_native_unescaped(into)
+            .with_setting("log_comment", comment)
             .with_timeouts(Some(self.answer_most), Some(self.answer_most));
         insert.write(block).await?;
         insert.end().await

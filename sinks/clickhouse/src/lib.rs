@@ -1,5 +1,5 @@
 //! Keeps ClickHouse equal to the maintained views, for dashboards and analysts.
-//! Needs: ranges in order, without gaps; one live epoch, which a lease outside makes sure of.
+//! Needs: ranges in order, without gaps. Of several owners the newest epoch writes.
 //! Promises: a read with `FINAL` at or above the stored upper shows exactly the rows of the views; repeats are harmless.
 //! Leaves out: readers and their row filters (`engines`), retrying for more than a few seconds (`pipeline/job`).
 //!
@@ -12,14 +12,15 @@
 //! Invariant 1: a row's version is epoch x 2^40 + tick, so what a former owner still has under way loses.
 //! Invariant 2: progress is written after the data; within an epoch its upper never goes back.
 //! Invariant 3: restatements of a range are there before the numbers move.
-//! ClickHouse has no conditional insert: the owner is compared before the inserts of a range and every two seconds within
-//! one, and an insert ends by itself (`max_execution_time`). What slips through loses by invariant 1.
+//! Invariant 4: an insert that begins when another one owns the sink is refused by ClickHouse itself, and a new owner waits
+//! until none of an earlier one runs (`fence.rs`).
 
 mod client;
 mod config;
 mod dump;
 mod encode;
 mod error;
+mod fence;
 mod migrate;
 mod progress;
 mod rows;

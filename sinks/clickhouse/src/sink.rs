@@ -1,6 +1,6 @@
 //! The sink itself: owner, ranges, chunks, progress.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use clickhouse::native::Block;
@@ -15,17 +15,15 @@ use hostread_sink_kit::{
 use crate::client::Connection;
 use crate::config::ClickHouseConfig;
 use crate::encode::{Encoded, Millis};
+use crate::fence::Fence;
 use crate::progress::{self, Owned};
 use crate::{NAME, VIEWS, migrate, rows};
-
-/// How long the owner that was read counts as the owner still.
-const OWNER_TRUSTED: Duration = Duration::from_secs(2);
 
 /// Writes ranges to ClickHouse.
 pub struct ClickHouseSink {
     pub(crate) connection: Connection,
     config: ClickHouseConfig,
-    ours: Option<Owned>,
+    ours: Option<(Owned, Fence)>,
 }
 
 impl std::fmt::Debug for ClickHouseSink {
@@ -68,25 +66,24 @@ impl ClickHouseSink {
         &self,
         batch: &RangeBatch,
         from: Tick,
-        ours: Owned,
+        (ours, fence): (Owned, &Fence),
         names: &Names,
         deadline: Instant,
     ) -> Result<usize> {
         let mut written = 0;
-        let mut owner_read = Instant::now();
         for chunk in plan_chunks(&batch.upserts, from, VIEWS) {
-            if owner_read.elapsed() > OWNER_TRUSTED {
-                let stored = self.stored(ours).await?;
-                admit(NAME, stored, ours.progress, batch)?;
-                owner_read = Instant::now();
-            }
             let started = Instant::now();
             let table = chunk.view.name();
             fail::fail_point!("clickhouse.before_chunk");
             if let Some(block) = encode(&chunk, ours.progress.epoch, names)? {
-                self.connection
-                    .insert(&format!("serving.{table}"), &block, deadline)
-                    .await?;
+                let inserted = fence.insert(&self.connection, table, &block, deadline);
+                if let Err(error) = inserted.await {
+                    // Refused, perhaps because another one owns the sink by now: then that is what is wrong.
+                    if !error.may_retry() {
+                        admit(NAME, self.stored(ours).await?, ours.progress, batch)?;
+                    }
+                    return Err(error);
+                }
             }
             fail::fail_point!("clickhouse.chunk_written");
             written += chunk.rows.len();
@@ -119,13 +116,17 @@ impl Sink for ClickHouseSink {
         progress::write(&self.connection, ours, self.connection.deadline()).await?;
         fail::fail_point!("clickhouse.claimed");
         self.stored(ours).await?;
-        self.ours = Some(ours);
+        let fence = Fence::new(&self.connection, ours).await?;
+        fence.end_former(&self.connection).await?;
+        self.ours = Some((ours, fence));
         telemetry::opened(NAME, ours.progress.epoch, ours.progress.upper);
         Ok(ours.progress)
     }
 
     async fn apply(&mut self, batch: &RangeBatch, names: &Names) -> Result<()> {
-        let ours = self.ours.ok_or(SinkError::NotOpen { sink: NAME })?;
+        let owned = self.ours.as_ref();
+        let (ours, fence) = owned.ok_or(SinkError::NotOpen { sink: NAME })?;
+        let ours = *ours;
         let started = Instant::now();
         let deadline = self.connection.deadline();
         let stored = self.stored(ours).await?;
@@ -133,7 +134,7 @@ impl Sink for ClickHouseSink {
             return Ok(());
         };
         let written = self
-            .write_chunks(batch, from, ours, names, deadline)
+            .write_chunks(batch, from, (ours, fence), names, deadline)
             .await?;
         let progress = Progress {
             upper: batch.upper,
