@@ -5,8 +5,9 @@ use sqlx::Error;
 
 use crate::NAME;
 
-/// Classes and codes of SQLSTATE that say "not now": connection, rollback, resources, lock, operator, system.
-const PASSING: &[&str] = &["08", "40", "53", "55P03", "57", "58"];
+/// Classes and codes of SQLSTATE that say "not now": connection, a transaction that stood still (this process did, or the
+/// network), rollback, resources, lock, operator, system.
+const PASSING: &[&str] = &["08", "25P03", "40", "53", "55P03", "57", "58"];
 
 /// May the same request work later?
 pub(crate) fn passes(error: &Error) -> bool {
