@@ -6,7 +6,7 @@ ifdef HOSTREAD_TARGET_DIR
 export CARGO_TARGET_DIR := $(HOSTREAD_TARGET_DIR)
 endif
 
-.PHONY: run test check bench unit sim lint deny compose engines
+.PHONY: run test check bench unit sim chaos lint deny compose engines
 
 # Sets up the pinned engines, builds, and shows the demo.
 run:
@@ -30,6 +30,13 @@ unit:
 # new ones; neither: new ones for as long as in `make test`.
 sim:
 	HOSTREAD_SIM_SEED=$(SEED) HOSTREAD_SIM_SEEDS=$(SEEDS) cargo test -q -p hostread-sim seeds::seeds -- --nocapture
+
+# MIX-1 with failures at random on real Kafka, ClickHouse and PostgreSQL, for 2 minutes or MINUTES=60; SEED repeats the draws.
+chaos:
+	@scripts/npm-ci engines
+	@tests/kafka/setup
+	cargo build -q --workspace --bins --examples
+	HOSTREAD_TEST_SEED=$(SEED) HOSTREAD_CHAOS_MINUTES=$(MINUTES) cargo test -q -p hostread-it e2e::chaos -- --nocapture
 
 lint:
 	cargo fmt --all --check

@@ -16,21 +16,28 @@
 )]
 
 mod archive;
+mod away;
 mod backlog;
+mod chaos;
 mod checks;
 mod crash;
 mod damage;
 mod databases;
 mod feed;
+mod full;
+mod limits;
+mod open_doors;
 mod past;
 pub(crate) mod points;
 mod poison;
 mod process;
+mod proxy;
 mod reader;
 mod restart;
 mod sealed;
 mod stopped;
 mod uninterrupted;
+mod writers;
 
 use std::path::Path;
 
@@ -49,7 +56,7 @@ const HORIZONS: Horizons = Horizons {
 const ID_KEY: [u8; 16] = *b"hostread local 1";
 
 /// The settings of a pipeline on these parts.
-fn settings(data_dir: &Path, log: &str, databases: &databases::Databases) -> String {
+fn settings(data_dir: &Path, log: &str, databases: &str) -> String {
     let Horizons {
         lateness_ms,
         horizon_days,
@@ -59,10 +66,9 @@ fn settings(data_dir: &Path, log: &str, databases: &databases::Databases) -> Str
     } = HORIZONS;
     let hours = hostread_schemas::HOUR_MS;
     format!(
-        "data_dir = {data_dir:?}\n[log]\n{log}\n{}\n[pipeline]\nclock = \"samples\"\ntick_events_max = 300\n\
+        "data_dir = {data_dir:?}\n[log]\n{log}\n{databases}\n[pipeline]\nclock = \"samples\"\ntick_events_max = 300\n\
          tick_open_ms_max = 20\nrange_ms = 40\ncompact_events = 1000\nlateness_hours = {}\nhorizon_days = {horizon_days}\n\
          publish_after_hours = {}\nlookback_days = {lookback_days}\nconversion_days = {conversion_days}\n",
-        databases.settings(),
         lateness_ms / hours,
         publish_after_ms / hours,
     )

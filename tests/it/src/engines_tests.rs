@@ -95,6 +95,16 @@ pub(crate) async fn ask(
     password: &str,
     query: impl AsRef<[u8]>,
 ) -> (u16, String) {
+    try_ask(access, user, password, query).await.unwrap()
+}
+
+/// As `ask`, of one that may be away.
+pub(crate) async fn try_ask(
+    access: &ClickHouseAccess,
+    user: &str,
+    password: &str,
+    query: impl AsRef<[u8]>,
+) -> reqwest::Result<(u16, String)> {
     let (gate, secret) = &access.gate_header;
     let answer = Client::new()
         .post(&access.url)
@@ -103,9 +113,8 @@ pub(crate) async fn ask(
         .header("X-ClickHouse-Key", password)
         .body(query.as_ref().to_vec())
         .send()
-        .await
-        .unwrap();
-    (answer.status().as_u16(), answer.text().await.unwrap())
+        .await?;
+    Ok((answer.status().as_u16(), answer.text().await?))
 }
 
 /// A query of our own user; panics unless it works.

@@ -99,6 +99,12 @@ impl Broker {
         self.end(Signal::SIGKILL);
     }
 
+    /// Stands still, or goes on.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let (pid, _) = self.running.as_ref().expect("it runs");
+        kill(*pid, signal).expect("it runs");
+    }
+
     /// A clean stop.
     pub(crate) fn stop(&mut self) {
         self.end(Signal::SIGTERM);

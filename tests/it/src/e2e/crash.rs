@@ -43,6 +43,8 @@ pub(super) struct Kind {
     pub(super) quiet: Duration,
     /// Or ClickHouse alone, before it is to be filled again.
     both_are_emptied: bool,
+    /// Not the pipeline alone.
+    pub(super) databases_fail: bool,
 }
 
 /// What a kill must keep within.
@@ -59,10 +61,15 @@ pub(super) struct Killed {
 }
 
 pub(super) fn workload(seed: u64) -> Vec<Event> {
+    workload_of(seed, DAYS)
+}
+
+/// So many days, each with as many events.
+pub(super) fn workload_of(seed: u64, days: u32) -> Vec<Event> {
     let mix = Mix1::new(Mix1Config {
         seed,
-        events: EVENTS,
-        days: DAYS,
+        events: EVENTS * u64::from(days) / u64::from(DAYS),
+        days,
         // 2026-02-20: a month ends and is published within the run.
         start: EventTimeMs(20_504 * DAY_MS),
         ..Mix1Config::default()
@@ -72,6 +79,7 @@ pub(super) fn workload(seed: u64) -> Vec<Event> {
 
 pub(super) fn seed() -> u64 {
     let given = std::env::var("HOSTREAD_TEST_SEED").ok();
+    let given = given.filter(|text| !text.is_empty());
     let seed = given.map_or_else(
         || {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -119,7 +127,7 @@ async fn no_insert_runs(databases: &Databases) {
 }
 
 /// Sends a piece in a few batches, with pauses.
-async fn send(feed: &Feed, piece: &[Event], mut rng: Rng) {
+pub(super) async fn send(feed: &Feed, piece: &[Event], mut rng: Rng) {
     for batch in piece.chunks(piece.len().div_ceil(6).max(1)) {
         feed.append(batch).await;
         tokio::time::sleep(Duration::from_millis(rng.below(60))).await;
@@ -195,13 +203,17 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) async fn start(kind: Kind, dir: TempDir, seed: u64) -> Self {
+    pub(super) async fn start(kind: Kind, dir: TempDir, events: Vec<Event>) -> Self {
         let began = Instant::now();
         let databases = Arc::new(Databases::start().await);
         let config = dir.path().join("hostread.toml");
-        std::fs::write(&config, settings(dir.path(), &kind.settings, &databases)).unwrap();
+        std::fs::write(
+            &config,
+            settings(dir.path(), &kind.settings, &databases.settings()),
+        )
+        .unwrap();
         let world = Self {
-            events: workload(seed),
+            events,
             archive: Archive::start(&dir.path().join("journal"), &dir.path().join("kept")),
             reader: Reader::start(&databases),
             kind,
@@ -214,7 +226,7 @@ impl World {
         world
     }
 
-    fn note(&self, what: &str) {
+    pub(super) fn note(&self, what: &str) {
         println!("{:5.1} s  {what}", self.began.elapsed().as_secs_f64());
     }
 
@@ -236,6 +248,7 @@ impl World {
         let seen = reader.finish().await;
         println!("{seen:?}");
         assert!(seen.published > 0 && seen.polls > 50, "{seen:?}");
+        assert!(seen.missed == 0 || kind.databases_fail, "{seen:?}");
         let journal = dir.path().join("same-ticks");
         assert!(archive.finish(&journal), "the journal was never compacted");
         let found = databases.tables(Columns::RowAndVersion).await;
@@ -333,7 +346,7 @@ async fn write_replay(events: Vec<Event>, sinks: Vec<Box<dyn Sink>>) {
 }
 
 async fn run(kind: Kind, dir: TempDir, seed: u64) {
-    let world = World::start(kind, dir, seed).await;
+    let world = World::start(kind, dir, workload(seed)).await;
     let rng = Rng::new(seed).part("kills");
     let kills = Box::pin(feed_and_kill(&world, rng)).await;
     world.finish(&kills).await;
@@ -369,6 +382,20 @@ pub(super) async fn embedded(dir: &Path) -> Kind {
         day_by_day: false,
         quiet: Duration::from_millis(300),
         both_are_emptied: true,
+        databases_fail: false,
+    }
+}
+
+/// On a Kafka that nobody else writes.
+pub(super) async fn kafka(dir: &Path, brokers: &str) -> Kind {
+    let partitions = 2;
+    Kind {
+        feed: Feed::kafka(brokers, partitions, &dir.join("log")).await,
+        settings: format!("kind = \"kafka\"\nbrokers = {brokers:?}\npartitions = {partitions}"),
+        day_by_day: true,
+        quiet: Duration::from_secs(1),
+        both_are_emptied: false,
+        databases_fail: false,
     }
 }
 
@@ -387,14 +414,6 @@ async fn killed_25_times_on_kafka() {
     let brokers = tokio::task::spawn_blocking(crate::kafka::shared)
         .await
         .unwrap();
-    let partitions = 2;
-    let feed = Feed::kafka(&brokers, partitions, &dir.path().join("log")).await;
-    let kind = Kind {
-        feed,
-        settings: format!("kind = \"kafka\"\nbrokers = {brokers:?}\npartitions = {partitions}"),
-        day_by_day: true,
-        quiet: Duration::from_secs(1),
-        both_are_emptied: false,
-    };
+    let kind = kafka(dir.path(), &brokers).await;
     run(kind, dir, seed).await;
 }

@@ -3,16 +3,21 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use hostread_engines::Engines;
+use hostread_engines::{ClickHouseAccess, Engines};
 use hostread_schemas::view::View;
 use hostread_sink_clickhouse::ClickHouseSink;
 use hostread_sink_kit::{Columns, Dump, Progress, Sink, VERSION_TICK_BITS};
 use hostread_sink_postgres::PostgresSink;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
-use crate::engines_tests::{ask, clickhouse_sink, postgres_config, run, start_for_sinks};
+use super::proxy::Proxy;
+use crate::engines_tests::{ask, clickhouse_sink, postgres_config, run, start_for_sinks, try_ask};
 
 /// Rows of every table, by sink and view, each as text.
 pub(super) type Tables = BTreeMap<(&'static str, View), Vec<String>>;
@@ -20,14 +25,36 @@ pub(super) type Tables = BTreeMap<(&'static str, View), Vec<String>>;
 /// Running engines in a folder of their own.
 pub(super) struct Databases {
     engines: Engines,
+    /// What the binary is told.
+    pub(super) clickhouse_proxy: Proxy,
+    pub(super) postgres_proxy: Proxy,
     dir: TempDir,
+}
+
+/// One of both.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Engine {
+    ClickHouse,
+    Postgres,
+}
+
+/// Where a URL leads.
+fn server(url: &str) -> SocketAddr {
+    let behind = url.split_once("127.0.0.1:").unwrap().1;
+    let digits = behind.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+    ([127, 0, 0, 1], digits.parse().unwrap()).into()
 }
 
 impl Databases {
     pub(super) async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let engines = start_for_sinks(dir.path()).await;
-        let databases = Self { engines, dir };
+        let databases = Self {
+            clickhouse_proxy: Proxy::start(server(&engines.clickhouse.url)).await,
+            postgres_proxy: Proxy::start(server(&engines.postgres.url_sink)).await,
+            engines,
+            dir,
+        };
         // Tables are there before the first reader asks.
         databases.clickhouse().migrate().await.unwrap();
         databases.postgres().migrate().await.unwrap();
@@ -36,17 +63,86 @@ impl Databases {
 
     /// As they stand in the binary's configuration.
     pub(super) fn settings(&self) -> String {
+        self.settings_via(&self.clickhouse_proxy, &self.postgres_proxy)
+    }
+
+    /// Another way to both.
+    pub(super) async fn proxies(&self) -> (Proxy, Proxy) {
+        let (clickhouse, postgres) = (&self.engines.clickhouse, &self.engines.postgres);
+        (
+            Proxy::start(server(&clickhouse.url)).await,
+            Proxy::start(server(&postgres.url_sink)).await,
+        )
+    }
+
+    pub(super) fn settings_via(&self, to_clickhouse: &Proxy, to_postgres: &Proxy) -> String {
         let (clickhouse, postgres) = (&self.engines.clickhouse, &self.engines.postgres);
         let (header, secret) = &clickhouse.gate_header;
+        let through = |proxy: &Proxy, url: &str| {
+            url.replace(&server(url).to_string(), &proxy.address.to_string())
+        };
         format!(
             "[clickhouse]\nurl = {:?}\nuser = {:?}\npassword = {:?}\nverdict_days_kept = 0\nheaders = {{ {header:?} = {secret:?} }}\n\
              [postgres]\nurl_owner = {:?}\nurl_sink = {:?}",
-            clickhouse.url,
+            through(to_clickhouse, &clickhouse.url),
             clickhouse.user,
             clickhouse.password,
-            postgres.url_owner,
-            postgres.url_sink
+            through(to_postgres, &postgres.url_owner),
+            through(to_postgres, &postgres.url_sink),
         )
+    }
+
+    /// Sends a signal to an engine and all its children; PostgreSQL's are no group. Says whether it runs.
+    pub(super) fn signal(&self, engine: Engine, signal: Signal) -> bool {
+        let (clickhouse, postgres) = self.engines.pids();
+        let pid = match engine {
+            Engine::ClickHouse => clickhouse,
+            Engine::Postgres => postgres,
+        };
+        let Some(pid) = pid else {
+            return false;
+        };
+        for pid in family(pid) {
+            // Some may be gone by now.
+            kill(Pid::from_raw(pid), signal).ok();
+        }
+        true
+    }
+
+    /// Waits until both answer.
+    pub(super) async fn wait_ready(&self) {
+        for _ in 0..1_200 {
+            let asked = self.try_ask("SELECT 1").await;
+            if self.engines.ready() && asked.is_ok() && self.try_connect().await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("an engine does not come back: {:?}", self.engines.status());
+    }
+
+    /// A query of ClickHouse, which may be away.
+    pub(super) async fn try_ask(&self, query: &str) -> Result<String, String> {
+        let access = &self.engines.clickhouse;
+        try_run(access, query).await
+    }
+
+    async fn try_connect(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnection::connect(&self.engines.postgres.url_reader).await
+    }
+
+    /// As a person's role, which sees the tenant that its session names; PostgreSQL may be away.
+    pub(super) async fn try_connect_as_reader(&self) -> Result<PgConnection, String> {
+        self.try_connect().await.map_err(|error| error.to_string())
+    }
+
+    /// Both sinks' progress; they may be away.
+    pub(super) async fn try_progress(&self) -> Result<[Option<Progress>; 2], String> {
+        let (clickhouse, postgres) = (self.clickhouse(), self.postgres());
+        let clickhouse = clickhouse.progress().await;
+        let postgres = postgres.progress().await;
+        let text = |error: hostread_sink_kit::SinkError| error.to_string();
+        Ok([clickhouse.map_err(text)?, postgres.map_err(text)?])
     }
 
     pub(super) fn clickhouse(&self) -> ClickHouseSink {
@@ -73,13 +169,6 @@ impl Databases {
     /// As the role that sees every tenant.
     pub(super) async fn connect(&self) -> PgConnection {
         PgConnection::connect(&self.engines.postgres.url_sink)
-            .await
-            .unwrap()
-    }
-
-    /// As a person's role, which sees the tenant that its session names.
-    pub(super) async fn connect_as_reader(&self) -> PgConnection {
-        PgConnection::connect(&self.engines.postgres.url_reader)
             .await
             .unwrap()
     }
@@ -152,6 +241,39 @@ impl Resting {
             dir: self.0,
         }
     }
+}
+
+async fn try_run(access: &ClickHouseAccess, query: &str) -> Result<String, String> {
+    match try_ask(access, &access.user, &access.password, query).await {
+        Ok((200, text)) => Ok(text),
+        Ok((status, text)) => Err(format!("{status}: {text}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A process with its children and theirs.
+pub(super) fn family(pid: i32) -> Vec<i32> {
+    let mut family = vec![pid];
+    let parent = |pid: i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let behind = stat.rsplit_once(')')?.1;
+        behind.split_whitespace().nth(1)?.parse::<i32>().ok()
+    };
+    let pids: Vec<i32> = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    let mut grown = true;
+    while grown {
+        let children = pids.iter().filter(|pid| !family.contains(pid));
+        let children: Vec<i32> = children
+            .filter(|pid| parent(**pid).is_some_and(|parent| family.contains(&parent)))
+            .copied()
+            .collect();
+        grown = !children.is_empty();
+        family.extend(children);
+    }
+    family
 }
 
 fn without_epoch(row: &str) -> String {

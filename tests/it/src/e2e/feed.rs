@@ -36,7 +36,10 @@ impl Feed {
 
     /// `dir` keeps the schema ids.
     pub(super) async fn kafka(brokers: &str, partitions: u32, dir: &Path) -> Self {
-        let log = KafkaLog::open(KafkaSettings::new(brokers), &topics(partitions)).await;
+        let mut settings = KafkaSettings::new(brokers);
+        // Longer than it may be away.
+        settings.confirm_ms_max = 300_000;
+        let log = KafkaLog::open(settings, &topics(partitions)).await;
         Self::new(Arc::new(log.unwrap()), dir).await
     }
 

@@ -67,10 +67,30 @@ const WITH_POINTS: &str =
 
 /// Events sent at a time while the point is not reached.
 const PIECE: usize = 300;
-/// So long a piece may take; compaction is looked for every half second.
-const PIECE_TAKES: Duration = Duration::from_millis(250);
-/// A start may take so long on a busy machine.
-const START_MAX: Duration = Duration::from_mins(1);
+/// So long it then has nothing to do: compaction is looked for every half second.
+const REST: Duration = Duration::from_millis(250);
+/// A start, or a piece, may take so long on a busy machine.
+const DONE_MAX: Duration = Duration::from_mins(1);
+
+/// Waits until the pipeline has done what it was given, however slow the machine is; `true` when it died.
+async fn is_dead_before_it_rests(pipeline: &mut Pipeline, point: &str) -> bool {
+    let deadline = Instant::now() + DONE_MAX;
+    let mut rests_since = None;
+    loop {
+        if pipeline.is_dead() {
+            return true;
+        }
+        if pipeline.is_at_rest().await {
+            if rests_since.get_or_insert_with(Instant::now).elapsed() >= REST {
+                return false;
+            }
+        } else {
+            rests_since = None;
+        }
+        assert!(Instant::now() < deadline, "{point}: neither done nor dead");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
 
 /// Feeds until the pipeline is dead. Says how many events were sent.
 async fn feed_until_dead(
@@ -80,27 +100,13 @@ async fn feed_until_dead(
     point: &str,
 ) -> usize {
     let mut sent = 0;
-    let deadline = Instant::now() + START_MAX;
-    let mut ready = false;
-    loop {
-        let until = Instant::now() + PIECE_TAKES;
-        while Instant::now() < until {
-            if pipeline.is_dead() {
-                return sent;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        if !ready {
-            // It may die between the two looks.
-            ready = pipeline.is_ready().await;
-            assert!(Instant::now() < deadline, "{point}: neither ready nor dead");
-            continue;
-        }
+    while !is_dead_before_it_rests(pipeline, point).await {
         let piece = world.events[from + sent..].chunks(PIECE).next();
         let piece = piece.unwrap_or_else(|| panic!("{point} was never reached; {WITH_POINTS}"));
         world.kind.feed.append(piece).await;
         sent += piece.len();
     }
+    sent
 }
 
 /// Dies at every point.
@@ -133,7 +139,7 @@ async fn dead_at_every_crash_point() {
     let seed = seed();
     let dir = tempfile::tempdir().unwrap();
     let kind = embedded(dir.path()).await;
-    let world = World::start(kind, dir, seed).await;
+    let world = World::start(kind, dir, super::crash::workload(seed)).await;
     let rng = Rng::new(seed).part("points");
     let kills = Box::pin(die_everywhere(&world, rng)).await;
     world.finish(&kills).await;

@@ -36,6 +36,12 @@ pub(super) fn run_command(config: &Path, args: &[&str]) -> String {
     text
 }
 
+/// An address that nobody listens on.
+pub(super) fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
 /// `hostread pipeline`, running.
 pub(super) struct Pipeline {
     child: Child,
@@ -52,10 +58,7 @@ impl Pipeline {
 
     /// As `start`; it dies when it comes to a crash point, as in "ticks.written:3".
     pub(super) fn start_to_die(config: &Path, workers: u64, crash_at: Option<&str>) -> Self {
-        let port = {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            listener.local_addr().unwrap().port()
-        };
+        let address = free_address();
         let output = config.with_extension("out");
         let mut options = fs::OpenOptions::new();
         let file = options.create(true).append(true).open(&output).unwrap();
@@ -63,7 +66,7 @@ impl Pipeline {
         binary.envs(crash_at.map(|at| ("CRASH_AT", at)));
         let child = binary
             .args(["pipeline", "--workers", &workers.to_string()])
-            .env("HOSTREAD_PIPELINE__LISTEN", format!("127.0.0.1:{port}"))
+            .env("HOSTREAD_PIPELINE__LISTEN", &address)
             .env("HOSTREAD_LOG", "warn,hostread_job=info")
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
@@ -72,7 +75,7 @@ impl Pipeline {
             .unwrap();
         Self {
             child,
-            url: format!("http://127.0.0.1:{port}/readyz"),
+            url: format!("http://{address}/readyz"),
             output,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
         }
@@ -87,10 +90,35 @@ impl Pipeline {
         answer.json().await.ok()
     }
 
-    /// Is it reading? One that is dead is not.
-    pub(super) async fn is_ready(&mut self) -> bool {
-        let answer = self.client.get(&self.url).send().await;
-        answer.is_ok_and(|answer| answer.status().is_success())
+    /// The most memory that it ever had, in MiB.
+    pub(super) fn memory_peak(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+        kib.unwrap() / 1024
+    }
+
+    /// Sends it a signal.
+    pub(super) fn signal(&self, signal: Signal) {
+        kill(
+            Pid::from_raw(i32::try_from(self.child.id()).unwrap()),
+            signal,
+        )
+        .unwrap();
+    }
+
+    /// What it said last, if it ended by itself.
+    pub(super) fn ended(&mut self) -> Option<String> {
+        self.child.try_wait().unwrap().map(|_| self.tail())
+    }
+
+    /// Is there nothing left to do? One that is dead or starts does not rest.
+    pub(super) async fn is_at_rest(&mut self) -> bool {
+        let Ok(answer) = self.client.get(&self.url).send().await else {
+            return false;
+        };
+        let status: Option<Value> = answer.json().await.ok();
+        status.is_some_and(|status| status["ready"] == true && status["caught_up"] == true)
     }
 
     pub(super) async fn wait_ready(&mut self) {

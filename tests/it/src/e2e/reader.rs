@@ -82,6 +82,8 @@ pub(super) struct Seen {
     pub(super) moves: u64,
     /// Published numbers at the last look.
     pub(super) published: usize,
+    /// Looks that a database did not answer.
+    pub(super) missed: u64,
 }
 
 /// A reader at work.
@@ -95,12 +97,16 @@ impl Reader {
         let stop = Arc::new(AtomicBool::new(false));
         let (databases, stopped) = (Arc::clone(databases), Arc::clone(&stop));
         let task = tokio::spawn(async move {
-            let mut looks = Looks::new(&databases).await;
+            let mut looks = Looks::default();
             while !stopped.load(Ordering::Relaxed) {
-                looks.look(&databases).await;
+                if let Err(away) = looks.look(&databases).await {
+                    println!("the reader: {away}");
+                    looks.seen.missed += 1;
+                    looks.postgres = None;
+                }
                 tokio::time::sleep(PAUSE).await;
             }
-            looks.look(&databases).await;
+            looks.look(&databases).await.expect("both databases answer");
             looks.seen
         });
         Self { stop, task }
@@ -123,35 +129,31 @@ struct Look {
     numbers: Numbers,
 }
 
+#[derive(Default)]
 struct Looks {
-    postgres: PgConnection,
+    postgres: Option<PgConnection>,
     before: [Look; 2],
     uppers: [Option<Progress>; 2],
     seen: Seen,
 }
 
-impl Looks {
-    async fn new(databases: &Databases) -> Self {
-        Self {
-            postgres: databases.connect_as_reader().await,
-            before: [Look::default(), Look::default()],
-            uppers: [None, None],
-            seen: Seen::default(),
-        }
-    }
+/// Why a database did not answer.
+type Away = String;
 
-    async fn look(&mut self, databases: &Databases) {
+impl Looks {
+    async fn look(&mut self, databases: &Databases) -> Result<(), Away> {
         self.seen.polls += 1;
-        self.seen.published = 0;
-        for (stored, now) in self.uppers.iter_mut().zip(databases.progress().await) {
+        let uppers = databases.try_progress().await?;
+        for (stored, now) in self.uppers.iter_mut().zip(uppers) {
             assert!(*stored <= now, "progress went back: {stored:?} to {now:?}");
             let upper = |progress: &Option<Progress>| progress.map(|p| p.upper);
             assert!(upper(stored) <= upper(&now), "{stored:?} to {now:?}");
             *stored = now;
         }
-        let look = clickhouse(databases).await;
-        if moves(&self.before[0], &look).next().is_some() {
-            let text = databases.ask(CLICKHOUSE_RESTATEMENTS).await;
+        let in_clickhouse = clickhouse(databases).await?;
+        let mut restated = Ledger::new();
+        if moves(&self.before[0], &in_clickhouse).next().is_some() {
+            let text = databases.try_ask(CLICKHOUSE_RESTATEMENTS).await?;
             let rows = text.lines().map(|line| {
                 let mut fields = line.split('\t').map(str::to_owned);
                 let mut next = || fields.next().unwrap();
@@ -159,15 +161,20 @@ impl Looks {
                 let numbers = [next(), next(), next()].map(|text| text.parse().unwrap());
                 (key, numbers)
             });
-            self.judge(0, &look, &ledger(rows));
+            restated = ledger(rows);
         }
-        self.seen.published += published(&look);
-        self.before[0] = look;
-
-        let (look, ledger) = postgres(&mut self.postgres).await;
-        self.judge(1, &look, &ledger);
-        self.seen.published += published(&look);
-        self.before[1] = look;
+        self.judge(0, &in_clickhouse, &restated);
+        let mut connection = match self.postgres.take() {
+            Some(connection) => connection,
+            None => databases.try_connect_as_reader().await?,
+        };
+        let answered = postgres(&mut connection).await;
+        let (in_postgres, restated) = answered.map_err(|error| error.to_string())?;
+        self.postgres = Some(connection);
+        self.judge(1, &in_postgres, &restated);
+        self.seen.published = published(&in_clickhouse) + published(&in_postgres);
+        self.before = [in_clickhouse, in_postgres];
+        Ok(())
     }
 
     fn judge(&mut self, sink: usize, now: &Look, ledger: &Ledger) {
@@ -217,45 +224,41 @@ fn ledger(rows: impl Iterator<Item = (NumberKey, [i64; 3])>) -> Ledger {
     ledger
 }
 
-async fn clickhouse(databases: &Databases) -> Look {
+async fn clickhouse(databases: &Databases) -> Result<Look, Away> {
     let clock = "SELECT toUnixTimestamp64Milli(max(as_of)) FROM hostread.pacing";
-    let clock_ms = databases.ask(clock).await.trim().parse().unwrap();
-    let text = databases.ask(CLICKHOUSE_NUMBERS).await;
+    let clock_ms = databases.try_ask(clock).await?.trim().parse().unwrap();
+    let text = databases.try_ask(CLICKHOUSE_NUMBERS).await?;
     let numbers = text.lines().map(|line| {
         let mut fields = line.split('\t').map(str::to_owned);
         let mut next = || fields.next().unwrap();
         let key = (next(), next(), next(), next());
         (key, (next().parse().unwrap(), next().parse().unwrap()))
     });
-    Look {
+    Ok(Look {
         clock_ms,
         numbers: numbers.collect(),
-    }
+    })
 }
 
-async fn postgres(connection: &mut PgConnection) -> (Look, Ledger) {
-    let mut snapshot = connection.begin().await.unwrap();
+async fn postgres(connection: &mut PgConnection) -> sqlx::Result<(Look, Ledger)> {
+    let mut snapshot = connection.begin().await?;
     sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         .execute(&mut *snapshot)
-        .await
-        .unwrap();
+        .await?;
     let (mut look, mut rows) = (Look::default(), Vec::new());
     for tenant in TENANTS {
         // What a reader sees depends on the tenant that its session names.
         sqlx::query("SELECT set_config('hostread.tenant', $1, true)")
             .bind(tenant)
             .execute(&mut *snapshot)
-            .await
-            .unwrap();
+            .await?;
         let clock_ms: i64 = sqlx::query_scalar(POSTGRES_CLOCK)
             .fetch_one(&mut *snapshot)
-            .await
-            .unwrap();
+            .await?;
         look.clock_ms = look.clock_ms.max(clock_ms);
         let numbers: Vec<NumberRow> = sqlx::query_as(POSTGRES_NUMBERS)
             .fetch_all(&mut *snapshot)
-            .await
-            .unwrap();
+            .await?;
         let numbers = numbers
             .into_iter()
             .map(|(view, tenant, key, metric, end, value)| {
@@ -265,8 +268,7 @@ async fn postgres(connection: &mut PgConnection) -> (Look, Ledger) {
         let found: Vec<(String, String, String, String, i64, i64, i64)> =
             sqlx::query_as(POSTGRES_RESTATEMENTS)
                 .fetch_all(&mut *snapshot)
-                .await
-                .unwrap();
+                .await?;
         rows.extend(found);
     }
     let rows = rows
@@ -275,8 +277,8 @@ async fn postgres(connection: &mut PgConnection) -> (Look, Ledger) {
             ((view, tenant, key, metric), [tick, old, new])
         });
     let ledger = ledger(rows);
-    snapshot.commit().await.unwrap();
-    (look, ledger)
+    snapshot.commit().await?;
+    Ok((look, ledger))
 }
 
 /// A day is a day: what the queries take for granted.

@@ -1,0 +1,131 @@
+//! The disk under the journal is full, really: the pipeline stops and says so, and when there is room it goes on.
+//! Needs: root, for a file system of its own. Without it nothing is tried here; `stopped.rs` has a simulated disk.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use hostread_schemas::event::Event;
+use hostread_sink_kit::{Columns, Sink};
+
+use super::checks::{LEDGER, assert_equal, assert_filled};
+use super::crash::{seed, workload};
+use super::databases::Databases;
+use super::feed::Feed;
+use super::process::Pipeline;
+use super::settings;
+use super::uninterrupted::Run;
+
+const STUCK: Duration = Duration::from_mins(1);
+const QUIET: Duration = Duration::from_millis(300);
+/// Bytes that are left when the disk begins to fill up: no tick fits, some ticks, some ticks and a part of a day's file.
+const LEFT: [usize; 3] = [0, 30_000, 300_000];
+/// Events that come before, and each time.
+const PIECE: usize = 10_000;
+
+/// A small file system.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(at: &Path) -> Option<Self> {
+        std::fs::create_dir_all(at).unwrap();
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"])
+            .arg(at);
+        let mounted = mount.stderr(Stdio::null()).status();
+        let is_there = mounted.is_ok_and(|status| status.success());
+        is_there.then(|| Self(at.to_owned()))
+    }
+
+    /// Takes all but so many bytes.
+    fn fill(&self, left: usize) {
+        let mut file = std::fs::File::create(self.0.join("filler")).unwrap();
+        let mut size = 0;
+        while file.write_all(&[0; 4_096]).is_ok() {
+            size += 4_096_u64;
+        }
+        file.set_len(size.saturating_sub(left as u64)).unwrap();
+    }
+
+    fn empty(&self) {
+        std::fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(&self.0).status().ok();
+    }
+}
+
+async fn drained(pipeline: &mut Pipeline, events: &[Event]) {
+    let clock_ms = events.last().unwrap().meta.received_at.0;
+    pipeline.wait_drained(clock_ms, QUIET).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_stops_the_pipeline_until_there_is_room() {
+    let (seed, dir) = (seed(), tempfile::tempdir().unwrap());
+    let Some(disk) = Small::mount(&dir.path().join("journal")) else {
+        println!("not root: no small disk to fill");
+        return;
+    };
+    let databases = Databases::start().await;
+    let events = workload(seed);
+    let feed = Feed::embedded(&dir.path().join("log")).await;
+    let config = dir.path().join("hostread.toml");
+    let text = settings(dir.path(), "kind = \"embedded\"", &databases.settings());
+    std::fs::write(&config, text).unwrap();
+    let mut pieces = events.chunks(PIECE);
+    feed.append(pieces.next().unwrap()).await;
+    let mut pipeline = Pipeline::start(&config, 2);
+    drained(&mut pipeline, &events[..PIECE]).await;
+    for (piece, left) in pieces.zip(LEFT) {
+        disk.fill(left);
+        feed.append(piece).await;
+        let began = Instant::now();
+        let said = loop {
+            if let Some(said) = pipeline.ended() {
+                break said;
+            }
+            assert!(began.elapsed() < STUCK, "{left} bytes were enough");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        println!(
+            "{left} bytes left: {}",
+            said.lines().last().unwrap_or_default()
+        );
+        let last = said.lines().last().unwrap_or_default();
+        assert!(
+            last.contains("the journal failed") && last.contains("No space left"),
+            "{said}"
+        );
+        disk.empty();
+        pipeline = Pipeline::start(&config, 2);
+        drained(&mut pipeline, piece).await;
+    }
+    assert!(pipeline.stop().success());
+    let numbers = databases.tables(Columns::Row).await;
+    assert_filled(&numbers);
+
+    databases.clear().await;
+    let run = Run {
+        journal: &dir.path().join("own"),
+        feed: &feed,
+        workers: 1,
+        tick_events_max: 700,
+        range_rows_max: 50_000,
+        clock_ms: events.last().unwrap().meta.received_at.0,
+        quiet: QUIET,
+    };
+    let sinks: Vec<Box<dyn Sink>> = vec![
+        Box::new(databases.clickhouse()),
+        Box::new(databases.postgres()),
+    ];
+    run.into_sinks(sinks).await;
+    let expected = databases.tables(Columns::Row).await;
+    assert_equal("a run of its own", &numbers, &expected, &LEDGER);
+    databases.stop().await;
+}
