@@ -4,12 +4,12 @@
 use hostread_engines::ClickHouseAccess;
 use hostread_eventlog::async_trait;
 use hostread_sink_clickhouse::ClickHouseSink;
-use hostread_sink_kit::Progress;
 use hostread_sink_kit::conformance::{self, Target};
+use hostread_sink_kit::{Progress, Sink};
 use hostread_sink_postgres::{PostgresConfig, PostgresSink};
 use sqlx::{Connection, PgConnection};
 
-use crate::engines_tests::{clickhouse_sink, postgres_config, run, start_for_sinks};
+use crate::engines_tests::{ask, clickhouse_sink, postgres_config, run, start_for_sinks};
 
 struct OnClickHouse(ClickHouseAccess);
 
@@ -58,5 +58,34 @@ async fn both_sinks_conform() {
     let engines = start_for_sinks(dir.path()).await;
     conformance::run(&OnClickHouse(engines.clickhouse.clone())).await;
     conformance::run(&OnPostgres(postgres_config(&engines.postgres))).await;
+    engines.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_owner_of_clickhouse_ends_what_a_former_one_inserts() {
+    let dir = tempfile::tempdir().unwrap();
+    let engines = start_for_sinks(dir.path()).await;
+    let access = engines.clickhouse.clone();
+    let mut sink = clickhouse_sink(&access);
+    sink.migrate().await.unwrap();
+    sink.open(7).await.unwrap();
+    let table = "CREATE TABLE internal.slow (n UInt64, s UInt8) ENGINE = MergeTree ORDER BY n";
+    run(&access, table).await;
+    // As a former owner's insert of rows, but slow.
+    let insert = "INSERT INTO internal.slow SELECT number, sleepEachRow(0.2) FROM numbers(20) \
+                  SETTINGS max_block_size = 1, log_comment = 'hostread sink, owner 1'";
+    let (user, password) = (access.user.clone(), access.password.clone());
+    let slow = access.clone();
+    let inserting = tokio::spawn(async move { ask(&slow, &user, &password, insert).await });
+    let running = "SELECT count() FROM system.processes WHERE query_kind = 'Insert'";
+    while run(&access, running).await.trim() == "0" {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    clickhouse_sink(&access).open(7).await.unwrap();
+    assert_eq!(run(&access, running).await.trim(), "0");
+    let (status, text) = inserting.await.unwrap();
+    assert_ne!(status, 200, "{text}");
+    let rows = run(&access, "SELECT count() FROM internal.slow").await;
+    assert_eq!(rows.trim(), "0");
     engines.stop().await;
 }

@@ -9,6 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// A server may go on so long with what a client that is gone had sent.
+const GONE_MAX: Duration = Duration::from_secs(30);
+
 /// What becomes of the bytes that a client sent at once.
 pub(super) enum Deed {
     Pass,
@@ -128,5 +131,7 @@ async fn relay(client: TcpStream, server: SocketAddr, rule: Arc<Mutex<Rule>>) {
             break;
         }
     }
-    answers.abort();
+    // The client has gone; what it sent arrives all the same.
+    drop(to_server.shutdown().await);
+    drop(tokio::time::timeout(GONE_MAX, answers).await);
 }
