@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 
 use hostread_rules::counting::{CountedDownload, Delivery, Exposure, ListenerDay, RequestVerdict};
-use hostread_rules::delivery::{billable, civil_day};
+use hostread_rules::delivery::{billable, civil_day, touch_id};
 use hostread_schemas::view::{
     DownloadKey, DownloadRow, VerdictKey, VerdictRow, ViewRow, WindowKind,
 };
@@ -198,19 +198,7 @@ fn delivered(key: Key, delivery: Delivery, catalog: &Catalog) -> Option<Delivere
         exposure_day: day,
         billing_day,
         billable: billable(line, billing_day, delivery.time, aired_at),
-        touch: touch_id(listener, day, &delivery),
+        touch: touch_id(listener, day, delivery.line, delivery.episode),
         delivery,
     })
-}
-
-/// A touch is its (line, episode, listener, day), whatever reported it.
-fn touch_id(listener: ListenerId, day: Day, delivery: &Delivery) -> EventId {
-    let mix = |mut z: u64| {
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    };
-    let hi = mix(listener.0 ^ mix(delivery.line.0));
-    let lo = mix(hi ^ mix(delivery.episode.0 ^ u64::from(day.0.unsigned_abs())));
-    EventId { hi, lo }
 }

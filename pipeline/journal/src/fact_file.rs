@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hostread_disk::{Disk, FrameReader, FrameWriter, Tail};
+use hostread_disk::{Disk, DiskFile, FrameReader, FrameWriter, Tail};
 use hostread_schemas::fact::{Fact, RetentionClass};
 use hostread_schemas::{Day, Tick};
 use serde::{Deserialize, Serialize};
@@ -185,6 +185,16 @@ impl FactReader {
     ) -> Result<Self> {
         let path = dir.join(&entry.name);
         let file = disk.open_read(&path)?;
+        Self::over(file, path, journal, entry)
+    }
+
+    /// Reads a file that is open already: it may have lost its name since.
+    pub(crate) fn over(
+        file: Arc<dyn DiskFile>,
+        path: PathBuf,
+        journal: u128,
+        entry: &FactFile,
+    ) -> Result<Self> {
         if file.len()? != entry.bytes {
             let at = file.len()?.min(entry.bytes);
             return Err(JournalError::damaged(

@@ -22,6 +22,7 @@ mod manifest;
 mod merge;
 mod open;
 mod record;
+mod snapshot;
 mod table;
 mod tick_log;
 
@@ -30,3 +31,4 @@ pub use head::{Head, Offered, Refusal};
 pub use journal::{Journal, LOAD_SLICE_FACTS_MAX, Ticks, UNSYNCED_TICKS_MAX};
 pub use open::Opened;
 pub use record::{BATCHES_PER_TENANT_MAX, Offsets, ReleaseRecord, Revision, TickRecord};
+pub use snapshot::Snapshot;

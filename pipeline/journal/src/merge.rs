@@ -19,10 +19,17 @@ use crate::record::{TickRecord, visit_events};
 use crate::tick_log::RawRecord;
 
 /// Changes of one bucket, in the order of the ticks.
-#[derive(Default)]
+#[derive(Clone, Default, Debug)]
 pub(crate) struct BucketChanges {
     facts: Vec<(Fact, i8)>,
     revisions: BTreeMap<EventId, u32>,
+}
+
+impl BucketChanges {
+    /// Does any of them name the event?
+    pub(crate) fn names(&self, id: EventId) -> bool {
+        self.facts.iter().any(|(fact, _)| fact.id == id)
+    }
 }
 
 /// Changes of several ticks, by bucket.

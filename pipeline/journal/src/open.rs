@@ -142,15 +142,8 @@ fn manifest(
     create_id: u128,
     hasher: IdHasher,
 ) -> Result<(Manifest, bool)> {
-    let key_check = |journal: u128| {
-        let id = EventId::from(journal);
-        hasher.derived(KEY_CHECK, &[id.hi, id.lo])
-    };
     if let Some(manifest) = Manifest::read(disk.as_ref(), dir)? {
-        if manifest.key_check != key_check(manifest.journal) {
-            let dir = dir.to_path_buf();
-            return Err(JournalError::OtherKey { dir });
-        }
+        check_key(&manifest, dir, hasher)?;
         return Ok((manifest, false));
     }
     if files(disk.as_ref(), dir)?.iter().any(|name| is_ours(name)) {
@@ -159,7 +152,7 @@ fn manifest(
     }
     let manifest = Manifest {
         journal: create_id,
-        key_check: key_check(create_id),
+        key_check: key_check(create_id, hasher),
         epoch: 0,
         since: Tick(0),
         chain: [0; 32],
@@ -172,6 +165,20 @@ fn manifest(
     };
     manifest.write(disk.as_ref(), dir)?;
     Ok((manifest, true))
+}
+
+fn key_check(journal: u128, hasher: IdHasher) -> EventId {
+    let id = EventId::from(journal);
+    hasher.derived(KEY_CHECK, &[id.hi, id.lo])
+}
+
+/// Was it written under this key?
+pub(crate) fn check_key(manifest: &Manifest, dir: &Path, hasher: IdHasher) -> Result<()> {
+    if manifest.key_check == key_check(manifest.journal, hasher) {
+        return Ok(());
+    }
+    let dir = dir.to_path_buf();
+    Err(JournalError::OtherKey { dir })
 }
 
 fn files(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>> {

@@ -47,7 +47,8 @@ pub struct Conversion {
 }
 
 /// Strength of a kind of signal, strongest first; none: it reports no conversion.
-const fn strength(kind: SignalKind) -> Option<u8> {
+#[must_use]
+pub const fn strength(kind: SignalKind) -> Option<u8> {
     match kind {
         SignalKind::Order => Some(0),
         SignalKind::Redemption => Some(1),

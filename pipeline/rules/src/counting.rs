@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bytes::{self, ByteRange};
 pub use crate::rule_set::{AgentClass, CompiledRules};
+pub use crate::threshold::{needed_bytes, sent};
 
 /// An episode and the places in it that are not withdrawn.
 #[derive(Clone, Copy, Debug)]
@@ -277,30 +278,6 @@ impl<'a, D: Dimensions + ?Sized> Judge<'a, D> {
     }
 }
 
-/// Bytes that make a download of an episode (definition 4). Zero in the fact means "not known".
-///
-/// The rate of an episode that the catalog calls VBR is not constant and is not used.
-#[must_use]
-pub fn needed_bytes(episode: &EpisodeFact, threshold_secs: u32) -> u64 {
-    let size = episode.size_bytes;
-    let secs = u64::from(threshold_secs);
-    let duration = u64::from(episode.duration_secs);
-    let audio = if duration != 0 && duration < secs {
-        None
-    } else if episode.vbr {
-        let audio = u128::from(size.saturating_sub(episode.header_bytes));
-        // Without a size nothing is known of a rate that varies.
-        (duration != 0 && size != 0)
-            .then(|| (u128::from(secs) * audio).div_ceil(u128::from(duration)) as u64)
-    } else {
-        let rate = u64::from(episode.bit_rate);
-        (rate != 0).then(|| (rate * secs).div_ceil(8))
-    };
-    let needed = audio.map_or(size, |audio| episode.header_bytes.saturating_add(audio));
-    let most = if size == 0 { u64::MAX } else { size };
-    needed.min(most).max(1)
-}
-
 /// The version that makes the download.
 struct Made<'g, 'a> {
     version: &'g [Passed<'a>],
@@ -375,23 +352,8 @@ fn count_episode<D: Dimensions + ?Sized>(
 /// Unites the bytes of requests of one version into `united`.
 fn unite(requests: &[Passed<'_>], needed: u64, united: &mut Vec<ByteRange>) -> u64 {
     united.clear();
-    united.extend(requests.iter().map(|p| sent(p, needed)));
+    united.extend(requests.iter().map(|p| sent(p.request, p.episode, needed)));
     bytes::unite(united)
-}
-
-fn sent(passed: &Passed<'_>, needed: u64) -> ByteRange {
-    let request = passed.request;
-    match request.source_kind {
-        SourceKind::Cdn => bytes::range(request.sent_first, request.sent_bytes),
-        // Its bytes are not known: the whole file, which always makes a download.
-        SourceKind::Prefix => {
-            let whole = match request.total_bytes {
-                0 => passed.episode.size_bytes,
-                total => total,
-            };
-            (0, whole.max(needed))
-        }
-    }
 }
 
 /// The request with which the union reached what is needed. The union only grows (invariant 4), so

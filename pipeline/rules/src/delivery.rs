@@ -11,10 +11,12 @@ use hostread_schemas::event::AdKind;
 use hostread_schemas::fact::LineFact;
 use hostread_schemas::unit::DAY_MS;
 use hostread_schemas::view::Period;
-use hostread_schemas::{Day, EventTimeMs};
+use hostread_schemas::{Day, EpisodeId, EventId, EventTimeMs, LineId, ListenerId};
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
+
+use crate::conversion::mix;
 
 /// A baked-in read is billed for so long after it was aired.
 pub const BAKED_IN_MS: i64 = 30 * DAY_MS;
@@ -98,6 +100,14 @@ pub fn billable(
                 aired_at.is_some_and(|aired| time.0 < aired.0.saturating_add(BAKED_IN_MS))
             }
         }
+}
+
+/// Identity of a delivery's touch: its (line, episode, listener, day), whatever reported it (definition 6).
+#[must_use]
+pub const fn touch_id(listener: ListenerId, day: Day, line: LineId, episode: EpisodeId) -> EventId {
+    let hi = mix(listener.0 ^ mix(line.0));
+    let lo = mix(hi ^ mix(episode.0 ^ day.0.unsigned_abs() as u64));
+    EventId { hi, lo }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod household;
 pub mod pacing;
 pub mod publish;
 pub mod rule_set;
+pub mod threshold;
 
 pub use anomaly::flags;
 pub use attribution::{

@@ -135,6 +135,21 @@ impl CompiledRules {
         }
     }
 
+    /// The first pattern that says bot of a text: what [`Self::classify_agent`] goes by.
+    #[must_use]
+    pub fn bot_pattern(&self, text: &str) -> Option<&str> {
+        match &self.bots {
+            Bots::Together(set) => {
+                let first = set.matches(text).iter().next()?;
+                set.patterns().get(first).map(String::as_str)
+            }
+            Bots::OneByOne(patterns) => {
+                let first = patterns.iter().find(|pattern| pattern.is_match(text));
+                first.map(Regex::as_str)
+            }
+        }
+    }
+
     /// Patterns that are no regular expression, or too large, or too many: they match nothing.
     #[must_use]
     pub fn invalid(&self) -> &[String] {
@@ -254,6 +269,9 @@ mod tests {
         assert_eq!(rules.classify_agent("x Googlebot/2.1"), AgentClass::Bot);
         assert_eq!(rules.classify_agent("curl/8.1"), AgentClass::Bot);
         assert_eq!(rules.classify_agent("curl/x"), AgentClass::Human);
+        assert_eq!(rules.bot_pattern("x Googlebot/2.1"), Some("Googlebot"));
+        assert_eq!(rules.bot_pattern("curl/8.1"), Some(r"^curl/\d"));
+        assert_eq!(rules.bot_pattern("curl/x"), None);
         assert_eq!(
             CompiledRules::default().classify_agent("curl/8"),
             AgentClass::Human
