@@ -12,6 +12,7 @@ use hostread_disk::SimDisk;
 use hostread_journal::{Journal, Offered, ReleaseRecord, TickRecord};
 use hostread_rules::Horizons;
 use hostread_schemas::event::Event;
+use hostread_schemas::fact::Fact;
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::view::Change;
 use hostread_schemas::{EventTimeMs, Names};
@@ -118,6 +119,23 @@ impl Stepper {
     /// When the dataflow fails.
     pub fn close(&mut self) -> Result<(), JobError> {
         self.cutter.close()
+    }
+
+    /// The live facts, as the journal has them.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn live(&self) -> Result<Vec<Fact>, JobError> {
+        let journal = &self.cutter.journal;
+        let mut live = Vec::new();
+        journal.load(journal.appended(), &mut |facts| live.extend(facts))?;
+        Ok(live)
+    }
+
+    /// How far events were released.
+    #[must_use]
+    pub fn released(&self) -> Option<ReleaseRecord> {
+        self.cutter.released
     }
 
     /// Takes the ticks that are done.

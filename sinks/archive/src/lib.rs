@@ -87,6 +87,17 @@ impl ArchiveSink {
         (self.ledger.clone(), self.sealed.clone())
     }
 
+    /// The rows of the ledgers, by key. Beside a writer: what it has finished writing. Blocks.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn ledgers(&self) -> Result<Vec<(ViewKey, ViewValue)>> {
+        let rows = self.ledger.read_rows()?.into_iter();
+        Ok(rows
+            .filter_map(|(key, (_, value))| Some((key, value?)))
+            .collect())
+    }
+
     /// The ticks that left rows of a view in Parquet, ascending. Blocks.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 
 mod archived;
 mod drive;
+mod explained;
 mod regressions;
 mod world;
 
@@ -65,6 +66,20 @@ fn every_view_equals_the_oracle_after_every_tick() {
 fn a_release_changes_no_row() {
     for_histories(40, settled_history(), |history| {
         Drive::run(history, world::near_horizons())
+    });
+}
+
+#[test]
+fn every_row_can_say_why() {
+    for_histories(25, history(), |history| {
+        explained::Explained::run(history, world::far_horizons())
+    });
+}
+
+#[test]
+fn sealed_and_released_rows_can_say_why() {
+    for_histories(25, settled_history(), |history| {
+        explained::Explained::run(history, world::near_horizons())
     });
 }
 

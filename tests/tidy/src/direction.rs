@@ -14,6 +14,7 @@ const GATEWAY: &str = "hostread-gateway";
 const RULES: &str = "hostread-rules";
 const JOURNAL: &str = "hostread-journal";
 const DATAFLOW: &str = "hostread-dataflow";
+const EXPLAIN: &str = "hostread-explain";
 const JOB: &str = "hostread-job";
 const SINK_KIT: &str = "hostread-sink-kit";
 const CLICKHOUSE: &str = "hostread-sink-clickhouse";
@@ -42,6 +43,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (ARCHIVE, &[SCHEMAS, DISK, SINK_KIT]),
     (JOURNAL, &[SCHEMAS, RULES, DISK]),
     (DATAFLOW, &[SCHEMAS, RULES]),
+    (EXPLAIN, &[SCHEMAS, RULES, JOURNAL, SINK_KIT]),
     (
         JOB,
         &[SCHEMAS, RULES, JOURNAL, DATAFLOW, EVENTLOG, DISK, SINK_KIT],
@@ -60,6 +62,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             JOURNAL,
             DATAFLOW,
             JOB,
+            EXPLAIN,
             SINK_KIT,
             CLICKHOUSE,
             POSTGRES,

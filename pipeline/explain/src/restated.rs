@@ -1,0 +1,166 @@
+//! The ledger's rows about the published numbers that something is part of.
+
+use hostread_schemas::view::Period;
+use hostread_schemas::view::{Cause, NumberKey, ViewKey, ViewValue};
+use hostread_schemas::{BrandId, Currency, Day, EpisodeId, LineId, NameKind, TenantId};
+use hostread_sink_kit::words;
+use serde::Serialize;
+
+use crate::dims::Dims;
+use crate::known::{Known, ReadError};
+
+/// The newest so many are listed.
+const LISTED_MAX: usize = 200;
+
+/// Published numbers that something is part of.
+#[derive(Clone, Debug)]
+pub(crate) enum Moves {
+    /// Downloads of an episode on a day.
+    Downloads(Day, EpisodeId),
+    /// Credits of a brand's lines on a day.
+    Credits(Day, BrandId, Currency),
+    /// Deliveries of a line, of all days or of a month.
+    Delivery(LineId, Option<Period>),
+    /// Credits of a line in the days of a month.
+    LineCredits(LineId, Period),
+    /// The bill of a line in a month.
+    Bill(LineId, Period),
+}
+
+impl Moves {
+    fn hold(&self, dims: &Dims, key: &NumberKey) -> bool {
+        let within = |day: Day, month: Period| (month.start()..month.end()).contains(&day);
+        match (self, key) {
+            (Self::Downloads(day, episode), NumberKey::DownloadsDaily(key)) => {
+                key.day == *day && key.episode == *episode
+            }
+            (Self::Credits(day, brand, currency), NumberKey::AttributionDaily(key)) => {
+                key.day == *day
+                    && key.currency == *currency
+                    && dims.brand_of_line(key.line) == *brand
+            }
+            (Self::Delivery(line, month), NumberKey::DeliveryDaily(key)) => {
+                key.line == *line && month.is_none_or(|month| within(key.day, month))
+            }
+            (Self::LineCredits(line, month), NumberKey::AttributionDaily(key)) => {
+                key.line == *line && within(key.day, *month)
+            }
+            (Self::Bill(line, month), NumberKey::BillingLines(key)) => {
+                key.line == *line && key.period == *month
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A published number that moved.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Restated {
+    /// When, as a tick.
+    pub tick: u64,
+    /// The number: view and column.
+    pub number: String,
+    /// Its key.
+    pub of: serde_json::Value,
+    /// What it was.
+    pub old: i64,
+    /// What it became.
+    pub new: i64,
+    /// What moved it: `event`, `batches` or `clock`.
+    pub cause: &'static str,
+    /// The event, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// What the event is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub what: Option<String>,
+    /// The batches, where they are the cause.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub batches: Vec<String>,
+    /// Batches that are counted only.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub batches_more: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// The rows of the ledger about these numbers, oldest first, and how many older ones there are.
+pub(crate) fn restated(
+    known: &Known<'_>,
+    dims: &Dims,
+    tenant: TenantId,
+    moves: &[Moves],
+) -> Result<(Vec<Restated>, u64), ReadError> {
+    let wanted = |key: &ViewKey| match key {
+        ViewKey::Restatements(key) => {
+            key.tenant == tenant && moves.iter().any(|moves| moves.hold(dims, &key.of))
+        }
+        _ => false,
+    };
+    let mut rows = known.archive.restatements(&wanted)?;
+    rows.sort_unstable_by_key(|(key, _)| *key);
+    let more = rows.len().saturating_sub(LISTED_MAX);
+    let listed = rows.iter().skip(more);
+    let listed = listed.filter_map(|(key, value)| one(known, dims, key, value));
+    Ok((listed.collect(), more as u64))
+}
+
+fn one(known: &Known<'_>, dims: &Dims, key: &ViewKey, value: &ViewValue) -> Option<Restated> {
+    let (ViewKey::Restatements(key), ViewValue::Restatements(row)) = (key, value) else {
+        return None;
+    };
+    let mut restated = Restated {
+        tick: key.tick.0,
+        number: format!(
+            "{}.{}",
+            words::number_view(&key.of).name(),
+            key.metric.as_str()
+        ),
+        of: serde_json::from_str(&words::number_key(&key.of, known.names)).unwrap_or_default(),
+        old: row.old,
+        new: row.new,
+        cause: words::cause(&row.cause),
+        event: None,
+        what: None,
+        batches: Vec::new(),
+        batches_more: 0,
+    };
+    match &row.cause {
+        Cause::Event(event) => {
+            restated.what = Some(dims.about(known, *event));
+            restated.event = Some(event.to_hex());
+        }
+        Cause::Batches(batches, more) => {
+            let name = |batch: &hostread_schemas::BatchId| known.name(NameKind::Batch, batch.0);
+            restated.batches = batches.iter().map(name).collect();
+            restated.batches_more = *more;
+        }
+        Cause::Clock => {}
+    }
+    Some(restated)
+}
+
+impl Dims {
+    /// What an event is about, in words.
+    pub(crate) fn about(&self, known: &Known<'_>, event: hostread_schemas::EventId) -> String {
+        let Some((kind, id)) = self.causes.get(&event) else {
+            return "an event that is no longer live".to_owned();
+        };
+        let what = match kind {
+            NameKind::RuleSet => "rule set",
+            NameKind::Tenant => return "settings".to_owned(),
+            NameKind::Show => "show",
+            NameKind::Episode => "episode",
+            NameKind::Slot => "slot",
+            NameKind::Store => "store",
+            NameKind::Campaign => "campaign",
+            NameKind::Line => "line item",
+            NameKind::Code => "code",
+            _ => "fact",
+        };
+        format!("{what} {}", known.name(*kind, *id))
+    }
+}
