@@ -4,6 +4,7 @@ mod cmd;
 mod config;
 mod crash_point;
 mod demo;
+mod explain;
 mod ledgers;
 mod parts;
 #[cfg(test)]
@@ -70,6 +71,8 @@ enum Command {
     Doctor,
     /// Print the numbers of a running system, or what its ledgers say
     Report(cmd::report::ReportArgs),
+    /// Say why a number is what it is: events, rules, links, weights, restatements
+    Explain(cmd::explain::ExplainArgs),
     /// See what could not be used, and why; send it again when it is repaired
     #[command(subcommand)]
     DeadLetters(cmd::dead_letters::DeadLettersCommand),
@@ -124,6 +127,7 @@ fn run(cli: Cli) -> Result<bool> {
             Command::Migrate => cmd::migrate::run(config?).await,
             Command::Doctor => cmd::doctor::run(config, cli.config.as_deref()).await,
             Command::Report(args) => cmd::report::run(config?, args).await,
+            Command::Explain(args) => cmd::explain::run(config?, args).await,
             Command::DeadLetters(command) => cmd::dead_letters::run(&config?, &command).await,
             Command::Sinks(command) => cmd::sinks::run(config?, command).await,
             Command::Journal(command) => cmd::journal::run(config?, command).await,

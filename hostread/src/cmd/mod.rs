@@ -5,6 +5,7 @@ mod databases;
 pub(crate) mod dead_letters;
 pub(crate) mod doctor;
 pub(crate) mod engines;
+pub(crate) mod explain;
 pub(crate) mod gateway;
 pub(crate) mod import;
 pub(crate) mod journal;

@@ -19,6 +19,9 @@ use crate::config::Config;
 /// How long a reader waits for the process that is just making the log.
 const MADE_MAX: Duration = Duration::from_secs(30);
 
+/// The embedded log's schemas, in its folder.
+const SCHEMAS_FILE: &str = "schemas.json";
+
 /// The log and the schema ids of its registry.
 pub(crate) struct Log {
     pub(crate) log: Arc<dyn EventLog>,
@@ -92,9 +95,28 @@ pub(crate) async fn read_log(config: &Config) -> Result<Log> {
     .await
 }
 
+/// The log as it is, to look something up; writes nothing. `None`: there is none.
+pub(crate) async fn look_at_log(config: &Config) -> Result<Option<Log>> {
+    if config.log.is_kafka() {
+        return open_log(config).await.map(Some);
+    }
+    let dir = config.log_dir();
+    if !disk().exists(&dir.join(SCHEMAS_FILE))? {
+        return Ok(None);
+    }
+    let at = dir.clone();
+    let opened = tokio::task::spawn_blocking(move || EmbeddedLog::open_reader(disk(), &at));
+    Ok(Some(Log {
+        log: Arc::new(opened.await?.context("reading the embedded log")?),
+        // Every schema is asked for.
+        schema_ids: BTreeMap::new(),
+        schemas: Schemas::Folder(dir),
+    }))
+}
+
 /// Waits until the process that has the lock has written down every schema.
 async fn made_by_other(dir: &Path) -> Result<()> {
-    let (file, began) = (dir.join("schemas.json"), Instant::now());
+    let (file, began) = (dir.join(SCHEMAS_FILE), Instant::now());
     loop {
         let known = read_all(disk().as_ref(), &file)
             .ok()

@@ -22,7 +22,7 @@ use hostread_sink_kit::Sink;
 use hostread_sink_postgres::PostgresSink;
 
 pub(crate) use engines::{Targets, check_engines, start_engines};
-pub(crate) use log::{Log, open_log, read_log};
+pub(crate) use log::{Log, look_at_log, open_log, read_log};
 
 use crate::config::Config;
 

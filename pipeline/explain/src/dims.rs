@@ -89,6 +89,23 @@ pub(crate) struct Dims {
 /// By tenant.
 pub(crate) type AllDims = BTreeMap<TenantId, Dims>;
 
+/// What a catalog or deal fact is about.
+pub(crate) fn about(fact: &Fact) -> Option<(NameKind, u64)> {
+    Some(match &fact.body {
+        FactBody::RuleSet(rules) => (NameKind::RuleSet, rules.rule_set.0),
+        FactBody::Settings(_) => (NameKind::Tenant, fact.tenant.0),
+        FactBody::Show(show) => (NameKind::Show, show.0),
+        FactBody::Episode(episode) => (NameKind::Episode, episode.episode.0),
+        FactBody::Slot(slot) => (NameKind::Slot, slot.slot.0),
+        FactBody::Store(store, _) => (NameKind::Store, store.0),
+        FactBody::Campaign(campaign, _) => (NameKind::Campaign, campaign.0),
+        FactBody::Line(line) => (NameKind::Line, line.line.0),
+        FactBody::Code(_, code, _) => (NameKind::Code, code.0),
+        FactBody::Aired { episode, .. } => (NameKind::Title, episode.0),
+        _ => return None,
+    })
+}
+
 /// Reads the facts in force, of one tenant or of all.
 pub(crate) fn all_dims(known: &Known<'_>, tenant: Option<TenantId>) -> Result<AllDims, ReadError> {
     let mut all = AllDims::new();
@@ -108,48 +125,24 @@ pub(crate) fn all_dims(known: &Known<'_>, tenant: Option<TenantId>) -> Result<Al
 
 impl Dims {
     fn add(&mut self, fact: &Fact) {
-        let about = match &fact.body {
+        match &fact.body {
             FactBody::Agent(agent, text) => {
                 self.agents.insert(*agent, text.clone());
-                return;
             }
-            FactBody::Carry(carry) => return self.carry(carry),
-            FactBody::RuleSet(rules) => {
-                self.rule_set.say((), fact, rules.clone());
-                (NameKind::RuleSet, rules.rule_set.0)
-            }
-            FactBody::Settings(settings) => {
-                self.settings.say((), fact, *settings);
-                (NameKind::Tenant, fact.tenant.0)
-            }
-            FactBody::Show(show) => (NameKind::Show, show.0),
+            FactBody::Carry(carry) => self.carry(carry),
+            FactBody::RuleSet(rules) => self.rule_set.say((), fact, rules.clone()),
+            FactBody::Settings(settings) => self.settings.say((), fact, *settings),
             FactBody::Episode(episode) => {
                 for enclosure in &episode.enclosures {
                     self.by_enclosure.say(*enclosure, fact, episode.clone());
                 }
                 self.by_episode.say(episode.episode, fact, episode.clone());
-                (NameKind::Episode, episode.episode.0)
             }
-            FactBody::Slot(slot) => {
-                self.slots.say(slot.slot, fact, *slot);
-                (NameKind::Slot, slot.slot.0)
-            }
-            FactBody::Store(store, brand) => {
-                self.stores.say(*store, fact, *brand);
-                (NameKind::Store, store.0)
-            }
-            FactBody::Campaign(campaign, brand) => {
-                self.campaigns.say(*campaign, fact, *brand);
-                (NameKind::Campaign, campaign.0)
-            }
-            FactBody::Line(line) => {
-                self.lines.say(line.line, fact, line.clone());
-                (NameKind::Line, line.line.0)
-            }
-            FactBody::Code(store, code, line) => {
-                self.codes.say((*store, *code), fact, *line);
-                (NameKind::Code, code.0)
-            }
+            FactBody::Slot(slot) => self.slots.say(slot.slot, fact, *slot),
+            FactBody::Store(store, brand) => self.stores.say(*store, fact, *brand),
+            FactBody::Campaign(campaign, brand) => self.campaigns.say(*campaign, fact, *brand),
+            FactBody::Line(line) => self.lines.say(line.line, fact, line.clone()),
+            FactBody::Code(store, code, line) => self.codes.say((*store, *code), fact, *line),
             FactBody::Aired {
                 line,
                 episode,
@@ -158,11 +151,15 @@ impl Dims {
             } => {
                 let key = (*line, *episode);
                 self.aired.say(key, fact, (*aired_at, *episode_goal));
-                (NameKind::Episode, episode.0)
             }
-            FactBody::Request(_) | FactBody::Impression(_) | FactBody::Signal(_) => return,
-        };
-        self.causes.insert(fact.id, about);
+            FactBody::Show(_)
+            | FactBody::Request(_)
+            | FactBody::Impression(_)
+            | FactBody::Signal(_) => {}
+        }
+        if let Some(about) = about(fact) {
+            self.causes.insert(fact.id, about);
+        }
     }
 
     fn carry(&mut self, carry: &Carry) {

@@ -38,6 +38,8 @@ pub use said::{AsOf, Because, Explanation, KnownFrom, LeftOutCause, Number};
 pub use without::{Cause, Without};
 
 use hostread_schemas::TenantId;
+use hostread_schemas::fact::{Fact, FactBody};
+use hostread_sink_kit::words;
 
 use crate::dims::all_dims;
 use crate::said::Found;
@@ -121,6 +123,21 @@ pub fn compare(
     instead.retain(|instead| instead.id == explanation.id);
     explanation.compare(instead.pop(), without);
     Ok(())
+}
+
+/// What a fact is about, in words.
+#[must_use]
+pub fn in_words(known: &Known<'_>, fact: &Fact) -> String {
+    let kind = match &fact.body {
+        FactBody::Request(_) => "request",
+        FactBody::Impression(_) => "impression",
+        FactBody::Signal(signal) => words::signal_kind(signal.kind),
+        _ => {
+            let about = dims::about(fact);
+            return restated::in_words(known, about);
+        }
+    };
+    format!("{kind} of {}", fact.time)
 }
 
 fn find(

@@ -146,21 +146,28 @@ fn one(known: &Known<'_>, dims: &Dims, key: &ViewKey, value: &ViewValue) -> Opti
 impl Dims {
     /// What an event is about, in words.
     pub(crate) fn about(&self, known: &Known<'_>, event: hostread_schemas::EventId) -> String {
-        let Some((kind, id)) = self.causes.get(&event) else {
-            return "an event that is no longer live".to_owned();
-        };
-        let what = match kind {
-            NameKind::RuleSet => "rule set",
-            NameKind::Tenant => return "settings".to_owned(),
-            NameKind::Show => "show",
-            NameKind::Episode => "episode",
-            NameKind::Slot => "slot",
-            NameKind::Store => "store",
-            NameKind::Campaign => "campaign",
-            NameKind::Line => "line item",
-            NameKind::Code => "code",
-            _ => "fact",
-        };
-        format!("{what} {}", known.name(*kind, *id))
+        in_words(known, self.causes.get(&event).copied())
     }
+}
+
+/// What a catalog or deal fact is about, in words.
+pub(crate) fn in_words(known: &Known<'_>, about: Option<(NameKind, u64)>) -> String {
+    let Some((kind, id)) = about else {
+        return "an event that is no longer live".to_owned();
+    };
+    let what = match kind {
+        NameKind::RuleSet => "rule set",
+        NameKind::Tenant => return "settings".to_owned(),
+        NameKind::Show => "show",
+        NameKind::Episode => "episode",
+        NameKind::Slot => "slot",
+        NameKind::Store => "store",
+        NameKind::Campaign => "campaign",
+        NameKind::Line => "line item",
+        NameKind::Code => "code",
+        // A read is told from its episode by its kind.
+        NameKind::Title => return format!("read in {}", known.name(NameKind::Episode, id)),
+        _ => "fact",
+    };
+    format!("{what} {}", known.name(kind, id))
 }

@@ -1,0 +1,92 @@
+//! The events that came with a batch, from the log: the journal keeps what an event says, not what it came with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use hostread_eventlog::Offsets;
+use hostread_explain::{Cause, Without};
+use hostread_job::Decode;
+use hostread_schemas::event::Event;
+use hostread_schemas::fact::Fact;
+use hostread_schemas::intern::IdHasher;
+use hostread_schemas::{Decoder, EventId};
+
+use crate::parts::Log;
+
+/// Events of a batch that can be thought away: 16 bytes each here, and a fact for each that others state as well.
+const EVENTS_MAX: usize = 1_000_000;
+/// Records asked for at a time.
+const RECORDS_MAX: usize = 10_000;
+/// How long the log may take for all of it.
+const READ_MAX: Duration = Duration::from_mins(2);
+
+/// What there would be without a batch; `None`: nothing in the log came with it.
+pub(super) fn find(
+    log: &Log,
+    tenant: &str,
+    batch: &str,
+    hasher: IdHasher,
+) -> Result<Option<Without>> {
+    let mut events: BTreeSet<EventId> = BTreeSet::new();
+    read(log, tenant, &mut |event| {
+        if event.meta.batch_id == batch {
+            events.insert(event.meta.id);
+        }
+        if events.len() > EVENTS_MAX {
+            bail!("the batch has more than {EVENTS_MAX} events");
+        }
+        Ok(())
+    })?;
+    if events.is_empty() {
+        return Ok(None);
+    }
+    // What others say of the same events is then live: the highest revision, as in the head.
+    let mut others: BTreeMap<EventId, (u32, Fact)> = BTreeMap::new();
+    read(log, tenant, &mut |event| {
+        if event.meta.batch_id != batch && events.contains(&event.meta.id) {
+            let fact = hasher.fact(event, &mut |_, _, _| {});
+            let said = (event.meta.revision, fact);
+            let best = others.entry(event.meta.id).or_insert_with(|| said.clone());
+            if best.0 < said.0 {
+                *best = said;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(Some(Without {
+        cause: Cause::Batch(batch.to_owned()),
+        what: format!("a batch of {} events", events.len()),
+        events,
+        instead: others.into_values().map(|(_, fact)| fact).collect(),
+    }))
+}
+
+/// Shows every event of a tenant that the log still has.
+fn read(log: &Log, tenant: &str, each: &mut dyn FnMut(&Event) -> Result<()>) -> Result<()> {
+    let runtime = tokio::runtime::Handle::current();
+    let start = runtime.block_on(log.log.start_offsets())?;
+    let end = runtime.block_on(log.log.end_offsets())?;
+    let mut decode = Decode::new(Decoder::current(&log.schema_ids), Box::new(log.ask()));
+    let mut reader = log.log.reader(&start).context("reading the log")?;
+    let mut at: Offsets = start;
+    let until = Instant::now() + READ_MAX;
+    while end.iter().any(|(place, end)| at.get(place) < Some(end)) {
+        if Instant::now() > until {
+            bail!("the log takes too long to read");
+        }
+        for record in reader.poll(RECORDS_MAX, Duration::from_millis(200))? {
+            at.insert(
+                (record.topic.to_string(), record.partition),
+                record.offset + 1,
+            );
+            // What cannot be read is a dead letter and no event.
+            if let Ok(event) = decode.event(&record.topic, &record.value)
+                && event.meta.tenant == tenant
+            {
+                each(&event)?;
+            }
+        }
+    }
+    Ok(())
+}

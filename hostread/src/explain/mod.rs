@@ -1,0 +1,184 @@
+//! Why a number is what it is, of the journal on this machine: beside a pipeline that runs, or without one. Blocks.
+//! Needs: the data folder of a pipeline. Promises: writes nothing; each explanation is of one state of the journal.
+
+mod batch;
+mod conversion_page;
+pub(crate) mod page;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use hostread_disk::Disk;
+use hostread_explain::{
+    Archive, Asked, Cause, Explanation, Known, NotExplained, ReadError, Without,
+};
+use hostread_journal::Snapshot;
+use hostread_rules::Horizons;
+use hostread_schemas::intern::IdHasher;
+use hostread_schemas::view::{View, ViewClass, ViewKey, ViewValue};
+use hostread_schemas::{EventId, NameKind, TenantId};
+use hostread_sink_archive::ArchiveSink;
+
+use crate::config::Config;
+use crate::parts::{self, Log};
+
+/// Explains.
+pub(crate) struct Explainer {
+    disk: Arc<dyn Disk>,
+    journal: PathBuf,
+    hasher: IdHasher,
+    horizons: Horizons,
+    /// Where batches are looked up; without it only events can be thought away.
+    log: Option<Arc<Log>>,
+}
+
+/// What is asked.
+pub(crate) struct Question<'a> {
+    /// Only of this tenant.
+    pub(crate) tenant: Option<&'a str>,
+    /// Which number.
+    pub(crate) asked: &'a Asked,
+    /// Also without this event or batch.
+    pub(crate) without: Option<&'a str>,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum NoAnswer {
+    /// There is no such row, or the id is not clear.
+    Row(NotExplained),
+    /// There is no such cause, or it is not known any more.
+    Cause(String),
+    /// There is no journal.
+    NoJournal,
+    /// It could not be read.
+    Failed(anyhow::Error),
+}
+
+impl From<NotExplained> for NoAnswer {
+    fn from(error: NotExplained) -> Self {
+        match error {
+            NotExplained::Read(error) => Self::Failed(anyhow!(error).context("reading")),
+            error => Self::Row(error),
+        }
+    }
+}
+
+impl Explainer {
+    /// Of the journal in the data folder. No I/O.
+    pub(crate) fn new(config: &Config, log: Option<Arc<Log>>) -> Result<Self> {
+        Ok(Self {
+            disk: parts::disk(),
+            journal: config.data_dir.join("journal"),
+            hasher: IdHasher::new(config.id_key_bytes()?),
+            horizons: config.pipeline.horizons(),
+            log,
+        })
+    }
+
+    /// Answers a question.
+    pub(crate) fn answer(&self, question: &Question<'_>) -> Result<Explanation, NoAnswer> {
+        let snapshot = Snapshot::read(&self.disk, &self.journal, self.hasher)
+            .context("reading the journal")
+            .map_err(NoAnswer::Failed)?
+            .ok_or(NoAnswer::NoJournal)?;
+        let archive = OfFolder(ArchiveSink::new(
+            Arc::clone(&self.disk),
+            &archive_dir(&self.journal),
+        ));
+        let known = Known {
+            live: &snapshot,
+            archive: &archive,
+            names: &snapshot.names,
+            hasher: self.hasher,
+            horizons: self.horizons,
+            tick: snapshot.last,
+            clock: snapshot.clock,
+            released: snapshot.released,
+        };
+        let tenant = question.tenant.map(|name| self.hasher.tenant(name));
+        let mut explanation = hostread_explain::explain(&known, question.asked, tenant)?;
+        if let Some(cause) = question.without {
+            let without = self.without(&known, explanation.tenant_id, cause)?;
+            hostread_explain::compare(&known, &mut explanation, &without)?;
+        }
+        Ok(explanation)
+    }
+
+    /// The events of a cause: one event, or all that came with a batch.
+    fn without(
+        &self,
+        known: &Known<'_>,
+        tenant: TenantId,
+        cause: &str,
+    ) -> Result<Without, NoAnswer> {
+        let event = EventId::from_hex(&cause.to_ascii_lowercase());
+        let live = match event {
+            Some(id) => known.live.find(id).map_err(|error| {
+                let error = anyhow!(error).context("looking for the event");
+                NoAnswer::Failed(error)
+            })?,
+            None => None,
+        };
+        if let (Some(id), Some(fact)) = (event, live)
+            && fact.tenant == tenant
+        {
+            return Ok(Without {
+                cause: Cause::Event(id),
+                what: hostread_explain::in_words(known, &fact),
+                events: [id].into(),
+                instead: Vec::new(),
+            });
+        }
+        let of = known.names.text(NameKind::Tenant, tenant.0);
+        let Some(log) = &self.log else {
+            let text = format!("no live event of {of} has the id {cause}");
+            return Err(NoAnswer::Cause(text));
+        };
+        let found = batch::find(log, &of, cause, self.hasher).map_err(NoAnswer::Failed)?;
+        found.ok_or_else(|| {
+            NoAnswer::Cause(format!(
+                "no live event of {of} has the id {cause}, and nothing in the log came with a batch of this name (the log keeps 14 days)"
+            ))
+        })
+    }
+}
+
+fn archive_dir(journal: &Path) -> PathBuf {
+    journal.join("archive")
+}
+
+/// The archive beside the journal.
+struct OfFolder(ArchiveSink);
+
+impl Archive for OfFolder {
+    fn rows(
+        &self,
+        view: View,
+        wanted: &dyn Fn(&ViewKey) -> bool,
+    ) -> Result<Vec<(ViewKey, Option<ViewValue>)>, ReadError> {
+        let mut known = BTreeMap::new();
+        for tick in self.0.ticks(view)? {
+            let rows = self.0.rows(view, tick)?.into_iter();
+            for (key, value) in rows.filter(|(key, _)| wanted(key)) {
+                // What is sealed is what was said first; an item that comes again leaves a newer row.
+                if view.class() == ViewClass::Daily {
+                    known.entry(key).or_insert(value);
+                } else {
+                    known.insert(key, value);
+                }
+            }
+        }
+        Ok(known.into_iter().collect())
+    }
+
+    fn restatements(
+        &self,
+        wanted: &dyn Fn(&ViewKey) -> bool,
+    ) -> Result<Vec<(ViewKey, ViewValue)>, ReadError> {
+        let rows = self.0.ledgers()?.into_iter();
+        Ok(rows.filter(|(key, _)| wanted(key)).collect())
+    }
+}
