@@ -103,6 +103,7 @@ fn open(dir: &Path, log: Arc<EmbeddedLog>) -> Result<Gateway> {
         dir: dir.join("gateway"),
         clock: Arc::new(|| NOW_MS),
         metrics: None,
+        explain: None,
         pipeline_ready: None,
     })?)
 }

@@ -7,6 +7,7 @@
 //! POST /v1/events  /v1/redemptions  /v1/import/{format}     API key          ─► intake ─► log
 //! GET  /v1/pixel.gif  /v1/impression.gif   POST /v1/pixel   public key `k`   ─► intake ─► log, or spill ─► log
 //! POST /hooks/shopify/{connection}                          HMAC             ─► intake ─► log, or dead letters
+//! GET  /v1/explain/{kind}/{id}                             API key          ◄─ whoever can explain numbers
 //! GET  /livez  /readyz  /readyz/pipeline  /metrics
 //! ```
 
@@ -21,6 +22,7 @@ mod tenants;
 pub mod upload;
 
 pub use config::{ConfigError, GatewayConfig, LimitsConfig, TenantConfig};
+pub use doors::explain::{Explain, ExplainAsk, ExplainRefusal};
 pub use intake::Clock;
 pub use server::{Gateway, GatewayError, GatewayParts, MetricsText, PipelineReady, Spilled};
 

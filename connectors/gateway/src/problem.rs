@@ -36,12 +36,18 @@ pub(crate) enum Problem {
     TooFast { retry_after_secs: u64 },
     /// The log cannot make it durable now.
     LogAway,
+    /// Others are being explained.
+    Busy,
+    /// What explains cannot be read now.
+    ExplainAway,
     /// A fault of ours.
     Internal,
 }
 
 /// How soon to try again when the log is away.
 const LOG_RETRY_SECS: u64 = 5;
+/// How soon to try again when others are explained.
+const BUSY_RETRY_SECS: u64 = 1;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -120,6 +126,16 @@ impl Problem {
                 "log_away",
                 "it cannot be stored durably now; try again",
             ),
+            Self::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "as many as can be are being explained; try again",
+            ),
+            Self::ExplainAway => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "journal_away",
+                "the journal cannot be read here now",
+            ),
             Self::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
@@ -131,7 +147,8 @@ impl Problem {
     fn retry_after_secs(&self) -> Option<u64> {
         match self {
             Self::TooFast { retry_after_secs } => Some(*retry_after_secs),
-            Self::LogAway => Some(LOG_RETRY_SECS),
+            Self::LogAway | Self::ExplainAway => Some(LOG_RETRY_SECS),
+            Self::Busy => Some(BUSY_RETRY_SECS),
             _ => None,
         }
     }

@@ -26,6 +26,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::config::{ConfigError, GatewayConfig, TenantConfig};
 use crate::doors;
+use crate::doors::explain::Explain;
 use crate::intake::{Clock, Intake};
 use crate::problem::Problem;
 use crate::tenants::{Tenant, Tenants};
@@ -38,6 +39,9 @@ pub type PipelineReady = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// Batches that are read and mapped at the same time; each may hold tens of megabytes.
 const BATCHES_AT_ONCE: usize = 4;
+/// Numbers that are explained at the same time; each reads the journal and holds a day of a tenant. More: the pipeline beside
+/// it feels them; one: two people disturb each other.
+const EXPLAINED_AT_ONCE: usize = 2;
 
 /// What the doors stand on.
 pub struct GatewayParts {
@@ -59,6 +63,8 @@ pub struct GatewayParts {
     pub clock: Clock,
     /// Renders `/metrics`; without it the address is not there.
     pub metrics: Option<MetricsText>,
+    /// Asked by `/v1/explain`; without it the address is not there.
+    pub explain: Option<Explain>,
     /// Asked by `/readyz/pipeline`; without it the address is not there.
     pub pipeline_ready: Option<PipelineReady>,
 }
@@ -88,6 +94,8 @@ pub(crate) struct State {
     pub(crate) batches: Semaphore,
     pub(crate) metrics: Option<MetricsText>,
     pub(crate) pipeline_ready: Option<PipelineReady>,
+    pub(crate) explain: Option<Explain>,
+    pub(crate) explaining: Arc<Semaphore>,
     proxies: IpRanges,
 }
 
@@ -153,6 +161,8 @@ impl Gateway {
             batches: Semaphore::new(BATCHES_AT_ONCE),
             metrics: parts.metrics,
             pipeline_ready: parts.pipeline_ready,
+            explain: parts.explain,
+            explaining: Arc::new(Semaphore::new(EXPLAINED_AT_ONCE)),
         })))
     }
 
@@ -175,6 +185,7 @@ impl Gateway {
                 get(doors::web::impression_gif).head(no_such_method),
             )
             .route("/hooks/shopify/{connection}", post(doors::shopify::post))
+            .route("/v1/explain/{kind}/{*id}", get(doors::explain::get))
             .route("/livez", get(doors::health::live))
             .route("/readyz", get(doors::health::ready))
             .route("/readyz/pipeline", get(doors::health::pipeline_ready))

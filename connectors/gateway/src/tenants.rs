@@ -20,16 +20,18 @@ pub(crate) enum Door {
     Pixel,
     Impression,
     Shopify,
+    Explain,
 }
 
 impl Door {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Events,
         Self::Redemptions,
         Self::Import,
         Self::Pixel,
         Self::Impression,
         Self::Shopify,
+        Self::Explain,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -40,11 +42,15 @@ impl Door {
             Self::Pixel => "pixel",
             Self::Impression => "impression",
             Self::Shopify => "shopify",
+            Self::Explain => "explain",
         }
     }
 
     const fn takes_batches(self) -> bool {
-        matches!(self, Self::Events | Self::Redemptions | Self::Import)
+        matches!(
+            self,
+            Self::Events | Self::Redemptions | Self::Import | Self::Explain
+        )
     }
 }
 

@@ -1,9 +1,7 @@
 //! `hostread explain`: why a number is what it is.
 
-use std::sync::Arc;
-
 use anyhow::{Context, Result, bail};
-use hostread_explain::{Asked, Kind};
+use hostread_explain::{Asked, Kind, NotExplained};
 
 use crate::config::Config;
 use crate::explain::{Explainer, NoAnswer, Question, page};
@@ -58,7 +56,7 @@ pub(crate) async fn run(config: Config, args: ExplainArgs) -> Result<bool> {
         );
     };
     let log = match &args.without {
-        Some(_) => parts::look_at_log(&config).await?.map(Arc::new),
+        Some(_) => parts::look_at_log(&config).await?,
         None => None,
     };
     let explainer = Explainer::new(&config, log)?;
@@ -77,6 +75,9 @@ pub(crate) async fn run(config: Config, args: ExplainArgs) -> Result<bool> {
                 PageFormat::Json => say!("{}", serde_json::to_string(&explanation)?),
             }
             Ok(true)
+        }
+        Err(NoAnswer::Row(error @ NotExplained::Several { .. })) => {
+            bail!("{error}; --tenant says whose")
         }
         Err(NoAnswer::Row(error)) => bail!("{error}"),
         Err(NoAnswer::Cause(text)) => bail!("{text}"),

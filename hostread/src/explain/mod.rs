@@ -3,6 +3,7 @@
 
 mod batch;
 mod conversion_page;
+mod lines_page;
 pub(crate) mod page;
 
 use std::collections::BTreeMap;
@@ -12,8 +13,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use hostread_disk::Disk;
 use hostread_explain::{
-    Archive, Asked, Cause, Explanation, Known, NotExplained, ReadError, Without,
+    Archive, Asked, Cause, Explanation, Kind, Known, NotExplained, ReadError, Without,
 };
+use hostread_gateway::{ExplainAsk, ExplainRefusal};
 use hostread_journal::Snapshot;
 use hostread_rules::Horizons;
 use hostread_schemas::intern::IdHasher;
@@ -31,7 +33,7 @@ pub(crate) struct Explainer {
     hasher: IdHasher,
     horizons: Horizons,
     /// Where batches are looked up; without it only events can be thought away.
-    log: Option<Arc<Log>>,
+    log: Option<Log>,
 }
 
 /// What is asked.
@@ -68,7 +70,7 @@ impl From<NotExplained> for NoAnswer {
 
 impl Explainer {
     /// Of the journal in the data folder. No I/O.
-    pub(crate) fn new(config: &Config, log: Option<Arc<Log>>) -> Result<Self> {
+    pub(crate) fn new(config: &Config, log: Option<Log>) -> Result<Self> {
         Ok(Self {
             disk: parts::disk(),
             journal: config.data_dir.join("journal"),
@@ -105,6 +107,38 @@ impl Explainer {
             hostread_explain::compare(&known, &mut explanation, &without)?;
         }
         Ok(explanation)
+    }
+
+    /// Answers at the gateway's door.
+    pub(crate) fn at_door(&self, ask: &ExplainAsk) -> Result<String, ExplainRefusal> {
+        let kind = ask.kind.parse().ok();
+        let asked = kind.and_then(|kind: Kind| Asked::parse(kind, &ask.id));
+        // An id that cannot be one is one that nobody has.
+        let asked = asked.ok_or(ExplainRefusal::Unknown)?;
+        let answer = self.answer(&Question {
+            tenant: Some(&ask.tenant),
+            asked: &asked,
+            without: ask.without.as_deref(),
+        });
+        let unclear = |field, message| ExplainRefusal::Unclear { field, message };
+        match answer {
+            Ok(explanation) if ask.as_text => Ok(page::page(&explanation)),
+            Ok(explanation) => serde_json::to_string(&explanation).map_err(|error| {
+                tracing::error!(%error, "an explanation is no JSON");
+                ExplainRefusal::Away
+            }),
+            Err(NoAnswer::Row(NotExplained::Unknown { .. })) => Err(ExplainRefusal::Unknown),
+            Err(NoAnswer::Row(error)) => Err(unclear("id", error.to_string())),
+            Err(NoAnswer::Cause(message)) => Err(unclear("without", message)),
+            Err(NoAnswer::NoJournal) => Err(ExplainRefusal::Away),
+            Err(NoAnswer::Failed(error)) => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "a number could not be explained"
+                );
+                Err(ExplainRefusal::Away)
+            }
+        }
     }
 
     /// The events of a cause: one event, or all that came with a batch.

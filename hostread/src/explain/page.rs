@@ -1,13 +1,11 @@
 //! An explanation as a page of text: what the number is, then every step that leads to it.
 
 use comfy_table::CellAlignment;
-use hostread_explain::{
-    Because, BillingLine, Download, EpisodeDay, Explanation, KnownFrom, Pacing, Request,
-};
+use hostread_explain::{Because, Download, EpisodeDay, Explanation, KnownFrom, Request};
 use hostread_schemas::MoneyMicros;
 use serde_json::Value;
 
-use super::conversion_page;
+use super::{conversion_page, lines_page};
 use crate::cmd::table;
 use crate::report::grouped;
 
@@ -31,8 +29,8 @@ pub(crate) fn page(said: &Explanation) -> String {
         Because::Request(it) => request(&mut page, it),
         Because::Download(it) => download(&mut page, it),
         Because::Conversion(it) => conversion_page::conversion(&mut page, it),
-        Because::Pacing(it) => pacing(&mut page, it),
-        Because::BillingLine(it) => billing_line(&mut page, it),
+        Because::Pacing(it) => lines_page::pacing(&mut page, it),
+        Because::BillingLine(it) => lines_page::billing_line(&mut page, it),
         Because::Released { through } => {
             page.head("Released");
             page.line(&format!(
@@ -338,140 +336,6 @@ fn download(page: &mut Page, it: &Download) {
         4,
         rows.collect(),
     );
-}
-
-fn pacing(page: &mut Page, it: &Pacing) {
-    page.fields(
-        "The line item",
-        &[
-            ("campaign", it.campaign.clone()),
-            (
-                "kind",
-                format!("{}, counted by {}", it.kind, it.controlling),
-            ),
-            ("goal", grouped(it.goal.cast_signed())),
-            ("flight", format!("{} to {}, {}", it.start, it.end, it.zone)),
-            ("said by", format!("event {}", it.line_event)),
-        ],
-    );
-    page.fields(
-        "Judged at the start of the clock's hour",
-        &[
-            ("hour", it.as_of.clone()),
-            ("delivered", grouped(it.delivered)),
-            ("expected", grouped(it.expected)),
-            ("last ad", it.last_billable_hour.clone().unwrap_or_default()),
-            ("state", format!("{}: {}", it.state, it.state_because)),
-        ],
-    );
-    if it.kind == "baked_in" {
-        let rows = it.reads.iter().map(|read| {
-            vec![
-                read.episode.clone(),
-                read.aired_at.clone(),
-                read.event.to_string(),
-                grouped(read.episode_goal.cast_signed()),
-            ]
-        });
-        page.grid(
-            "Reads that aired; each is expected evenly over 30 days",
-            &["episode", "aired at", "event", "goal"],
-            3,
-            rows.collect(),
-        );
-    }
-    let rows = it.days.iter().map(|day| {
-        vec![
-            day.day.clone(),
-            if day.carried { "carried on" } else { "" }.to_owned(),
-            grouped(day.delivered),
-            grouped(day.billable),
-            grouped(day.delivered_so_far),
-            grouped(day.expected_so_far),
-        ]
-    });
-    page.grid(
-        "By billing day",
-        &[
-            "day",
-            "",
-            "delivered",
-            "billable",
-            "billable so far",
-            "expected so far",
-        ],
-        2,
-        rows.collect(),
-    );
-}
-
-fn billing_line(page: &mut Page, it: &BillingLine) {
-    let per = if it.price_kind == "cpm" {
-        "a thousand ads"
-    } else {
-        "a conversion"
-    };
-    let cpm = it.price_kind == "cpm";
-    let quantity = |n: i64| if cpm { grouped(n) } else { millionths(n) };
-    let cost = |micros: i64| money(micros, &it.currency);
-    page.fields(
-        "The line item",
-        &[
-            ("campaign", it.campaign.clone()),
-            ("price", format!("{} for {per}", cost(it.price_micros))),
-            (
-                "goal",
-                if cpm {
-                    grouped(it.goal.cast_signed())
-                } else {
-                    String::new()
-                },
-            ),
-            (
-                "model",
-                if cpm {
-                    String::new()
-                } else {
-                    it.model.to_owned()
-                },
-            ),
-            ("zone", it.zone.clone()),
-            ("said by", format!("event {}", it.line_event)),
-        ],
-    );
-    let under = if cpm { ", at most the goal" } else { "" };
-    page.fields(
-        "The arithmetic: price of all so far, less price of all before the month, each rounded once",
-        &[
-            ("before the month", quantity(it.before)),
-            ("in the month", quantity(it.in_month)),
-            ("billed before", format!("{}{under}: {}", quantity(it.billed_before), cost(it.cost_before_micros))),
-            ("billed with it", format!("{}{under}: {}", quantity(it.billed_through), cost(it.cost_through_micros))),
-            ("quantity", format!("{} - {} = {}", quantity(it.billed_through), quantity(it.billed_before), quantity(it.quantity))),
-            ("amount", format!("{} - {} = {}", cost(it.cost_through_micros), cost(it.cost_before_micros), cost(it.amount_micros))),
-        ],
-    );
-    let rows = it.days.iter().map(|day| {
-        let carried = if day.carried { "carried on" } else { "" };
-        vec![day.day.clone(), carried.to_owned(), quantity(day.quantity)]
-    });
-    page.grid("Its days", &["day", "", "quantity"], 2, rows.collect());
-    if !cpm {
-        let rows = it.conversions.iter().map(|one| {
-            vec![
-                one.day.clone(),
-                one.conversion.clone(),
-                one.order_reference.clone(),
-                millionths(one.credit_micros),
-            ]
-        });
-        page.grid(
-            "Conversions with authenticated money",
-            &["day", "conversion", "order", "credit"],
-            3,
-            rows.collect(),
-        );
-    }
 }
 
 fn restatements(page: &mut Page, said: &Explanation) {

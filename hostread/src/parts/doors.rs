@@ -10,6 +10,7 @@ use hostread_schemas::intern::IdHasher;
 
 use super::{GATEWAY_DIR, Log, disk};
 use crate::config::Config;
+use crate::explain::Explainer;
 
 /// The machine's clock.
 pub(crate) fn wall_clock() -> hostread_gateway::Clock {
@@ -24,6 +25,7 @@ pub(crate) async fn open(
     metrics: crate::Metrics,
     job: Option<Arc<Status>>,
 ) -> Result<Gateway> {
+    let explainer = Explainer::new(config, Some(log.clone()))?;
     let of_job = job.clone();
     let parts = GatewayParts {
         config: config.gateway.clone(),
@@ -35,6 +37,7 @@ pub(crate) async fn open(
         dir: config.data_dir.join(GATEWAY_DIR),
         clock,
         metrics: Some(Arc::new(move || metrics.render(of_job.as_deref()))),
+        explain: Some(Arc::new(move |ask| explainer.at_door(ask))),
         pipeline_ready: job.map(|status| {
             Arc::new(move || status.trouble().map_or(Ok(()), Err))
                 as hostread_gateway::PipelineReady

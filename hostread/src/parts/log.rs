@@ -23,6 +23,7 @@ const MADE_MAX: Duration = Duration::from_secs(30);
 const SCHEMAS_FILE: &str = "schemas.json";
 
 /// The log and the schema ids of its registry.
+#[derive(Clone)]
 pub(crate) struct Log {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) schema_ids: BTreeMap<EventType, u32>,

@@ -13,7 +13,7 @@ use crate::dims::{AllDims, Dims};
 use crate::episode_day::{EpisodeDay, episode_day};
 use crate::known::{Known, ReadError, Sealed};
 use crate::restated::Moves;
-use crate::said::{Because, Found, KnownFrom};
+use crate::said::{Because, Found, KnownFrom, cut};
 
 /// Another episode of the same listener and day that is no download.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -64,6 +64,8 @@ pub struct Download {
     pub episode_day: EpisodeDay,
     /// Requests of the listener on the day that count for nothing, and why.
     pub not_counted: Vec<NotCounted>,
+    /// How many of them are not listed.
+    pub not_counted_more: usize,
     /// Ads that it delivered.
     pub ads: Vec<Ad>,
 }
@@ -159,6 +161,8 @@ fn computed(
     };
     let fact = dims.by_episode.get(&episode).unwrap_or(fact);
     let rule_set = dims.rule_set.said(&());
+    let mut others = not_counted(known, day, episode);
+    let not_counted_more = cut(&mut others);
     let said = Download {
         window: "calendar_day",
         day: id.day.to_string(),
@@ -176,7 +180,8 @@ fn computed(
         started_at: download.t0.to_string(),
         source_kind: words::source_kind(download.source_kind),
         episode_day: episode_day(known, dims, day, fact),
-        not_counted: not_counted(known, day, episode),
+        not_counted: others,
+        not_counted_more,
         ads: ads(known, dims, day, episode),
     };
     Ok(Some((

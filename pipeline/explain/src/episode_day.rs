@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::days::CountedDay;
 use crate::dims::Dims;
 use crate::known::Known;
-use crate::said::time;
+use crate::said::{cut, time};
 
 /// One request for the episode.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -67,6 +67,8 @@ pub struct EpisodeDay {
     pub versions: Vec<Version>,
     /// Every request of the listener for the episode on the day, in order.
     pub requests: Vec<RequestSeen>,
+    /// How many of them are not listed.
+    pub requests_more: usize,
     /// Downloads of the household on the day that count towards its limit.
     pub household_downloads: u64,
     /// The limit; 0: there is none.
@@ -141,6 +143,7 @@ pub(crate) fn episode_day(
         .rule_set
         .get(&())
         .map_or(0, |rules| rules.ip_volume_downloads_max);
+    let requests_more = cut(&mut seen);
     EpisodeDay {
         episode: known.name(NameKind::Episode, episode.episode.0),
         show: known.name(NameKind::Show, episode.show.0),
@@ -151,6 +154,7 @@ pub(crate) fn episode_day(
         needed_because: needed_because(episode, threshold_secs),
         versions,
         requests: seen,
+        requests_more,
         household_downloads: day.household_volume,
         household_limit: u64::from(limit),
     }

@@ -12,6 +12,16 @@ use crate::restated::{Moves, Restated, restated};
 use crate::without::{Cause, Without};
 use crate::{BillingLine, Conversion, Download, Pacing, Request};
 
+/// Items of a list at most: a listener, or a line, may have any number of them.
+const LISTED_MAX: usize = 1_000;
+
+/// Keeps what fits into an explanation; says how many there were more.
+pub(crate) fn cut<T>(list: &mut Vec<T>) -> usize {
+    let more = list.len().saturating_sub(LISTED_MAX);
+    list.truncate(LISTED_MAX);
+    more
+}
+
 /// Which state of the journal was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct AsOf {

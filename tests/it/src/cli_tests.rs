@@ -11,6 +11,7 @@ mod answers;
 mod dead_letters;
 mod demo;
 mod doctor;
+mod explain;
 mod import;
 mod replay;
 

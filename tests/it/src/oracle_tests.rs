@@ -77,6 +77,13 @@ fn every_row_can_say_why() {
 }
 
 #[test]
+fn every_row_can_say_what_it_would_be_without_an_event() {
+    for_histories(20, history(), |history| {
+        explained::Explained::without_one(history, world::far_horizons())
+    });
+}
+
+#[test]
 fn sealed_and_released_rows_can_say_why() {
     for_histories(25, settled_history(), |history| {
         explained::Explained::run(history, world::near_horizons())

@@ -1,6 +1,7 @@
 //! One file a door. A door reads, asks a connector, hands the events to the intake and answers; it decides nothing else.
 
 pub(crate) mod events;
+pub(crate) mod explain;
 pub(crate) mod health;
 pub(crate) mod import;
 pub(crate) mod redemptions;

@@ -18,7 +18,7 @@ use crate::dims::{AllDims, Dims, Said};
 use crate::known::{Known, ReadError};
 use crate::path::{credited, lives};
 use crate::restated::Moves;
-use crate::said::{Because, Found};
+use crate::said::{Because, Found, cut};
 use crate::signals::merged;
 
 /// A civil day that is billed.
@@ -84,6 +84,8 @@ pub struct BillingLine {
     pub days: Vec<BillingDay>,
     /// The conversions of the month (CPA).
     pub conversions: Vec<ConversionCredit>,
+    /// How many of them are not listed.
+    pub conversions_more: usize,
 }
 
 /// Explains what a line costs in a month.
@@ -201,7 +203,7 @@ fn billing(
     line: &Said<LineFact>,
     period: Period,
     days: &QuantityDays,
-    conversions: Vec<ConversionCredit>,
+    mut conversions: Vec<ConversionCredit>,
     row: &BillingLineRow,
 ) -> BillingLine {
     let fact = &line.what;
@@ -221,6 +223,7 @@ fn billing(
     let cost = |total: i64| price(fact.price_kind, fact.price, total, fact.currency).0;
     let (billed_before, billed_through) = (fits(before), fits(before.saturating_add(in_month)));
     let of_month = days.iter().filter(|(day, _)| period_of(**day) == period);
+    let conversions_more = cut(&mut conversions);
     BillingLine {
         campaign: known.name(NameKind::Campaign, fact.campaign.0),
         price_kind: words::price_kind(fact.price_kind),
@@ -246,6 +249,7 @@ fn billing(
             })
             .collect(),
         conversions,
+        conversions_more,
     }
 }
 

@@ -6,4 +6,5 @@ mod crash;
 mod damage;
 mod order;
 mod release;
+mod snapshot;
 mod support;

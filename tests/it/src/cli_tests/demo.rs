@@ -57,6 +57,18 @@ async fn any_world_comes_out_as_it_is_and_goes_on() {
 
     ready_to_paste(&mut up).await;
     beside(dir.path(), &seed, &first);
+    let line = up.wait_for("psql '");
+    let postgres = sqlx::PgPool::connect(line.split('\'').nth(1).unwrap())
+        .await
+        .unwrap();
+    let demo = super::explain::Demo {
+        dir: dir.path(),
+        data: format!("data/demo-{seed}"),
+        door: up.address("/sql "),
+        gateway: up.address("gateway  "),
+    };
+    super::explain::every_kind(&demo, &postgres).await;
+    postgres.close().await;
     assert_eq!(up.stop(Signal::SIGINT), Some(0));
 }
 

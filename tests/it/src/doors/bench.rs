@@ -156,6 +156,7 @@ impl Doors {
             dir: GATEWAY_DIR.into(),
             clock: Arc::new(|| NOW_MS),
             metrics: Some(Arc::new(|| "up 1\n".to_owned())),
+            explain: None,
             pipeline_ready: Some(Arc::new(|| Err("loading".to_owned()))),
         })
         .unwrap();

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use hostread_explain::{Archive, Asked, Explanation, Kind, Known, Live, NotExplained, ReadError};
+use hostread_explain::{
+    Archive, Asked, Cause, Explanation, Kind, Known, Live, NotExplained, ReadError, Without,
+};
 use hostread_job::step::Stepper;
 use hostread_rules::Horizons;
 use hostread_schemas::fact::{Fact, RetentionClass};
@@ -142,6 +144,56 @@ impl Explained {
         })
     }
 
+    /// Plays a history with and without one of its events: what would be without it is what is without it.
+    pub(super) fn without_one(history: &History, horizons: Horizons) -> Result<(), String> {
+        let play = |given: &[Given]| {
+            let played = Self::play(history.workers, given, horizons);
+            played.map_err(|error| error.to_string())
+        };
+        let given = history.given();
+        let ids: Vec<EventId> = given
+            .iter()
+            .filter_map(|given| match given {
+                Given::Event(event) => Some(event.meta.id),
+                _ => None,
+            })
+            .collect();
+        let Some(gone) = ids.get(ids.len() * 2 / 3).copied() else {
+            return Ok(());
+        };
+        let all = play(&given)?;
+        let less: Vec<Given> = given
+            .into_iter()
+            .filter(|given| !matches!(given, Given::Event(event) if event.meta.id == gone))
+            .collect();
+        let less = play(&less)?;
+        let without = Without {
+            cause: Cause::Event(gone),
+            what: String::new(),
+            events: [gone].into(),
+            instead: Vec::new(),
+        };
+        all.each(&mut |tenant, kind, id, mut said| {
+            hostread_explain::compare(&all.known(), &mut said, &without)
+                .map_err(|error| error.to_string())?;
+            let instead = match less.explain(tenant, kind, id) {
+                Ok(instead) => instead.numbers,
+                Err(NotExplained::Unknown { .. }) => Vec::new(),
+                Err(error) => return Err(error.to_string()),
+            };
+            for number in &said.numbers {
+                let value = instead.iter().find(|there| there.name == number.name);
+                let ought = value.map_or(serde_json::Value::Null, |there| there.is.clone());
+                if number.without != Some(ought) {
+                    return Err(format!(
+                        "{kind:?} {id} without {gone}: {number:?} is {value:?}"
+                    ));
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn known(&self) -> Known<'_> {
         Known {
             live: &self.facts,
@@ -184,6 +236,14 @@ impl Explained {
     }
 
     fn all(&self) -> Result<(), String> {
+        self.each(&mut |_, _, _, _| Ok(()))
+    }
+
+    /// Explains rows, holds them to what readers see, and shows them.
+    fn each(
+        &self,
+        show: &mut dyn FnMut(TenantId, Kind, &str, Explanation) -> Result<(), String>,
+    ) -> Result<(), String> {
         let all = self.kept.visible.keys();
         let asked: Vec<_> = all.filter_map(|key| Some((key, self.id(key)?))).collect();
         let step = asked.len() / ROWS_MAX + 1;
@@ -196,6 +256,7 @@ impl Explained {
                 return Err(format!("{kind:?} {id}: {:?} is {ought:?}", said.rows));
             }
             adds_up(&said)?;
+            show(tenant, kind, &id, said)?;
         }
         Ok(())
     }
