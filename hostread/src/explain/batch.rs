@@ -10,7 +10,7 @@ use hostread_job::Decode;
 use hostread_schemas::event::Event;
 use hostread_schemas::fact::Fact;
 use hostread_schemas::intern::IdHasher;
-use hostread_schemas::{Decoder, EventId};
+use hostread_schemas::{Decoder, EventId, NameKind, TenantId};
 
 use crate::parts::Log;
 
@@ -28,9 +28,10 @@ pub(super) fn find(
     batch: &str,
     hasher: IdHasher,
 ) -> Result<Option<Without>> {
+    let named = Named::new(hasher, tenant, batch);
     let mut events: BTreeSet<EventId> = BTreeSet::new();
     read(log, tenant, &mut |event| {
-        if event.meta.batch_id == batch {
+        if named.is(&event.meta.batch_id) {
             events.insert(event.meta.id);
         }
         if events.len() > EVENTS_MAX {
@@ -44,7 +45,7 @@ pub(super) fn find(
     // What others say of the same events is then live: the highest revision, as in the head.
     let mut others: BTreeMap<EventId, (u32, Fact)> = BTreeMap::new();
     read(log, tenant, &mut |event| {
-        if event.meta.batch_id != batch && events.contains(&event.meta.id) {
+        if !named.is(&event.meta.batch_id) && events.contains(&event.meta.id) {
             let fact = hasher.fact(event, &mut |_, _, _| {});
             let said = (event.meta.revision, fact);
             let best = others.entry(event.meta.id).or_insert_with(|| said.clone());
@@ -60,6 +61,31 @@ pub(super) fn find(
         events,
         instead: others.into_values().map(|(_, fact)| fact).collect(),
     }))
+}
+
+/// A batch by its name; by its id, which the ledger shows of a batch whose name is not kept.
+struct Named<'a> {
+    name: &'a str,
+    id: Option<u64>,
+    hasher: IdHasher,
+    tenant: TenantId,
+}
+
+impl<'a> Named<'a> {
+    fn new(hasher: IdHasher, tenant: &str, name: &'a str) -> Self {
+        let hex = (name.len() == 16).then(|| u64::from_str_radix(name, 16).ok());
+        Self {
+            name,
+            id: hex.flatten(),
+            hasher,
+            tenant: hasher.tenant(tenant),
+        }
+    }
+
+    fn is(&self, batch: &str) -> bool {
+        let id = || self.hasher.name(NameKind::Batch, self.tenant, batch);
+        batch == self.name || self.id.is_some_and(|wanted| wanted == id())
+    }
 }
 
 /// Shows every event of a tenant that the log still has.

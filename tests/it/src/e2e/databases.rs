@@ -47,18 +47,22 @@ fn server(url: &str) -> SocketAddr {
 
 impl Databases {
     pub(super) async fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let engines = start_for_sinks(dir.path()).await;
-        let databases = Self {
-            clickhouse_proxy: Proxy::start(server(&engines.clickhouse.url)).await,
-            postgres_proxy: Proxy::start(server(&engines.postgres.url_sink)).await,
-            engines,
-            dir,
-        };
+        let databases = Self::over(tempfile::tempdir().unwrap()).await;
         // Tables are there before the first reader asks.
         databases.clickhouse().migrate().await.unwrap();
         databases.postgres().migrate().await.unwrap();
         databases
+    }
+
+    /// Both engines over the folders in `dir`.
+    async fn over(dir: TempDir) -> Self {
+        let engines = start_for_sinks(dir.path()).await;
+        Self {
+            clickhouse_proxy: Proxy::start(server(&engines.clickhouse.url)).await,
+            postgres_proxy: Proxy::start(server(&engines.postgres.url_sink)).await,
+            engines,
+            dir,
+        }
     }
 
     /// As they stand in the binary's configuration.
@@ -235,11 +239,7 @@ impl Resting {
     }
 
     pub(super) async fn wake(self) -> Databases {
-        let engines = start_for_sinks(self.0.path()).await;
-        Databases {
-            engines,
-            dir: self.0,
-        }
+        Databases::over(self.0).await
     }
 }
 

@@ -34,7 +34,7 @@ impl World<'_> {
     /// The settings, with the databases where they are now.
     fn config(&self, databases: &Databases, compacts: &str) -> std::path::PathBuf {
         let path = self.dir.join("hostread.toml");
-        let text = settings(self.dir, LOG, databases).replace(SOON, compacts);
+        let text = settings(self.dir, LOG, &databases.settings()).replace(SOON, compacts);
         assert!(text.contains(compacts));
         std::fs::write(&path, text).unwrap();
         path
