@@ -10,7 +10,7 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use hostread_job::Status;
+use hostread_job::{Restating, Status};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -150,8 +150,14 @@ fn readiness(status: &Status) -> Response {
         "events": status.events(),
         "behind": status.behind(),
         "waiting_changes": status.waiting_changes(),
+        "restating": status.restating().map(restating),
     });
     (code, Json(body)).into_response()
+}
+
+fn restating(it: Restating) -> serde_json::Value {
+    let stage = if it.computed { "writing" } else { "computing" };
+    json!({"tick": it.tick.0, "stage": stage, "waiting_changes": it.waiting_changes})
 }
 
 /// Why a long-running command ended.

@@ -52,6 +52,10 @@ fn note(status: &Status) {
             "pipeline_ready",
             f64::from(u8::from(status.trouble().is_none())),
         ),
+        (
+            "pipeline_restating",
+            f64::from(u8::from(status.restating().is_some())),
+        ),
         ("pipeline_fed_ticks", status.fed().0 as f64),
         ("pipeline_durable_ticks", status.durable().0 as f64),
         ("pipeline_settled_ticks", status.settled().0 as f64),

@@ -43,6 +43,9 @@ impl Feeder {
 impl Onward for Feeder {
     fn take(&mut self, record: TickRecord, new_hour: Option<EventTimeMs>) -> Result<(), JobError> {
         let (tick, clock) = (record.tick, record.clock);
+        if record.cause.is_some() {
+            self.status.cause.store(tick.0, Ordering::Release);
+        }
         self.feed(record, new_hour);
         self.status.fed.store(tick.0, Ordering::Release);
         self.status.clock.store(clock.0, Ordering::Release);

@@ -45,4 +45,4 @@ pub use decode::{AskSchema, Decode, Undecodable, Unread};
 pub use error::JobError;
 pub use sequence::DeadLetters;
 pub use start::{Parts, Running, start};
-pub use status::{FreshnessSummary, Status};
+pub use status::{FreshnessSummary, Restating, Status};

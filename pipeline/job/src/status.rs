@@ -13,6 +13,8 @@ const FRESHNESS_SAMPLES_MAX: usize = 100_000;
 #[derive(Default, Debug)]
 pub struct Status {
     pub(crate) fed: AtomicU64,
+    /// Newest tick with a cause of its own; 0: none yet.
+    pub(crate) cause: AtomicU64,
     pub(crate) durable: AtomicU64,
     pub(crate) settled: AtomicU64,
     pub(crate) clock: AtomicI64,
@@ -44,6 +46,17 @@ pub struct FreshnessSummary {
     pub p50_ms: u32,
     /// 99 of 100 were at most this old, in milliseconds.
     pub p99_ms: u32,
+}
+
+/// Rules, catalog, deals or settings changed, and numbers that readers see do not all follow yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Restating {
+    /// The newest such change.
+    pub tick: Tick,
+    /// Its rows are computed and on their way to the sinks.
+    pub computed: bool,
+    /// Changes that wait for the slowest sink.
+    pub waiting_changes: usize,
 }
 
 pub(crate) fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -138,6 +151,16 @@ impl Status {
         self.caught_up.load(Ordering::Acquire) && self.upper() > self.fed()
     }
 
+    /// Whether a change of what counts is on its way to readers, and how far it is.
+    pub fn restating(&self) -> Option<Restating> {
+        let tick = Tick(self.cause.load(Ordering::Acquire));
+        (tick > Tick(0) && self.upper() <= tick).then(|| Restating {
+            tick,
+            computed: self.settled() > tick,
+            waiting_changes: self.waiting_changes(),
+        })
+    }
+
     /// Why the job is not ready, if it is not.
     pub fn trouble(&self) -> Option<String> {
         if let Some(failed) = guard(&self.failed).clone() {
@@ -205,5 +228,35 @@ fn summary(mut ages: Vec<u32>) -> FreshnessSummary {
         ranges: ages.len(),
         p50_ms: at(500),
         p99_ms: at(990),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_rules_restates_until_every_sink_shows_it() {
+        let status = Status::default();
+        let upper = |sink, upper| guard(&status.uppers).insert(sink, Tick(upper));
+        upper("a", 8);
+        upper("b", 7);
+        assert_eq!(status.restating(), None);
+        status.cause.store(7, Ordering::Release);
+        status.settled.store(7, Ordering::Release);
+        let restating = |computed, waiting_changes| {
+            let tick = Tick(7);
+            Some(Restating {
+                tick,
+                computed,
+                waiting_changes,
+            })
+        };
+        assert_eq!(status.restating(), restating(false, 0));
+        status.settled.store(8, Ordering::Release);
+        status.waiting.store(3, Ordering::Release);
+        assert_eq!(status.restating(), restating(true, 3));
+        upper("b", 8);
+        assert_eq!(status.restating(), None);
     }
 }
