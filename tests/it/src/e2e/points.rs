@@ -19,7 +19,6 @@ const POINTS: &[(&str, u64)] = &[
     // Ranges of ClickHouse: chunks, then the progress.
     ("clickhouse.before_chunk", 9),
     ("clickhouse.chunk_written", 9),
-    ("clickhouse.before_progress", 4),
     ("clickhouse.progress_written", 4),
     // Ranges of PostgreSQL: one transaction.
     ("postgres.chunk_sent", 9),
@@ -48,6 +47,8 @@ const POINTS: &[(&str, u64)] = &[
     ("start.sink_owned", 2),
     ("restore.loading", 3),
     ("restore.loaded", 1),
+    // Only what a sink lacks is replayed: this death leaves a range that is in the journal alone.
+    ("clickhouse.before_progress", 4),
     ("restore.replaying", 1),
     ("restore.replayed", 1),
     // Ranges of the archive: days that are sealed, ledger, progress.
