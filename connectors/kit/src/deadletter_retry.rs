@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use hostread_disk::{Disk, DiskLock, FrameReader, FrameWriter, Tail, replace_file};
+use hostread_disk::{Disk, DiskLock, FrameReader, FrameWriter, Tail};
 use hostread_schemas::unit::{DAY_MS, ReceivedAtMs};
 use serde::{Deserialize, Serialize};
 
@@ -151,20 +151,13 @@ impl Marks {
         let all = marked.len();
         marked.retain(|_, mark| mark.at.0 > now.0.saturating_sub(MARK_AGE_MS_MAX));
         if marked.len() < all {
-            replace_file(disk.as_ref(), path, &[])?;
+            rewrite(disk.as_ref(), path, &marked)?;
         }
-        let is_new = !disk.exists(path)?;
-        let mut writer = if is_new {
-            FrameWriter::create(disk.as_ref(), path)?
-        } else {
+        let writer = if disk.exists(path)? {
             FrameWriter::open(disk.as_ref(), path)?.0
+        } else {
+            FrameWriter::create(disk.as_ref(), path)?
         };
-        if marked.len() < all {
-            for mark in marked.values() {
-                writer.append(&encoded(mark))?;
-            }
-            writer.sync()?;
-        }
         disk.sync_dir(dir)?;
         Ok(Self {
             writer,
@@ -181,6 +174,20 @@ impl Marks {
             .insert((mark.tenant.clone(), mark.id.clone()), mark);
         Ok(())
     }
+}
+
+/// Puts a file of these marks in the place of the old one, whole or not at all.
+fn rewrite(disk: &dyn Disk, path: &Path, marked: &Marked) -> Result<(), DeadLetterError> {
+    let beside = path.with_extension("tmp");
+    if disk.exists(&beside)? {
+        disk.remove(&beside)?;
+    }
+    let mut writer = FrameWriter::create(disk, &beside)?;
+    for mark in marked.values() {
+        writer.append(&encoded(mark))?;
+    }
+    writer.sync()?;
+    Ok(disk.rename(&beside, path)?)
 }
 
 fn encoded(mark: &Mark) -> Vec<u8> {

@@ -42,16 +42,18 @@ pub(super) fn find(
     if events.is_empty() {
         return Ok(None);
     }
-    // What others say of the same events is then live: the highest revision, as in the head.
-    let mut others: BTreeMap<EventId, (u32, Fact)> = BTreeMap::new();
+    // What others say of the same events is then live, chosen as the head chooses.
+    let mut others: BTreeMap<EventId, ((u32, u64), Fact)> = BTreeMap::new();
     read(log, tenant, &mut |event| {
-        if !named.is(&event.meta.batch_id) && events.contains(&event.meta.id) {
-            let fact = hasher.fact(event, &mut |_, _, _| {});
-            let said = (event.meta.revision, fact);
-            let best = others.entry(event.meta.id).or_insert_with(|| said.clone());
-            if best.0 < said.0 {
-                *best = said;
-            }
+        if named.is(&event.meta.batch_id) || !events.contains(&event.meta.id) {
+            return Ok(());
+        }
+        let fact = hasher.fact(event, &mut |_, _, _| {});
+        // What is over the limit of a fact is not live.
+        if let Some(precedence) = hostread_journal::precedence(&fact, event.meta.revision)
+            && others.get(&fact.id).is_none_or(|best| best.0 < precedence)
+        {
+            others.insert(fact.id, (precedence, fact));
         }
         Ok(())
     })?;

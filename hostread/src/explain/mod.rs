@@ -7,7 +7,7 @@ mod lines_page;
 pub(crate) mod page;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
@@ -73,7 +73,7 @@ impl Explainer {
     pub(crate) fn new(config: &Config, log: Option<Log>) -> Result<Self> {
         Ok(Self {
             disk: parts::disk(),
-            journal: config.data_dir.join("journal"),
+            journal: config.data_dir.join(parts::JOURNAL_DIR),
             hasher: IdHasher::new(config.id_key_bytes()?),
             horizons: config.pipeline.horizons(),
             log,
@@ -88,7 +88,7 @@ impl Explainer {
             .ok_or(NoAnswer::NoJournal)?;
         let archive = OfFolder(ArchiveSink::new(
             Arc::clone(&self.disk),
-            &archive_dir(&self.journal),
+            &self.journal.join(parts::ARCHIVE_DIR),
         ));
         let known = Known {
             live: &snapshot,
@@ -178,10 +178,6 @@ impl Explainer {
             ))
         })
     }
-}
-
-fn archive_dir(journal: &Path) -> PathBuf {
-    journal.join("archive")
 }
 
 /// The archive beside the journal.

@@ -8,14 +8,17 @@ use hostread_eventlog::Offsets;
 /// When the newest event that was read of each partition had been received.
 #[derive(Default)]
 pub(crate) struct Backlog {
-    newest: BTreeMap<(Arc<str>, u32), i64>,
+    newest: BTreeMap<Arc<str>, BTreeMap<u32, i64>>,
 }
 
 impl Backlog {
     /// An event was read.
     pub(crate) fn note(&mut self, topic: &Arc<str>, partition: u32, received_ms: i64) {
-        let place = (Arc::clone(topic), partition);
-        let newest = self.newest.entry(place).or_insert(received_ms);
+        let partitions = match self.newest.get_mut(topic) {
+            Some(partitions) => partitions,
+            None => self.newest.entry(Arc::clone(topic)).or_default(),
+        };
+        let newest = partitions.entry(partition).or_insert(received_ms);
         *newest = received_ms.max(*newest);
     }
 
@@ -23,8 +26,11 @@ impl Backlog {
     /// furthest behind counts, and of one that gave nothing yet nobody knows.
     pub(crate) fn until(&self, behind: &Offsets) -> Option<i64> {
         let read = |(topic, partition): &(String, u32)| {
-            let place = (Arc::from(topic.as_str()), *partition);
-            self.newest.get(&place).copied().unwrap_or(0)
+            let newest = self.newest.get(topic.as_str());
+            newest
+                .and_then(|of| of.get(partition))
+                .copied()
+                .unwrap_or(0)
         };
         behind.keys().map(read).min()
     }

@@ -51,6 +51,14 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
     hasher.finish() >> (64 - HASH_BITS)
 }
 
+/// Of the facts that say something of one event, the one with the highest of these is live; `None`: it is over the limit.
+#[must_use]
+pub fn precedence(fact: &Fact, revision: u32) -> Option<(u32, u64)> {
+    let mut bytes = Vec::new();
+    put(fact, &mut bytes).ok()?;
+    (bytes.len() <= FACT_BYTES_MAX).then(|| (revision, hash(&bytes)))
+}
+
 /// Tenant, time and id of a fact, from its bytes.
 pub(crate) fn prefix(bytes: &[u8]) -> Option<(TenantId, EventTimeMs, EventId)> {
     type Prefix = (TenantId, EventTimeMs, EventId);

@@ -26,6 +26,7 @@ mod snapshot;
 mod table;
 mod tick_log;
 
+pub use codec::precedence;
 pub use error::{JournalError, Result};
 pub use head::{Head, Offered, Refusal};
 pub use journal::{Journal, LOAD_SLICE_FACTS_MAX, Ticks, UNSYNCED_TICKS_MAX};

@@ -75,7 +75,8 @@ impl Fence {
             .await
     }
 
-    /// Ends what former owners are still inserting, and waits for it; no longer than an insert may take.
+    /// Ends what former owners are still inserting, and waits for it: an error when one still runs after the time that an insert
+    /// may take, for a sink that another one writes is not owned.
     pub(crate) async fn end_former(&self, connection: &Connection) -> Result<()> {
         const DOING: &str = "ending a former owner's inserts";
         let theirs = format!(
@@ -90,8 +91,15 @@ impl Fence {
         let deadline = Instant::now() + connection.answer_most();
         loop {
             let running: Vec<u64> = connection.rows(DOING, &count).await?;
-            if running.iter().all(|count| *count == 0) || Instant::now() > deadline {
+            if running.iter().all(|count| *count == 0) {
                 return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(SinkError::Dependency {
+                    sink: NAME,
+                    doing: DOING.to_owned(),
+                    source: "one still runs".into(),
+                });
             }
             connection.execute(DOING, &kill).await?;
             tokio::time::sleep(LOOK_EVERY).await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hostread_journal::{Offered, Refusal};
+use hostread_journal::{Offered, Refusal, precedence};
 use hostread_schemas::fact::{Fact, FactBody, RequestFact};
 use hostread_schemas::{Day, EventId, EventTimeMs, NameKind, TenantId, Tick};
 use proptest::prelude::*;
@@ -74,6 +74,26 @@ proptest! {
         let again: Vec<Record> = shuffled.iter().chain(&records).cloned().collect();
         let other = run(&again, &other_steps);
         prop_assert_eq!(strip_agents(live), strip_agents(other));
+    }
+}
+
+proptest! {
+    #[test]
+    fn of_two_facts_of_an_event_the_one_of_higher_precedence_is_live(
+        (one, mut other) in (record(1), record(1)),
+    ) {
+        other.fact.tenant = one.fact.tenant;
+        let of = |record: &Record| precedence(&record.fact, record.revision).unwrap();
+        let best = if of(&one) < of(&other) { &other } else { &one };
+        for order in [[&one, &other], [&other, &one]] {
+            let mut rig = Rig::new(1);
+            for record in order {
+                rig.offer(record);
+            }
+            rig.cut().unwrap();
+            let live = rig.live().iter().find(|fact| fact.id == one.fact.id);
+            prop_assert_eq!(live, Some(&best.fact));
+        }
     }
 }
 
