@@ -9,11 +9,11 @@
 //! Invariant 1: signals of a conversion that have an earlier day leave a carry that lasts until then,
 //! so that a release takes whole conversions.
 
-use hostread_rules::conversion::{Conversion, conversion_id, groups_without_order, merge_order};
-use hostread_schemas::fact::{Carry, Fact, FactBody, SignalFact, SignalKind};
-use hostread_schemas::{
-    ConversionId, Currency, Day, EventId, EventTimeMs, HouseholdId, MoneyMicros, StoreId, TenantId,
+use hostread_rules::conversion::{
+    Alike, Conversion, alike, conversion_id, groups_without_order, merge_order, reference,
 };
+use hostread_schemas::fact::{Carry, Fact, FactBody, SignalFact, SignalKind};
+use hostread_schemas::{ConversionId, Day, EventId, EventTimeMs, StoreId, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::by_tick::Stream;
@@ -45,15 +45,7 @@ enum Referred {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 enum Group {
     Order(Reference),
-    Alike(
-        TenantId,
-        StoreId,
-        HouseholdId,
-        SignalKind,
-        MoneyMicros,
-        Currency,
-        EventId,
-    ),
+    Alike(TenantId, Alike),
 }
 
 /// Conversions by tenant.
@@ -84,7 +76,10 @@ pub(crate) fn conversions<'s>(facts: &Stream<'s, Fact>) -> Stream<'s, (TenantId,
         .map(|((tenant, store, _), (order, signal))| {
             (Group::Order((tenant, store, order)), signal)
         });
-    let alike = signals.flat_map(|(tenant, signal)| alike(tenant, signal));
+    let alike = signals.flat_map(|(tenant, signal)| {
+        let alike = alike(signal.1, &signal.2)?;
+        Some((Group::Alike(tenant, alike), signal))
+    });
     ordered
         .concat(alike)
         .reduce_named("MergeSignals", |group, items, out: &mut Vec<(_, i64)>| {
@@ -137,19 +132,17 @@ fn merge(group: &Group, signals: &[Signal], out: &mut Vec<(Merged, i64)>) {
 /// Where a signal stands, and the alias that it states.
 fn references(tenant: TenantId, signal: Signal) -> Vec<(Reference, Referred)> {
     let fact = &signal.2;
-    let store = fact.store;
-    match (fact.order_name.is_some(), fact.order_id.is_some()) {
-        (false, false) => Vec::new(),
-        (true, false) => vec![((tenant, store, fact.order_name), Referred::Signal(signal))],
-        (false, true) => vec![((tenant, store, fact.order_id), Referred::Signal(signal))],
-        (true, true) => vec![
-            (
-                (tenant, store, fact.order_id),
-                Referred::Alias(fact.order_name),
-            ),
-            ((tenant, store, fact.order_name), Referred::Signal(signal)),
-        ],
+    let under = |reference| (tenant, fact.store, reference);
+    let own = reference(fact);
+    let mut all = Vec::new();
+    // An order may have one text as id and name: then it is its own alias.
+    if fact.order_id.is_some() && fact.order_name.is_some() {
+        all.push((under(fact.order_id), Referred::Alias(fact.order_name)));
     }
+    if own.is_some() {
+        all.push((under(own), Referred::Signal(signal)));
+    }
+    all
 }
 
 /// Signals under a reference go to its smallest alias, or stay.
@@ -166,33 +159,4 @@ fn resolve(
             Referred::Signal(signal) => out.push(((alias.unwrap_or(reference), *signal), 1)),
         }
     }
-}
-
-fn alike(tenant: TenantId, signal: Signal) -> Option<(Group, Signal)> {
-    let (_, id, fact, _) = &signal;
-    let conversion = matches!(
-        fact.kind,
-        SignalKind::Order
-            | SignalKind::Redemption
-            | SignalKind::PixelPurchase
-            | SignalKind::PixelLead
-    );
-    if fact.order_name.is_some() || fact.order_id.is_some() || !conversion {
-        return None;
-    }
-    let alone = if fact.household.is_some() {
-        EventId::default()
-    } else {
-        *id
-    };
-    let group = Group::Alike(
-        tenant,
-        fact.store,
-        fact.household,
-        fact.kind,
-        fact.value,
-        fact.currency,
-        alone,
-    );
-    Some((group, signal))
 }

@@ -14,14 +14,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hostread_rules::counting::{Dimensions, Exposure, ListenerDay, count_listener_day};
+use hostread_rules::counting::{Dimensions, Exposure, Item, ListenerDay, count_listener_day};
 use hostread_schemas::fact::{Fact, FactBody};
 use hostread_schemas::{Day, EventId, EventTimeMs, HouseholdId, ListenerId, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::by_tick::{Stream, by_tick};
 use crate::catalog::{Catalog, Catalogs, Rejudged, Touched};
-use crate::counted::{Counted, Item, Key, Statement};
+use crate::counted::{Counted, Key, Statement};
 use crate::keyed::{KeyedMap, insert_tight};
 
 type HouseholdDay = (TenantId, HouseholdId, Day);

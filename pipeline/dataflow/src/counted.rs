@@ -4,12 +4,11 @@
 
 use std::cmp::Ordering;
 
-use hostread_rules::counting::{CountedDownload, Delivery, Exposure, ListenerDay, RequestVerdict};
-use hostread_rules::delivery::{billable, civil_day, touch_id};
-use hostread_schemas::view::{
-    DownloadKey, DownloadRow, VerdictKey, VerdictRow, ViewRow, WindowKind,
-};
-use hostread_schemas::{AgentId, Day, EventId, EventTimeMs, HouseholdId, ListenerId, TenantId};
+use hostread_rules::counting::{CountedDownload, Delivery, Item, ListenerDay, RequestVerdict};
+use hostread_rules::delivery::{billed, touch_id};
+use hostread_rules::rows::{agent_of, download_row, verdict_row};
+use hostread_schemas::view::{VerdictKey, VerdictRow, ViewRow};
+use hostread_schemas::{AgentId, Day, EventId, HouseholdId, ListenerId, TenantId};
 use serde::{Deserialize, Serialize};
 
 use hostread_rules::counting::Dimensions;
@@ -50,23 +49,7 @@ impl Counted {
         match self {
             Self::Verdict(key, row) => Some((*key, row.clone()).into()),
             Self::Download(tenant, listener, download) => {
-                let key = DownloadKey {
-                    tenant: *tenant,
-                    day: download.t0.day(),
-                    window: WindowKind::CalendarDay,
-                    episode: download.episode,
-                    listener: *listener,
-                    t0: download.t0,
-                };
-                let row = DownloadRow {
-                    show: download.show,
-                    household: download.household,
-                    source_kind: download.source_kind,
-                    union_bytes: download.union_bytes,
-                    needed_bytes: download.needed_bytes,
-                    requests: download.requests,
-                };
-                Some((key, row).into())
+                Some(download_row(*tenant, *listener, download).into())
             }
             Self::Delivery(..) | Self::Presence(..) => None,
         }
@@ -75,8 +58,6 @@ impl Counted {
 
 /// A listener is one household's: the address is part of its identity.
 pub(crate) type Key = (TenantId, HouseholdId, Day, ListenerId);
-/// One exposure of a listener-day; a listener-day is sorted by (time, event id).
-pub(crate) type Item = (EventTimeMs, EventId, Exposure);
 
 /// Everything that counting says of one listener-day.
 #[derive(Default)]
@@ -94,18 +75,13 @@ impl Statement {
     /// What `counted` means under the catalog that it was counted with.
     pub(crate) fn new(key: Key, items: &[Item], counted: ListenerDay, catalog: &Catalog) -> Self {
         let deliveries = counted.deliveries.into_iter();
-        let presence = match items.first() {
-            Some((_, _, Exposure::Request(request))) => request.agent,
-            Some((_, _, Exposure::Impression(impression))) => impression.agent,
-            None => AgentId::NONE,
-        };
         Self {
             verdicts: counted.verdicts,
             downloads: counted.downloads,
             deliveries: deliveries
                 .filter_map(|delivery| delivered(key, delivery, catalog))
                 .collect(),
-            presence,
+            presence: agent_of(items),
         }
     }
 
@@ -170,34 +146,19 @@ fn differences<T: PartialEq, K: Ord>(
 
 fn verdict_of(key: Key, verdict: &RequestVerdict) -> Counted {
     let (tenant, _, day, listener) = key;
-    let (request, time, verdict, enclosure, episode, sent_bytes) = *verdict;
-    let row = VerdictRow {
-        time,
-        verdict,
-        enclosure,
-        episode,
-        listener,
-        sent_bytes,
-    };
-    Counted::Verdict(
-        VerdictKey {
-            tenant,
-            day,
-            request,
-        },
-        row,
-    )
+    let (key, row) = verdict_row(tenant, day, listener, verdict);
+    Counted::Verdict(key, row)
 }
 
 fn delivered(key: Key, delivery: Delivery, catalog: &Catalog) -> Option<Delivered> {
     let (_, _, day, listener) = key;
     let line = catalog.line(delivery.line)?;
-    let billing_day = civil_day(delivery.time, &line.zone);
     let aired_at = catalog.aired_at(delivery.line, delivery.episode);
+    let (billing_day, billable) = billed(line, delivery.time, aired_at);
     Some(Delivered {
         exposure_day: day,
         billing_day,
-        billable: billable(line, billing_day, delivery.time, aired_at),
+        billable,
         touch: touch_id(listener, day, delivery.line, delivery.episode),
         delivery,
     })

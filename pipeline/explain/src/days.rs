@@ -3,20 +3,16 @@
 use std::collections::BTreeMap;
 
 use hostread_rules::counting::{
-    CountedDownload, Delivery, Exposure, ListenerDay, count_listener_day,
+    CountedDownload, Delivery, Exposure, Item, ListenerDay, count_listener_day,
 };
-use hostread_rules::delivery::{billable, civil_day, touch_id};
+use hostread_rules::delivery::{billed, touch_id};
+use hostread_rules::rows::{agent_of, download_row, verdict_row};
 use hostread_schemas::fact::{FactBody, RetentionClass};
-use hostread_schemas::view::{
-    DownloadKey, DownloadRow, VerdictKey, VerdictRow, ViewRow, WindowKind,
-};
-use hostread_schemas::{AgentId, Day, EventId, EventTimeMs, HouseholdId, ListenerId, TenantId};
+use hostread_schemas::view::ViewRow;
+use hostread_schemas::{AgentId, Day, EventId, HouseholdId, ListenerId, TenantId};
 
 use crate::dims::Dims;
 use crate::known::{Known, ReadError};
-
-/// One exposure; a listener-day is sorted by (time, event id).
-pub(crate) type Item = (EventTimeMs, EventId, Exposure);
 
 /// Whose exposures of a day are read.
 #[derive(Clone, Copy)]
@@ -119,63 +115,29 @@ fn limit(home: &mut [CountedDay], dims: &Dims) {
 impl CountedDay {
     /// The agent that the listener-day shows behind its household's address.
     pub(crate) fn agent(&self) -> AgentId {
-        match self.items.first() {
-            Some((_, _, Exposure::Request(it))) => it.agent,
-            Some((_, _, Exposure::Impression(it))) => it.agent,
-            None => AgentId::NONE,
-        }
+        agent_of(&self.items)
     }
 
     pub(crate) fn verdict_row(&self, request: EventId) -> Option<ViewRow> {
         let mut verdicts = self.counted.verdicts.iter();
-        let (_, time, verdict, enclosure, episode, sent_bytes) =
-            *verdicts.find(|verdict| verdict.0 == request)?;
-        let key = VerdictKey {
-            tenant: self.tenant,
-            day: self.day,
-            request,
-        };
-        let row = VerdictRow {
-            time,
-            verdict,
-            enclosure,
-            episode,
-            listener: self.listener,
-            sent_bytes,
-        };
-        Some((key, row).into())
+        let verdict = verdicts.find(|verdict| verdict.0 == request)?;
+        Some(verdict_row(self.tenant, self.day, self.listener, verdict).into())
     }
 
     pub(crate) fn download_row(&self, download: &CountedDownload) -> ViewRow {
-        let key = DownloadKey {
-            tenant: self.tenant,
-            day: download.t0.day(),
-            window: WindowKind::CalendarDay,
-            episode: download.episode,
-            listener: self.listener,
-            t0: download.t0,
-        };
-        let row = DownloadRow {
-            show: download.show,
-            household: download.household,
-            source_kind: download.source_kind,
-            union_bytes: download.union_bytes,
-            needed_bytes: download.needed_bytes,
-            requests: download.requests,
-        };
-        (key, row).into()
+        download_row(self.tenant, self.listener, download).into()
     }
 
     /// The ads delivered of known lines.
     pub(crate) fn delivered<'a>(&'a self, dims: &'a Dims) -> impl Iterator<Item = Delivered> + 'a {
         self.counted.deliveries.iter().filter_map(|delivery| {
             let line = dims.lines.get(&delivery.line)?;
-            let billing_day = civil_day(delivery.time, &line.zone);
             let aired = dims.aired.get(&(delivery.line, delivery.episode));
             let aired_at = aired.map(|(aired_at, _)| *aired_at);
+            let (billing_day, billable) = billed(line, delivery.time, aired_at);
             Some(Delivered {
                 billing_day,
-                billable: billable(line, billing_day, delivery.time, aired_at),
+                billable,
                 touch: touch_id(self.listener, self.day, delivery.line, delivery.episode),
                 delivery: *delivery,
             })

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hostread_rules::attribution::{Share, TOUCHES_PER_CONVERSION_MAX, credit, with_code_touch};
 use hostread_rules::conversion::Conversion;
+use hostread_rules::earned::{beyond_limit, earned};
 use hostread_rules::household::{SHARED_SPAN_DAYS, shared_days};
 use hostread_schemas::event::IpClass;
 use hostread_schemas::fact::{Carry, FactBody, PathTouch, RetentionClass};
@@ -188,55 +188,36 @@ pub(crate) fn credited(
         .iter()
         .filter(|receipt| receipt.identity == identity && receipt.time == conversion.time)
         .max_by_key(|receipt| receipt.until);
-    let (mut path, mut cut) = match receipt {
+    let (mut path, cut) = match receipt {
         Some(receipt) => (receipt.path.clone(), receipt.cut),
         None => (walked.path, walked.cut),
     };
-    let code_line = if brand.is_some() {
-        dims.line_of_code(conversion.store, conversion.code)
-    } else {
-        None
-    };
+    let code_line = dims.line_of_code(conversion.store, conversion.code);
     let code_line = code_line.map(|line| (line.line, line.campaign));
-    let full = path.len() == TOUCHES_PER_CONVERSION_MAX;
-    let added = code_line.is_some_and(|(line, _)| path.iter().all(|touch| touch.line != line));
-    cut += u32::from(full && added);
-    let matched_by = with_code_touch(&mut path, conversion, code_line);
+    let half_life_secs = settings.half_life_secs;
+    let earned = earned(conversion, brand, code_line, &mut path, cut, half_life_secs);
+    let id = conversion.conversion;
+    let credit = |(line, row)| {
+        let key = CreditKey {
+            tenant,
+            conversion: id,
+            line,
+        };
+        (key, row)
+    };
     let key = ConversionKey {
         tenant,
-        conversion: conversion.conversion,
-    };
-    let row = ConversionRow {
-        store: conversion.store,
-        brand,
-        kind: conversion.kind,
-        time: conversion.time,
-        household: conversion.household,
-        value: conversion.value,
-        refunded: conversion.refunded,
-        currency: conversion.currency,
-        code: conversion.code,
-        code_line: code_line.map(|(line, _)| line).unwrap_or_default(),
-        signals: conversion.signals,
-        touches: u32::try_from(path.len()).unwrap_or(u32::MAX),
-        touches_cut: cut,
-        matched_by,
-    };
-    let shares = if path.is_empty() {
-        Vec::new()
-    } else {
-        let half_life_secs = settings.half_life_secs;
-        credit(conversion.time, conversion.value, &path, half_life_secs)
+        conversion: id,
     };
     Credited {
-        credits: by_line(&key, conversion, &shares),
-        row: (key, row),
+        credits: earned.by_line.into_iter().map(credit).collect(),
+        row: (key, earned.row),
         path,
         not_on_path: walked.not_on_path,
         other_brands: walked.other_brands,
         frozen: receipt.is_some(),
         lookback_secs,
-        half_life_secs: settings.half_life_secs,
+        half_life_secs,
     }
 }
 
@@ -286,10 +267,9 @@ fn walk(
         walked.not_on_path.clear();
         return walked;
     }
-    let cut = window.len().saturating_sub(TOUCHES_PER_CONVERSION_MAX);
+    let beyond = beyond_limit(window.len());
     for (at, seen) in window.iter().enumerate() {
-        // The oldest, and the nearest: those after it are cut.
-        if (1..=cut).contains(&at) {
+        if beyond.contains(&at) {
             walked.not_on_path.push((*seen, NotOnPath::BeyondLimit));
             continue;
         }
@@ -302,38 +282,6 @@ fn walk(
             show: seen.show,
         });
     }
-    walked.cut = u32::try_from(cut).unwrap_or(u32::MAX);
+    walked.cut = u32::try_from(beyond.len()).unwrap_or(u32::MAX);
     walked
-}
-
-fn by_line(
-    key: &ConversionKey,
-    conversion: &Conversion,
-    shares: &[Share],
-) -> Vec<(CreditKey, CreditRow)> {
-    let mut by_line: BTreeMap<LineId, CreditRow> = BTreeMap::new();
-    for share in shares {
-        let row = by_line.entry(share.line).or_insert_with(|| CreditRow {
-            campaign: share.campaign,
-            day: conversion.time.day(),
-            touches: 0,
-            credit_micros: [0; 5],
-            money_micros: [0; 5],
-            currency: conversion.currency,
-        });
-        row.touches += share.touches;
-        let sums = row.credit_micros.iter_mut().zip(share.credit_micros);
-        sums.for_each(|(sum, part)| *sum += part);
-        let sums = row.money_micros.iter_mut().zip(share.money_micros);
-        sums.for_each(|(sum, part)| *sum += part);
-    }
-    let keyed = by_line.into_iter().map(|(line, row)| {
-        let key = CreditKey {
-            tenant: key.tenant,
-            conversion: key.conversion,
-            line,
-        };
-        (key, row)
-    });
-    keyed.collect()
 }

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use hostread_rules::conversion::{
-    Conversion, conversion_id, groups_without_order, merge_order, strength,
+    Alike, Conversion, alike, conversion_id, groups_without_order, merge_order, reference,
 };
 use hostread_schemas::fact::{Carry, FactBody, PathTouch, RetentionClass, SignalFact, SignalKind};
-use hostread_schemas::{
-    ConversionId, Currency, Day, EventId, EventTimeMs, HouseholdId, MoneyMicros, StoreId, TenantId,
-};
+use hostread_schemas::{ConversionId, Day, EventId, EventTimeMs, StoreId, TenantId};
 
 use crate::known::{Known, ReadError};
 
@@ -47,15 +45,6 @@ pub(crate) struct Merging {
 }
 
 type Reference = (StoreId, ConversionId);
-type Alike = (
-    StoreId,
-    HouseholdId,
-    SignalKind,
-    MoneyMicros,
-    Currency,
-    EventId,
-);
-
 /// Reads and merges the signals of a tenant.
 pub(crate) fn merged(known: &Known<'_>, tenant: TenantId) -> Result<Merging, ReadError> {
     let mut signals: Vec<Signal> = Vec::new();
@@ -119,33 +108,16 @@ fn merge(signals: &[Signal]) -> Vec<Merged> {
         }
     }
     let mut orders: BTreeMap<Reference, Vec<Signal>> = BTreeMap::new();
-    let mut alike: BTreeMap<Alike, Vec<Signal>> = BTreeMap::new();
+    let mut groups: BTreeMap<Alike, Vec<Signal>> = BTreeMap::new();
     for signal in signals {
         let fact = &signal.fact;
-        let reference = if fact.order_name.is_some() {
-            fact.order_name
-        } else {
-            fact.order_id
-        };
-        if reference.is_some() {
-            let order = aliases.get(&(fact.store, reference)).copied();
-            let order = (fact.store, order.unwrap_or(reference));
+        let own = reference(fact);
+        if own.is_some() {
+            let order = aliases.get(&(fact.store, own)).copied();
+            let order = (fact.store, order.unwrap_or(own));
             orders.entry(order).or_default().push(*signal);
-        } else if strength(fact.kind).is_some() {
-            let alone = if fact.household.is_some() {
-                EventId::default()
-            } else {
-                signal.event
-            };
-            let key = (
-                fact.store,
-                fact.household,
-                fact.kind,
-                fact.value,
-                fact.currency,
-                alone,
-            );
-            alike.entry(key).or_default().push(*signal);
+        } else if let Some(key) = alike(signal.event, fact) {
+            groups.entry(key).or_default().push(*signal);
         }
     }
     let by_order = orders.into_iter().map(|((_, id), signals)| {
@@ -156,13 +128,9 @@ fn merge(signals: &[Signal]) -> Vec<Merged> {
             conversion,
         }
     });
-    by_order
-        .chain(
-            alike
-                .into_values()
-                .flat_map(|signals| without_order(&signals)),
-        )
-        .collect()
+    let alike = groups.into_values();
+    let without = alike.flat_map(|signals| without_order(&signals));
+    by_order.chain(without).collect()
 }
 
 fn without_order(signals: &[Signal]) -> Vec<Merged> {

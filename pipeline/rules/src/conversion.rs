@@ -46,6 +46,49 @@ pub struct Conversion {
     pub signals: u32,
 }
 
+/// What makes signals without an order one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Alike {
+    store: StoreId,
+    household: HouseholdId,
+    kind: SignalKind,
+    value: MoneyMicros,
+    currency: Currency,
+    /// Without a household each is one of its own.
+    alone: EventId,
+}
+
+/// What a signal is alike in; `None`: it names an order, or reports no conversion.
+#[must_use]
+pub fn alike(event: EventId, signal: &SignalFact) -> Option<Alike> {
+    if reference(signal).is_some() || strength(signal.kind).is_none() {
+        return None;
+    }
+    let alone = if signal.household.is_some() {
+        EventId::default()
+    } else {
+        event
+    };
+    Some(Alike {
+        store: signal.store,
+        household: signal.household,
+        kind: signal.kind,
+        value: signal.value,
+        currency: signal.currency,
+        alone,
+    })
+}
+
+/// What a signal calls its order by: its name, or else its id.
+#[must_use]
+pub const fn reference(signal: &SignalFact) -> ConversionId {
+    if signal.order_name.is_some() {
+        signal.order_name
+    } else {
+        signal.order_id
+    }
+}
+
 /// Strength of a kind of signal, strongest first; none: it reports no conversion.
 #[must_use]
 pub const fn strength(kind: SignalKind) -> Option<u8> {

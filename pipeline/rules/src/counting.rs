@@ -59,6 +59,9 @@ pub enum Exposure {
     Impression(ImpressionFact),
 }
 
+/// An exposure with its place in the order.
+pub type Item = (EventTimeMs, EventId, Exposure);
+
 /// A verdict: request, its time, verdict, audio address, episode (none: not one), bytes sent.
 pub type RequestVerdict = (EventId, EventTimeMs, Verdict, EnclosureId, EpisodeId, u64);
 

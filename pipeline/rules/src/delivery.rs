@@ -102,6 +102,13 @@ pub fn billable(
         }
 }
 
+/// The civil day on which an ad of a line, delivered at `time`, bills, and whether it can be billed.
+#[must_use]
+pub fn billed(line: &LineFact, time: EventTimeMs, aired_at: Option<EventTimeMs>) -> (Day, bool) {
+    let day = civil_day(time, &line.zone);
+    (day, billable(line, day, time, aired_at))
+}
+
 /// Identity of a delivery's touch: its (line, episode, listener, day), whatever reported it (definition 6).
 #[must_use]
 pub const fn touch_id(listener: ListenerId, day: Day, line: LineId, episode: EpisodeId) -> EventId {

@@ -14,9 +14,11 @@ pub mod bytes;
 pub mod conversion;
 pub mod counting;
 pub mod delivery;
+pub mod earned;
 pub mod household;
 pub mod pacing;
 pub mod publish;
+pub mod rows;
 pub mod rule_set;
 pub mod threshold;
 

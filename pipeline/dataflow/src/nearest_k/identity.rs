@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hostread_rules::attribution::{Share, TOUCHES_PER_CONVERSION_MAX, credit, with_code_touch};
+use hostread_rules::attribution::Share;
 use hostread_rules::delivery::civil_day;
+use hostread_rules::earned::{beyond_limit, earned};
 use hostread_schemas::event::PriceKind;
 use hostread_schemas::fact::{Carry, PathTouch, SignalKind};
-use hostread_schemas::view::{ConversionKey, ConversionRow, CreditKey, CreditRow};
+use hostread_schemas::view::{ConversionKey, CreditKey, CreditRow};
 use hostread_schemas::{BrandId, ConversionId, Day, EventTimeMs, LineId, TenantId};
 
 use super::{Credited, Identified, Sale, ShareRow, Touch};
@@ -176,12 +177,11 @@ impl Identity {
         let from = touches.partition_point(|touch| touch.secs <= oldest);
         let to = touches.partition_point(|touch| touch.secs <= secs);
         let window = touches.get(from..to).unwrap_or_default();
-        let cut = window.len().saturating_sub(TOUCHES_PER_CONVERSION_MAX);
-        let nearest = window.iter().skip(if cut == 0 { 1 } else { cut + 1 });
+        let beyond = beyond_limit(window.len());
         let path = window
             .iter()
-            .take(1)
-            .chain(nearest)
+            .take(beyond.start)
+            .chain(window.iter().skip(beyond.end))
             .map(|touch| PathTouch {
                 time: touch.time,
                 touch: touch.touch,
@@ -194,7 +194,7 @@ impl Identity {
                 show: touch.show,
             })
             .collect();
-        (path, u32::try_from(cut).unwrap_or(u32::MAX))
+        (path, u32::try_from(beyond.len()).unwrap_or(u32::MAX))
     }
 
     /// The frozen path of a conversion, unless its time has moved since.
@@ -217,13 +217,8 @@ impl Identity {
         let tenant = context.tenant;
         let deals = context.deals;
         let brand = deals.brand_of_store(conversion.store);
-        let code_line = if brand.is_some() {
-            deals.line_of_code(conversion.store, conversion.code)
-        } else {
-            None
-        };
         let receipt = self.receipt(conversion);
-        let (mut path, mut cut) = match receipt {
+        let (mut path, cut) = match receipt {
             Some((_, (path, cut))) => (path.clone(), *cut),
             None => self.path(conversion, context),
         };
@@ -240,70 +235,36 @@ impl Identity {
             };
             out.push((Credited::Receipt(tenant, conversion.until, carry), diff));
         }
-        let code_line = code_line.map(|line| (line.line, line.campaign));
-        let full = path.len() == TOUCHES_PER_CONVERSION_MAX;
-        let added = code_line.is_some_and(|(line, _)| path.iter().all(|touch| touch.line != line));
-        cut += u32::from(full && added);
-        let matched_by = with_code_touch(&mut path, conversion, code_line);
-        let value = conversion.value;
         let key = ConversionKey {
             tenant,
             conversion: conversion.conversion,
         };
-        let row = ConversionRow {
-            store: conversion.store,
-            brand,
-            kind: conversion.kind,
-            time: conversion.time,
-            household: conversion.household,
-            value,
-            refunded: conversion.refunded,
-            currency: conversion.currency,
-            code: conversion.code,
-            code_line: code_line.map(|(line, _)| line).unwrap_or_default(),
-            signals: conversion.signals,
-            touches: u32::try_from(path.len()).unwrap_or(u32::MAX),
-            touches_cut: cut,
-            matched_by,
-        };
-        out.push((Credited::Conversion(key, row), diff));
-        if path.is_empty() {
-            return;
-        }
+        let code_line = deals.line_of_code(conversion.store, conversion.code);
+        let code_line = code_line.map(|line| (line.line, line.campaign));
         let half_life_secs = deals.settings().half_life_secs;
-        let shares = credit(conversion.time, value, &path, half_life_secs);
-        emit_shares(conversion, context, day, &shares, diff, out);
+        let earned = earned(conversion, brand, code_line, &mut path, cut, half_life_secs);
+        out.push((Credited::Conversion(key, earned.row), diff));
+        emit_shares(conversion, context, &earned.shares, diff, out);
+        emit_credits(conversion, context, earned.by_line, diff, out);
     }
 }
 
+/// What each touch earned, and that its campaign had a conversion in the hour.
 fn emit_shares(
     conversion: &Sale,
     context: &Context<'_>,
-    day: Day,
     shares: &[Share],
     diff: i64,
     out: &mut Vec<(Credited, i64)>,
 ) {
-    let tenant = context.tenant;
-    let mut by_line: BTreeMap<LineId, CreditRow> = BTreeMap::new();
+    let (tenant, id) = (context.tenant, conversion.conversion);
     let mut campaigns = BTreeSet::new();
     for share in shares {
-        let row = by_line.entry(share.line).or_insert_with(|| CreditRow {
-            campaign: share.campaign,
-            day,
-            touches: 0,
-            credit_micros: [0; 5],
-            money_micros: [0; 5],
-            currency: conversion.currency,
-        });
-        row.touches += share.touches;
-        add(&mut row.credit_micros, &share.credit_micros);
-        add(&mut row.money_micros, &share.money_micros);
         campaigns.insert(share.campaign);
         let share = ShareRow {
             tenant,
-            day,
-            conversion: conversion.conversion,
+            day: conversion.time.day(),
+            conversion: id,
             campaign: share.campaign,
             line: share.line,
             show: share.show,
@@ -313,14 +274,24 @@ fn emit_shares(
         };
         out.push((Credited::Share(share), diff));
     }
-    debug_assert!(
-        (0..5).all(|m| by_line
-            .values()
-            .filter_map(|r| r.credit_micros.get(m))
-            .sum::<i64>()
-            == 1_000_000),
-        "invariant 1: credits sum to a million"
-    );
+    let (hour, until) = (conversion.time.hour(), conversion.until);
+    for campaign in campaigns {
+        out.push((
+            Credited::CampaignHour(tenant, campaign, hour, until, id),
+            diff,
+        ));
+    }
+}
+
+/// What each line item earned, and what of it may bill.
+fn emit_credits(
+    conversion: &Sale,
+    context: &Context<'_>,
+    by_line: BTreeMap<LineId, CreditRow>,
+    diff: i64,
+    out: &mut Vec<(Credited, i64)>,
+) {
+    let (tenant, id) = (context.tenant, conversion.conversion);
     for (line, row) in by_line {
         if let Some(fact) = context.deals.line(line)
             && fact.price_kind == PriceKind::Cpa
@@ -328,35 +299,16 @@ fn emit_shares(
             && let Some(credits) = row.credit_micros.get(fact.model as usize)
         {
             let civil = civil_day(conversion.time, &fact.zone);
-            let (until, id) = (conversion.until, conversion.conversion);
+            let until = conversion.until;
             let credit = Credited::LineCredit(tenant, line, until, civil, id, *credits);
             out.push((credit, diff));
         }
         let key = CreditKey {
             tenant,
-            conversion: conversion.conversion,
+            conversion: id,
             line,
         };
         out.push((Credited::Credit(key, row), diff));
-    }
-    for campaign in campaigns {
-        let hour = conversion.time.hour();
-        out.push((
-            Credited::CampaignHour(
-                tenant,
-                campaign,
-                hour,
-                conversion.until,
-                conversion.conversion,
-            ),
-            diff,
-        ));
-    }
-}
-
-fn add(sum: &mut [i64; 5], part: &[i64; 5]) {
-    for (sum, part) in sum.iter_mut().zip(part) {
-        *sum += part;
     }
 }
 

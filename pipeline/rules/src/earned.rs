@@ -1,0 +1,99 @@
+//! What a conversion is to readers once its path is known: its row, and what each line item earned by it (definitions 12 to 14).
+//!
+//! Needs: the touches in its window, oldest first. Promises: the row and the shares are of the same path.
+//! Leaves out: which touches lie in the window (the dataflow by its index, `explain` by walking all).
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use hostread_schemas::fact::PathTouch;
+use hostread_schemas::view::{ConversionRow, CreditRow};
+use hostread_schemas::{BrandId, CampaignId, LineId};
+
+use crate::attribution::{Share, TOUCHES_PER_CONVERSION_MAX, credit, with_code_touch};
+use crate::conversion::Conversion;
+
+/// Places in a window of so many touches that are cut from the path: those between the oldest and the nearest.
+#[must_use]
+pub const fn beyond_limit(touches: usize) -> Range<usize> {
+    1..1 + touches.saturating_sub(TOUCHES_PER_CONVERSION_MAX)
+}
+
+/// A conversion as readers see it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Earned {
+    /// Row of `conversions`.
+    pub row: ConversionRow,
+    /// What each touch earned; none without a path.
+    pub shares: Vec<Share>,
+    /// Rows of `credits`.
+    pub by_line: BTreeMap<LineId, CreditRow>,
+}
+
+/// Credits a conversion to its path, of which `cut` touches were left out. The line that its code names is added as a touch, if
+/// the path has none of it; without a brand it names none.
+#[must_use]
+pub fn earned(
+    conversion: &Conversion,
+    brand: BrandId,
+    code_line: Option<(LineId, CampaignId)>,
+    path: &mut Vec<PathTouch>,
+    mut cut: u32,
+    half_life_secs: i64,
+) -> Earned {
+    let code_line = code_line.filter(|_| brand.is_some());
+    let full = path.len() == TOUCHES_PER_CONVERSION_MAX;
+    let added = code_line.is_some_and(|(line, _)| path.iter().all(|touch| touch.line != line));
+    cut += u32::from(full && added);
+    let matched_by = with_code_touch(path, conversion, code_line);
+    let row = ConversionRow {
+        store: conversion.store,
+        brand,
+        kind: conversion.kind,
+        time: conversion.time,
+        household: conversion.household,
+        value: conversion.value,
+        refunded: conversion.refunded,
+        currency: conversion.currency,
+        code: conversion.code,
+        code_line: code_line.map(|(line, _)| line).unwrap_or_default(),
+        signals: conversion.signals,
+        touches: u32::try_from(path.len()).unwrap_or(u32::MAX),
+        touches_cut: cut,
+        matched_by,
+    };
+    let shares = if path.is_empty() {
+        Vec::new()
+    } else {
+        credit(conversion.time, conversion.value, path, half_life_secs)
+    };
+    Earned {
+        row,
+        by_line: by_line(conversion, &shares),
+        shares,
+    }
+}
+
+fn by_line(conversion: &Conversion, shares: &[Share]) -> BTreeMap<LineId, CreditRow> {
+    let mut by_line: BTreeMap<LineId, CreditRow> = BTreeMap::new();
+    for share in shares {
+        let row = by_line.entry(share.line).or_insert_with(|| CreditRow {
+            campaign: share.campaign,
+            day: conversion.time.day(),
+            touches: 0,
+            credit_micros: [0; 5],
+            money_micros: [0; 5],
+            currency: conversion.currency,
+        });
+        row.touches += share.touches;
+        add(&mut row.credit_micros, &share.credit_micros);
+        add(&mut row.money_micros, &share.money_micros);
+    }
+    by_line
+}
+
+fn add(sum: &mut [i64; 5], part: &[i64; 5]) {
+    for (sum, part) in sum.iter_mut().zip(part) {
+        *sum += part;
+    }
+}
