@@ -97,3 +97,79 @@ fn add(sum: &mut [i64; 5], part: &[i64; 5]) {
         *sum += part;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hostread_schemas::{EventId, EventTimeMs, MoneyMicros, ShowId};
+
+    /// Touches of one line, a second apart.
+    fn touches(count: u64) -> Vec<PathTouch> {
+        let touch = |number: u64| PathTouch {
+            time: EventTimeMs(1000 * i64::try_from(number).unwrap_or(0)),
+            touch: EventId { hi: 0, lo: number },
+            line: LineId(1),
+            campaign: CampaignId(1),
+            show: ShowId(1),
+        };
+        (0..count).map(touch).collect()
+    }
+
+    fn of(path: &mut Vec<PathTouch>, brand: u64, code: Option<u64>) -> Earned {
+        let conversion = Conversion {
+            time: EventTimeMs(1_000_000),
+            value: MoneyMicros(7_000_001),
+            ..Conversion::default()
+        };
+        let code = code.map(|line| (LineId(line), CampaignId(line)));
+        earned(&conversion, BrandId(brand), code, path, 5, 86_400)
+    }
+
+    #[test]
+    fn the_oldest_and_the_nearest_255_stay() {
+        assert_eq!(beyond_limit(0), 1..1);
+        assert_eq!(beyond_limit(256), 1..1);
+        assert_eq!(beyond_limit(257), 1..2);
+        assert_eq!(beyond_limit(300), 1..45);
+    }
+
+    #[test]
+    fn a_touch_of_the_code_cuts_another_only_where_the_path_is_full() {
+        let full = TOUCHES_PER_CONVERSION_MAX as u64;
+        for (count, code, touches_after, cut) in [
+            (full, Some(2), 256, 6),
+            (full - 1, Some(2), 256, 5),
+            (full, Some(1), 256, 5),
+            (full, None, 256, 5),
+        ] {
+            let row = of(&mut touches(count), 9, code).row;
+            assert_eq!((row.touches, row.touches_cut), (touches_after, cut));
+        }
+    }
+
+    #[test]
+    fn lines_have_what_their_touches_earned() {
+        let mut path = touches(3);
+        let earned = of(&mut path, 9, Some(2));
+        assert_eq!(earned.row.code_line, LineId(2));
+        let lines: Vec<LineId> = earned.by_line.keys().copied().collect();
+        assert_eq!(lines, [LineId(1), LineId(2)]);
+        for model in 0..5 {
+            let sum = |of: fn(&CreditRow) -> &[i64; 5]| -> i64 {
+                let rows = earned.by_line.values();
+                rows.filter_map(|row| of(row).get(model)).sum()
+            };
+            assert_eq!(sum(|row| &row.credit_micros), 1_000_000);
+            assert_eq!(sum(|row| &row.money_micros), 7_000_001);
+        }
+        let touches: u32 = earned.by_line.values().map(|row| row.touches).sum();
+        assert_eq!(touches, 4);
+    }
+
+    #[test]
+    fn without_a_brand_a_code_names_nothing() {
+        let earned = of(&mut Vec::new(), 0, Some(2));
+        assert_eq!(earned.row.code_line, LineId::default());
+        assert!(earned.shares.is_empty() && earned.by_line.is_empty());
+    }
+}
