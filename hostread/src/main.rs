@@ -2,6 +2,7 @@
 
 mod cmd;
 mod config;
+mod count;
 mod crash_point;
 mod demo;
 mod explain;
@@ -82,6 +83,8 @@ enum Command {
     /// Copy the journal, or put a copy in its place
     #[command(subcommand)]
     Journal(cmd::journal::JournalCommand),
+    /// Count the downloads of delivery logs, without a server
+    Count(cmd::count::CountArgs),
     /// Run events from a file through the same dataflow, without a server
     Replay(cmd::replay::ReplayArgs),
     /// Make up a world with its truth, or the workload of load tests
@@ -131,6 +134,7 @@ fn run(cli: Cli) -> Result<bool> {
             Command::DeadLetters(command) => cmd::dead_letters::run(&config?, &command).await,
             Command::Sinks(command) => cmd::sinks::run(config?, command).await,
             Command::Journal(command) => cmd::journal::run(config?, command).await,
+            Command::Count(args) => cmd::count::run(&args),
             Command::Replay(args) => cmd::replay::run(&config?, &args),
             Command::Simulate(args) => cmd::simulate::run(&args),
         }

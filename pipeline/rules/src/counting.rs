@@ -170,6 +170,17 @@ pub fn count_listener_day<D: Dimensions + ?Sized>(
     day
 }
 
+/// What the filters say of a request by itself: the first that says no, else `below_threshold`.
+#[must_use]
+pub fn filtered<D: Dimensions + ?Sized>(request: &RequestFact, dims: &D) -> Verdict {
+    let mut judge = Judge {
+        dims,
+        episode: None,
+        agent: None,
+    };
+    judge.request(request).1
+}
+
 /// Writes the verdicts (those that passed as `below_threshold` for now).
 fn filter<'a, D: Dimensions + ?Sized>(
     exposures: &'a [(EventTimeMs, EventId, Exposure)],

@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod count;
 mod dead_letters;
 mod demo;
 mod doctor;

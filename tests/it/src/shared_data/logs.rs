@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::Command;
 
 use hostread_gateway::GatewayConfig;
 use hostread_schemas::NameKind;
@@ -12,6 +13,7 @@ use super::agents::bot_patterns;
 use super::world::{Rows, World};
 use super::{folder, json, list, text, word};
 use crate::doors::bench::{IDS, SECRET};
+use crate::engines_tests::launcher_exe;
 
 /// A tenant that knows the episodes, their ads and the rules.
 async fn tenant(dir: &Path) -> World {
@@ -124,6 +126,58 @@ fn numbers(rows: &Rows, expected: &Value) {
     let listeners: BTreeSet<_> = downloads.iter().map(|key| key.listener).collect();
     assert_eq!(json!(listeners.len()), expected["consumers_4_days"]);
     assert_eq!(json!(rows.delivered()), expected["ads_delivered"]);
+}
+
+/// What `hostread count` prints of logs of the folder, with all its lists.
+fn counted(dir: &Path, more: &[&str]) -> String {
+    let at = |name: &str| dir.join(name).to_string_lossy().into_owned();
+    let mut command = Command::new(launcher_exe());
+    command.current_dir(dir.join("logs")).arg("count");
+    command.args(["--catalog", &at("logs/episodes.json")]);
+    command.args(["--lists", &at("user-agents-v2")]);
+    command.args(["--nonhuman-ranges", &at("logs/nonhuman-ranges.json")]);
+    let output = command.args(more).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The command without a server says the same, of each line and in sum.
+#[test]
+fn counted_on_a_laptop_it_is_the_same() {
+    let Some(dir) = folder() else {
+        return;
+    };
+    let all = json(&dir, "logs/expected.json");
+    for format in ["cloudfront", "combined"] {
+        let (log, expected) = (format!("{format}.log"), &all[format!("{format}.log")]);
+        let verdicts = counted(&dir, &["--explain", &log]);
+        let verdicts = verdicts.lines().skip(1);
+        let verdicts = verdicts.map(|line| line.split_once('\t').unwrap().1);
+        let known = text(&dir, &format!("logs/{format}.verdicts.tsv"));
+        assert!(verdicts.eq(known.lines().skip(1)), "verdicts of {log}");
+        let report = counted(&dir, &["--format", "json", &log]);
+        let report: Value = serde_json::from_str(&report).unwrap();
+        assert_eq!(report["lines"], expected["lines_of_data"]);
+        assert_eq!(report["downloads"], expected["downloads"]);
+        let mut ads = serde_json::Map::new();
+        for episode in list(&report["episodes"]) {
+            assert_eq!(
+                episode["by_day"],
+                expected["by_episode_day"][word(&episode["id"])]
+            );
+            for ad in list(&episode["ads"]) {
+                let name = format!("{}/{}", word(&episode["id"]), word(&ad["kind"]));
+                ads.insert(name, ad["delivered"].clone());
+            }
+        }
+        assert_eq!(Value::Object(ads), expected["ads_delivered"]);
+    }
+    let both = counted(
+        &dir,
+        &["--format", "json", "combined.log", "cloudfront.log"],
+    );
+    let both: Value = serde_json::from_str(&both).unwrap();
+    assert_eq!(both["downloads"], all["both_logs_downloads"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,264 @@
+//! What lines are judged by: episodes and their ads, agents, rules.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use hostread_connectors_kit::IpRanges;
+use hostread_rules::counting::Dimensions;
+use hostread_rules::{AgentClass, CompiledRules};
+use hostread_schemas::event::{ControllingSource, IpClass};
+use hostread_schemas::fact::{EpisodeFact, LineFact, SlotFact};
+use hostread_schemas::intern::IdHasher;
+use hostread_schemas::{
+    AgentId, EnclosureId, EpisodeId, EventTimeMs, LineId, NameKind, ShowId, SlotId,
+};
+use serde::Deserialize;
+
+use super::{KEY, NAME};
+
+/// Episodes without a catalog, and agents: more distinct texts are no log of podcasts.
+const NAMES_MAX: usize = 10_000_000;
+
+#[derive(Deserialize)]
+struct File {
+    episodes: Vec<Episode>,
+}
+
+#[derive(Deserialize)]
+struct Episode {
+    id: String,
+    path: String,
+    size_bytes: u64,
+    #[serde(default)]
+    id3_bytes: u64,
+    bit_rate: Option<u32>,
+    seconds: Option<u32>,
+    #[serde(default)]
+    vbr: bool,
+    published_at: Option<String>,
+    #[serde(default)]
+    ads: Vec<Ad>,
+}
+
+#[derive(Deserialize)]
+struct Ad {
+    kind: String,
+    first_byte: u64,
+    last_byte: u64,
+}
+
+#[derive(Deserialize)]
+struct Ranges {
+    nonhuman_ip_ranges: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Agents {
+    entries: Vec<Agent>,
+}
+
+#[derive(Deserialize)]
+struct Agent {
+    pattern: String,
+    #[serde(default)]
+    category: Option<String>,
+}
+
+/// An episode as the report names it.
+pub(crate) struct Known {
+    pub(crate) id: String,
+    pub(crate) published_at: Option<EventTimeMs>,
+    /// Kind and first byte of its ads.
+    pub(crate) ads: Vec<(String, u64)>,
+    fact: EpisodeFact,
+    slots: Vec<SlotFact>,
+}
+
+/// See the module.
+pub(crate) struct Catalog {
+    rules: CompiledRules,
+    /// By id, from 1.
+    episodes: Vec<Known>,
+    by_enclosure: BTreeMap<EnclosureId, usize>,
+    agents: BTreeMap<AgentId, AgentClass>,
+    /// The line item that every ad is of: counted by bytes.
+    line: LineFact,
+    /// There is no catalog: each path is an episode.
+    learns: bool,
+}
+
+impl Catalog {
+    /// Of a file.
+    pub(crate) fn read(json: &[u8], rules: CompiledRules) -> Result<Self> {
+        let file: File = serde_json::from_slice(json).context("reading the catalog")?;
+        let mut catalog = Self::of_paths(rules);
+        catalog.learns = false;
+        for episode in file.episodes {
+            catalog.add(episode)?;
+        }
+        Ok(catalog)
+    }
+
+    /// Without a file: each path is an episode, and every request that passes the filters makes a download.
+    pub(crate) fn of_paths(rules: CompiledRules) -> Self {
+        Self {
+            rules,
+            episodes: Vec::new(),
+            by_enclosure: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            line: LineFact {
+                controlling: ControllingSource::Bytes,
+                ..LineFact::default()
+            },
+            learns: true,
+        }
+    }
+
+    fn add(&mut self, episode: Episode) -> Result<()> {
+        let published_at = match &episode.published_at {
+            Some(text) => Some(EventTimeMs::from_rfc3339(text).with_context(|| {
+                format!(
+                    "episode {}: published_at is no time such as 2026-11-09T10:00:00Z",
+                    episode.id
+                )
+            })?),
+            None => None,
+        };
+        let number = self.episodes.len() as u64 + 1;
+        let hasher = IdHasher::new(KEY);
+        let enclosure = hasher.name(NameKind::Enclosure, hasher.tenant(NAME), &episode.path);
+        let slot = |(at, ad): (usize, &Ad)| SlotFact {
+            slot: SlotId(at as u64 + 1),
+            episode: EpisodeId(number),
+            line: LineId(at as u64 + 1),
+            first_byte: ad.first_byte,
+            last_byte: ad.last_byte,
+            ..SlotFact::default()
+        };
+        let slots = episode.ads.iter().enumerate().map(slot).collect();
+        let fact = EpisodeFact {
+            show: ShowId(1),
+            episode: EpisodeId(number),
+            enclosures: vec![EnclosureId(enclosure)],
+            published_at,
+            size_bytes: episode.size_bytes,
+            header_bytes: episode.id3_bytes,
+            bit_rate: episode.bit_rate.unwrap_or(0),
+            duration_secs: episode.seconds.unwrap_or(0),
+            vbr: episode.vbr,
+        };
+        let there = self
+            .by_enclosure
+            .insert(EnclosureId(enclosure), self.episodes.len());
+        if there.is_some() {
+            bail!("two episodes of the catalog have the path {}", episode.path);
+        }
+        let ads = episode.ads.into_iter().map(|ad| (ad.kind, ad.first_byte));
+        self.episodes.push(Known {
+            id: episode.id,
+            published_at,
+            ads: ads.collect(),
+            fact,
+            slots,
+        });
+        Ok(())
+    }
+
+    /// Takes note of a name that a line stands on.
+    pub(crate) fn learn(&mut self, kind: NameKind, id: u64, text: &str) {
+        match kind {
+            NameKind::Agent if self.agents.len() < NAMES_MAX => {
+                let rules = &self.rules;
+                let class = || rules.classify_agent(text);
+                self.agents.entry(AgentId(id)).or_insert_with(class);
+            }
+            NameKind::Enclosure if self.learns && self.episodes.len() < NAMES_MAX => {
+                let episodes = &mut self.episodes;
+                self.by_enclosure.entry(EnclosureId(id)).or_insert_with(|| {
+                    let number = episodes.len();
+                    episodes.push(Known {
+                        id: text.to_owned(),
+                        published_at: None,
+                        ads: Vec::new(),
+                        fact: EpisodeFact {
+                            show: ShowId(1),
+                            episode: EpisodeId(number as u64 + 1),
+                            enclosures: vec![EnclosureId(id)],
+                            ..EpisodeFact::default()
+                        },
+                        slots: Vec::new(),
+                    });
+                    number
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Are bytes known to make a download?
+    pub(crate) const fn knows_bytes(&self) -> bool {
+        !self.learns
+    }
+
+    /// Every episode, in the catalog's order.
+    pub(crate) fn episodes(&self) -> &[Known] {
+        &self.episodes
+    }
+
+    /// The place of an episode among them.
+    pub(crate) fn place(&self, id: EpisodeId) -> Option<(usize, &Known)> {
+        let at = usize::try_from(id.0.checked_sub(1)?).ok()?;
+        Some((at, self.episodes.get(at)?))
+    }
+}
+
+impl Dimensions for Catalog {
+    fn rules(&self) -> &CompiledRules {
+        &self.rules
+    }
+
+    fn agent_class(&self, agent: AgentId) -> AgentClass {
+        self.agents.get(&agent).copied().unwrap_or_default()
+    }
+
+    fn episode_of(&self, enclosure: EnclosureId) -> Option<&EpisodeFact> {
+        let at = self.by_enclosure.get(&enclosure)?;
+        self.episodes.get(*at).map(|known| &known.fact)
+    }
+
+    fn episode(&self, id: EpisodeId) -> Option<&EpisodeFact> {
+        self.place(id).map(|(_, known)| &known.fact)
+    }
+
+    fn slots(&self, episode: EpisodeId) -> &[SlotFact] {
+        self.place(episode).map_or(&[], |(_, known)| &known.slots)
+    }
+
+    fn line(&self, _: LineId) -> Option<&LineFact> {
+        Some(&self.line)
+    }
+}
+
+/// Ranges of data centres, from `{"nonhuman_ip_ranges": ["192.0.2.0/24", …]}`.
+pub(crate) fn ranges(json: &[u8]) -> Result<IpRanges> {
+    let file: Ranges = serde_json::from_slice(json).context("reading the ranges")?;
+    let all = file.nonhuman_ip_ranges.iter();
+    let all = all.map(|range| (IpClass::DataCentre, range.as_str()));
+    IpRanges::new(all).context("reading the ranges")
+}
+
+/// Patterns of bots in a folder of OPAWG v2 files: all of `bots.json`, of `libraries.json` those of category bot.
+pub(crate) fn bot_patterns(dir: &Path) -> Result<Vec<String>> {
+    let entries = |name: &str| -> Result<Vec<Agent>> {
+        let path = dir.join(name);
+        let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        let file: Agents =
+            serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))?;
+        Ok(file.entries)
+    };
+    let is_bot = |agent: &Agent| agent.category.as_deref() == Some("bot");
+    let mut all = entries("bots.json")?;
+    all.extend(entries("libraries.json")?.into_iter().filter(is_bot));
+    Ok(all.into_iter().map(|agent| agent.pattern).collect())
+}

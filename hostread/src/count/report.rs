@@ -1,0 +1,269 @@
+//! What the lines come to, as JSON, CSV and tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use comfy_table::{Cell, CellAlignment, Table};
+use hostread_rules::ListenerDay;
+use hostread_schemas::view::Verdict;
+use hostread_schemas::{DAY_MS, Day, ListenerId};
+use serde::Serialize;
+
+use super::{Catalog, Counter};
+use crate::cmd::table;
+
+/// Ages in days after publication.
+const AGES: [i64; 6] = [1, 7, 14, 28, 30, 60];
+/// More days are too wide for a screen.
+const DAY_COLUMNS_MAX: usize = 7;
+/// Dropped for these reasons is always told; for others when it happened.
+const ALWAYS: [Verdict; 8] = [
+    Verdict::Method,
+    Verdict::Status,
+    Verdict::NotAnEpisode,
+    Verdict::NoUserAgent,
+    Verdict::Watch,
+    Verdict::BotUserAgent,
+    Verdict::NonhumanIp,
+    Verdict::Range01,
+];
+
+/// See the module. `lines` = `malformed` + all `dropped` + `below_threshold` + `counted`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) rules: &'static str,
+    pub(crate) window: &'static str,
+    pub(crate) tz: String,
+    /// Without a catalog nobody knows how many bytes make a download.
+    pub(crate) byte_rule_applied: bool,
+    pub(crate) lines: u64,
+    pub(crate) malformed: u64,
+    pub(crate) dropped: BTreeMap<&'static str, u64>,
+    pub(crate) below_threshold: u64,
+    pub(crate) counted: u64,
+    pub(crate) downloads: u64,
+    pub(crate) episodes: Vec<Episode>,
+}
+
+/// Of an episode.
+#[derive(Debug, Serialize)]
+pub(crate) struct Episode {
+    pub(crate) id: String,
+    /// Requests that passed the filters.
+    pub(crate) requests: u64,
+    pub(crate) downloads: u64,
+    /// With a download, distinct over the whole input.
+    pub(crate) listeners: u64,
+    pub(crate) by_day: BTreeMap<String, u64>,
+    /// Up to so many days after publication.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) by_age: Option<BTreeMap<String, u64>>,
+    pub(crate) ads: Vec<Ad>,
+}
+
+/// A place for an ad.
+#[derive(Debug, Serialize)]
+pub(crate) struct Ad {
+    pub(crate) kind: String,
+    pub(crate) first_byte: u64,
+    pub(crate) delivered: u64,
+}
+
+impl Report {
+    pub(super) fn new(counter: &Counter) -> Self {
+        let mut dropped: BTreeMap<&str, u64> =
+            ALWAYS.iter().map(|verdict| (verdict.as_str(), 0)).collect();
+        let found = counter.dropped.iter();
+        dropped.extend(found.map(|(verdict, count)| (verdict.as_str(), *count)));
+        Self {
+            rules: "2.2",
+            window: "calendar",
+            tz: counter.settings.zone.clone(),
+            byte_rule_applied: counter.catalog.knows_bytes(),
+            lines: counter.lines,
+            malformed: counter.malformed,
+            dropped,
+            below_threshold: 0,
+            counted: 0,
+            downloads: 0,
+            episodes: counter
+                .catalog
+                .episodes()
+                .iter()
+                .map(Episode::new)
+                .collect(),
+        }
+    }
+
+    /// Adds a listener's day.
+    pub(super) fn add(
+        &mut self,
+        catalog: &Catalog,
+        day: Day,
+        listener: ListenerId,
+        counted: &ListenerDay,
+        listeners: &mut BTreeSet<(usize, ListenerId)>,
+    ) {
+        for (_, _, verdict, _, episode, _) in &counted.verdicts {
+            match verdict {
+                Verdict::Counted => self.counted += 1,
+                Verdict::BelowThreshold => self.below_threshold += 1,
+                other => *self.dropped.entry(other.as_str()).or_default() += 1,
+            }
+            let place = catalog.place(*episode);
+            if let Some(episode) = place.and_then(|(at, _)| self.episodes.get_mut(at)) {
+                episode.requests += 1;
+            }
+        }
+        for download in &counted.downloads {
+            let Some((at, known)) = catalog.place(download.episode) else {
+                continue;
+            };
+            let Some(episode) = self.episodes.get_mut(at) else {
+                continue;
+            };
+            self.downloads += 1;
+            episode.downloads += 1;
+            episode.listeners += u64::from(listeners.insert((at, listener)));
+            *episode.by_day.entry(day.date().to_string()).or_default() += 1;
+            if let (Some(ages), Some(published)) = (&mut episode.by_age, known.published_at) {
+                let age = download.t0.0.saturating_sub(published.0);
+                for days in AGES.iter().filter(|days| age < **days * DAY_MS) {
+                    *ages.entry(format!("D{days}")).or_default() += 1;
+                }
+            }
+        }
+        for delivery in &counted.deliveries {
+            let place = catalog.place(delivery.episode);
+            let episode = place.and_then(|(at, _)| self.episodes.get_mut(at));
+            let at = usize::try_from(delivery.line.0)
+                .ok()
+                .and_then(|at| at.checked_sub(1));
+            if let Some(ad) = episode.zip(at).and_then(|(of, at)| of.ads.get_mut(at)) {
+                ad.delivered += 1;
+            }
+        }
+    }
+
+    /// Without a catalog episodes stand in the order of their paths.
+    pub(super) fn finish(&mut self) {
+        if !self.byte_rule_applied {
+            self.episodes.retain(|episode| episode.requests > 0);
+            self.episodes.sort_by(|a, b| a.id.cmp(&b.id));
+        }
+    }
+
+    /// Downloads by episode and day, with a head.
+    pub(crate) fn csv(&self) -> String {
+        let rows = self.episodes.iter().flat_map(|episode| {
+            let id = quoted(&episode.id);
+            let days = episode.by_day.iter();
+            days.map(move |(day, downloads)| format!("{id},{day},{downloads}\n"))
+        });
+        std::iter::once("episode,day,downloads\n".to_owned())
+            .chain(rows)
+            .collect()
+    }
+
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let mut reasons = table();
+        reasons.set_header(["of the lines", "", "%"]);
+        let percent = |part: u64| {
+            let permille = (part * 1000 + self.lines / 2).checked_div(self.lines);
+            let permille = permille.unwrap_or(0);
+            format!("{}.{}", permille / 10, permille % 10)
+        };
+        let mut row = |what: String, count: u64| {
+            reasons.add_row([Cell::new(what), right(count), right(percent(count))]);
+        };
+        row("counted".to_owned(), self.counted);
+        row("below threshold".to_owned(), self.below_threshold);
+        let mut dropped: Vec<(&&str, &u64)> = self.dropped.iter().collect();
+        dropped.sort_by_key(|(reason, count)| (std::cmp::Reverse(**count), **reason));
+        for (reason, count) in dropped.into_iter().filter(|(_, count)| **count > 0) {
+            row(format!("dropped: {reason}"), *count);
+        }
+        row("malformed".to_owned(), self.malformed);
+        row("all".to_owned(), self.lines);
+        let Self { rules, tz, .. } = self;
+        format!(
+            "IAB {rules}, calendar days in {tz}: {} downloads\n\n{}\n\n{reasons}",
+            self.downloads,
+            self.by_episode()
+        )
+    }
+
+    fn by_episode(&self) -> Table {
+        let days: BTreeSet<&String> = self
+            .episodes
+            .iter()
+            .flat_map(|episode| episode.by_day.keys())
+            .collect();
+        let days: Vec<&String> = days.into_iter().collect();
+        let days = if days.len() > DAY_COLUMNS_MAX {
+            &[][..]
+        } else {
+            &days
+        };
+        let mut by_episode = table();
+        let fixed = ["episode", "downloads", "listeners", "requests"].map(str::to_owned);
+        let days_heads = days.iter().map(|day| (*day).clone());
+        let heads = fixed
+            .into_iter()
+            .chain(days_heads)
+            .chain(["ads delivered".to_owned()]);
+        by_episode.set_header(heads);
+        for episode in &self.episodes {
+            let mut row = vec![
+                Cell::new(&episode.id),
+                right(episode.downloads),
+                right(episode.listeners),
+                right(episode.requests),
+            ];
+            row.extend(
+                days.iter()
+                    .map(|day| right(episode.by_day.get(*day).copied().unwrap_or(0))),
+            );
+            let ads = episode.ads.iter();
+            let ads: Vec<String> = ads
+                .map(|ad| format!("{} {}", ad.kind, ad.delivered))
+                .collect();
+            row.push(Cell::new(ads.join("  ")));
+            by_episode.add_row(row);
+        }
+        by_episode
+    }
+}
+
+impl Episode {
+    fn new(known: &super::catalog::Known) -> Self {
+        let ad = |(kind, first_byte): &(String, u64)| Ad {
+            kind: kind.clone(),
+            first_byte: *first_byte,
+            delivered: 0,
+        };
+        let ages = || AGES.iter().map(|days| (format!("D{days}"), 0)).collect();
+        Self {
+            id: known.id.clone(),
+            requests: 0,
+            downloads: 0,
+            listeners: 0,
+            by_day: BTreeMap::new(),
+            by_age: known.published_at.map(|_| ages()),
+            ads: known.ads.iter().map(ad).collect(),
+        }
+    }
+}
+
+fn right(value: impl ToString) -> Cell {
+    Cell::new(value.to_string()).set_alignment(CellAlignment::Right)
+}
+
+/// A field of CSV.
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}

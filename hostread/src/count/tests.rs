@@ -1,0 +1,239 @@
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+use super::*;
+use hostread_connectors::lines::Lines;
+use hostread_schemas::event::SourceKind;
+use proptest::prelude::*;
+
+/// One episode of 100 s at 80 bit/s behind 50 bytes, published on the 8th, with an ad in bytes 100 to 199.
+const CATALOG: &str = r#"{"episodes": [{"id": "one", "path": "/one.mp3", "size_bytes": 1050, "id3_bytes": 50,
+    "bit_rate": 80, "seconds": 100, "published_at": "2026-11-08T00:00:00Z",
+    "ads": [{"kind": "pre", "first_byte": 100, "last_byte": 199}]}]}"#;
+/// Header and 60 s.
+const NEEDED: u64 = 650;
+
+fn zoned(zone: &str, source_kind: SourceKind) -> Settings {
+    Settings {
+        zone: zone.to_owned(),
+        log: LogSettings {
+            source_kind,
+            stitched: false,
+        },
+    }
+}
+
+fn utc() -> Settings {
+    zoned("UTC", SourceKind::Cdn)
+}
+
+fn with_catalog(settings: Settings) -> Counter {
+    let bots = vec!["^Bot".to_owned()];
+    let catalog = Catalog::read(CATALOG.as_bytes(), rules(bots)).unwrap();
+    Counter::new(settings, catalog, IpRanges::default())
+}
+
+fn feed(counter: &mut Counter, log: &[u8]) {
+    let mut lines = Lines::new(log);
+    let mut reading = Reading::new();
+    while let Some((at, line)) = lines.next().unwrap() {
+        counter.count(&mut reading, at, line);
+    }
+}
+
+fn report(mut counter: Counter, logs: &[&str]) -> Report {
+    for log in logs {
+        feed(&mut counter, log.as_bytes());
+    }
+    counter.finish(false).0
+}
+
+/// A line of a combined log.
+fn line(ip: u8, time: &str, first: u64, bytes: u64, agent: &str) -> String {
+    let last = first + bytes.max(1) - 1;
+    format!(
+        "203.0.113.{ip} - - [{time} +0000] \"GET /one.mp3 HTTP/1.1\" 206 {bytes} \"-\" \"{agent}\" \"bytes={first}-{last}\" \"bytes {first}-{last}/1050\"\n"
+    )
+}
+
+/// Every line is told once.
+fn assert_adds_up(report: &Report) {
+    let dropped: u64 = report.dropped.values().sum();
+    let told = report.malformed + dropped + report.below_threshold + report.counted;
+    assert_eq!(report.lines, told, "{report:?}");
+    let of_episodes: u64 = report
+        .episodes
+        .iter()
+        .map(|episode| episode.downloads)
+        .sum();
+    assert_eq!(report.downloads, of_episodes);
+}
+
+#[test]
+fn bytes_of_a_day_make_a_download_and_its_ads() {
+    let day = "09/Nov/2026:10:00:00";
+    let enough = [
+        line(1, day, 0, 300, "A"),
+        line(1, day, 300, NEEDED - 300, "A"),
+    ]
+    .concat();
+    let short = line(2, day, 0, NEEDED - 1, "A");
+    let report = report(with_catalog(utc()), &[&enough, &short]);
+    assert_adds_up(&report);
+    assert_eq!((report.counted, report.below_threshold), (2, 1));
+    let one = &report.episodes[0];
+    assert_eq!((one.requests, one.downloads, one.listeners), (3, 1, 1));
+    assert_eq!((one.ads[0].first_byte, one.ads[0].delivered), (100, 1));
+    let ages = one.by_age.as_ref().unwrap();
+    assert_eq!((ages["D1"], ages["D7"], ages["D60"]), (0, 1, 1));
+    assert_eq!(report.csv(), "episode,day,downloads\none,2026-11-09,1\n");
+    assert!(report.text().contains("1 downloads"));
+}
+
+#[test]
+fn midnight_is_that_of_the_zone() {
+    let log = [
+        line(1, "09/Nov/2026:22:30:00", 0, 400, "A"),
+        line(1, "09/Nov/2026:23:30:00", 400, 400, "A"),
+    ]
+    .concat();
+    let downloads = |zone| {
+        let report = report(with_catalog(zoned(zone, SourceKind::Cdn)), &[&log]);
+        report.episodes[0].by_day.clone()
+    };
+    assert_eq!(downloads("UTC"), [("2026-11-09".to_owned(), 1)].into());
+    assert!(downloads("Europe/Berlin").is_empty(), "23:30 and 00:30");
+    assert_eq!(
+        downloads("Asia/Tokyo"),
+        [("2026-11-10".to_owned(), 1)].into()
+    );
+}
+
+#[test]
+fn what_is_dropped_is_told_by_its_reason() {
+    let day = "09/Nov/2026:10:00:00";
+    let log = [
+        line(1, day, 0, 1050, "Bot/1"),
+        line(1, day, 0, 1050, "-"),
+        line(1, day, 0, 2, "A"),
+        line(1, day, 0, 1050, "A").replace("/one.mp3", "/two.mp3"),
+        line(1, day, 0, 1050, "A").replace("GET", "HEAD"),
+        "half a li\n".to_owned(),
+        "\n".to_owned(),
+    ]
+    .concat();
+    let report = report(with_catalog(utc()), &[&log]);
+    assert_adds_up(&report);
+    assert_eq!(
+        (report.lines, report.malformed, report.downloads),
+        (6, 1, 0)
+    );
+    for reason in [
+        "bot_user_agent",
+        "no_user_agent",
+        "range_0_1",
+        "not_an_episode",
+        "method",
+    ] {
+        assert_eq!(report.dropped[reason], 1, "{reason}");
+    }
+    assert_eq!(report.dropped["watch"], 0, "these are always told");
+}
+
+#[test]
+fn an_address_over_the_limit_loses_the_day() {
+    let of = |agents: u32| {
+        let agents = (0..agents)
+            .map(|agent| line(7, "09/Nov/2026:10:00:00", 0, 1050, &format!("A/{agent}")));
+        let next = line(7, "10/Nov/2026:10:00:00", 0, 1050, "A");
+        let log: String = agents.chain([next]).collect();
+        let report = report(with_catalog(utc()), &[&log]);
+        assert_adds_up(&report);
+        (report.downloads, report.dropped.get("ip_volume").copied())
+    };
+    assert_eq!(of(100), (101, None));
+    assert_eq!(of(101), (1, Some(101)));
+}
+
+#[test]
+fn a_prefix_knows_requests_only() {
+    let log = line(1, "09/Nov/2026:10:00:00", 0, 0, "A").replace(" 206 ", " 302 ");
+    assert_eq!(report(with_catalog(utc()), &[&log]).dropped["status"], 1);
+    let prefix = zoned("UTC", SourceKind::Prefix);
+    assert_eq!(report(with_catalog(prefix), &[&log]).downloads, 1);
+}
+
+#[test]
+fn without_a_catalog_paths_are_episodes() {
+    let counter = Counter::new(
+        utc(),
+        Catalog::of_paths(rules(Vec::new())),
+        IpRanges::default(),
+    );
+    let b = line(1, "09/Nov/2026:10:00:00", 0, 10, "A").replace("/one.mp3", "/b,c.mp3?x=1");
+    let a = line(1, "09/Nov/2026:10:00:00", 0, 10, "A").replace("/one.mp3", "/a.mp3");
+    let report = report(counter, &[&b, &a]);
+    assert!(!report.byte_rule_applied);
+    let ids: Vec<&str> = report
+        .episodes
+        .iter()
+        .map(|episode| episode.id.as_str())
+        .collect();
+    assert_eq!(ids, ["/a.mp3", "/b,c.mp3"]);
+    assert!(report.csv().contains("\n\"/b,c.mp3\",2026-11-09,1\n"));
+    let json = serde_json::to_value(&report).unwrap();
+    assert!(json["episodes"][0].get("by_age").is_none());
+}
+
+#[test]
+fn what_cannot_be_a_catalog_is_said() {
+    let read = |text: &str| {
+        Catalog::read(text.as_bytes(), rules(Vec::new()))
+            .err()
+            .unwrap()
+    };
+    assert!(format!("{:#}", read("{}")).contains("episodes"));
+    let twice = CATALOG.replace(
+        "]}]}",
+        "]}, {\"id\": \"b\", \"path\": \"/one.mp3\", \"size_bytes\": 1}]}",
+    );
+    assert!(read(&twice).to_string().contains("/one.mp3"));
+    let when = CATALOG.replace("2026-11-08T00:00:00Z", "yesterday");
+    assert!(read(&when).to_string().contains("published_at"));
+}
+
+/// Lines of a few listeners over a few hours around midnight.
+fn any_line() -> impl Strategy<Value = String> {
+    let agents = prop_oneof![5 => Just("A"), 2 => Just("B"), 1 => Just("Bot/1"), 1 => Just("-")];
+    (0..3_u8, 20..28_u8, 0..8_u64, 0..8_u64, agents).prop_map(|(ip, hour, first, bytes, agent)| {
+        let time = format!("{:02}/Nov/2026:{:02}:00:00", 9 + hour / 24, hour % 24);
+        line(ip, &time, first * 130, bytes * 130, agent)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn order_repetition_and_files_change_nothing(
+        (lines, shuffled) in prop::collection::vec(any_line(), 1..40)
+            .prop_flat_map(|lines| (Just(lines.clone()), Just(lines).prop_shuffle())),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let whole = report(with_catalog(utc()), &[&lines.concat()]);
+        assert_adds_up(&whole);
+        let (one, other) = shuffled.split_at(cut.index(shuffled.len()));
+        let parts = report(with_catalog(utc()), &[&one.concat(), &other.concat()]);
+        prop_assert_eq!(serde_json::to_value(&whole).unwrap(), serde_json::to_value(&parts).unwrap());
+        let twice = report(with_catalog(utc()), &[&lines.concat(), &one.concat()]);
+        assert_adds_up(&twice);
+        let (of_whole, of_twice) = (&whole.episodes[0], &twice.episodes[0]);
+        prop_assert_eq!(&of_whole.by_day, &of_twice.by_day);
+        prop_assert_eq!(of_whole.listeners, of_twice.listeners);
+        prop_assert_eq!(of_whole.ads[0].delivered, of_twice.ads[0].delivered);
+    }
+
+    #[test]
+    fn any_bytes_are_lines(log in prop::collection::vec(any::<u8>(), 0..400)) {
+        let mut counter = with_catalog(utc());
+        feed(&mut counter, &log);
+        assert_adds_up(&counter.finish(false).0);
+    }
+}
