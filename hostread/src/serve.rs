@@ -156,8 +156,7 @@ fn readiness(status: &Status) -> Response {
 }
 
 fn restating(it: Restating) -> serde_json::Value {
-    let stage = if it.computed { "writing" } else { "computing" };
-    json!({"tick": it.tick.0, "stage": stage, "waiting_changes": it.waiting_changes})
+    json!({"tick": it.tick.0, "stage": it.stage.name(), "done": it.done, "total": it.total})
 }
 
 /// Why a long-running command ended.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hostread_job::Status;
+use hostread_job::{Restating, Status};
 use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -46,7 +46,8 @@ fn note(status: &Status) {
         gauge!("sink_lag_ticks", "sink" => sink).set(lag as f64);
     }
     let (live, bytes) = status.head();
-    let freshness = status.freshness();
+    let (freshness, restating) = (status.freshness(), status.restating());
+    let of = |count: fn(Restating) -> u64| restating.map_or(0.0, |it| count(it) as f64);
     for (name, value) in [
         (
             "pipeline_ready",
@@ -54,8 +55,10 @@ fn note(status: &Status) {
         ),
         (
             "pipeline_restating",
-            f64::from(u8::from(status.restating().is_some())),
+            f64::from(u8::from(restating.is_some())),
         ),
+        ("pipeline_restating_done_count", of(|it| it.done)),
+        ("pipeline_restating_total_count", of(|it| it.total)),
         ("pipeline_fed_ticks", status.fed().0 as f64),
         ("pipeline_durable_ticks", status.durable().0 as f64),
         ("pipeline_settled_ticks", status.settled().0 as f64),

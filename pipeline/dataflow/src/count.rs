@@ -13,6 +13,7 @@
 //! Invariant 2: a household's volume is the sum of its listener-days' volumes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use hostread_rules::counting::{Dimensions, Exposure, Item, ListenerDay, count_listener_day};
 use hostread_schemas::fact::{Fact, FactBody};
@@ -23,6 +24,7 @@ use crate::by_tick::{Stream, by_tick};
 use crate::catalog::{Catalog, Catalogs, Rejudged, Touched};
 use crate::counted::{Counted, Key, Statement};
 use crate::keyed::{KeyedMap, insert_tight};
+use crate::recount::Recount;
 
 type HouseholdDay = (TenantId, HouseholdId, Day);
 
@@ -80,8 +82,12 @@ pub(crate) fn route(household: HouseholdId, listener: ListenerId, day: Day) -> u
 pub(crate) fn count<'s>(
     exposures: Stream<'s, ExposureFact>,
     dimensions: Stream<'s, Fact>,
+    recount: Arc<Recount>,
 ) -> Stream<'s, Counted> {
-    let mut state = State::default();
+    let mut state = State {
+        progress: recount,
+        ..State::default()
+    };
     by_tick(
         exposures,
         dimensions,
@@ -131,6 +137,7 @@ struct State {
     households: KeyedMap<HouseholdDay, Household>,
     subjects: KeyedMap<(TenantId, u64), Subject>,
     catalogs: Catalogs,
+    progress: Arc<Recount>,
 }
 
 impl State {
@@ -142,7 +149,12 @@ impl State {
     ) {
         let (before, touched) = self.apply_changes(changes);
         let default = Catalog::default();
-        let updates = Self::updates(&exposures, self.touched_days(&before, &touched));
+        let touched = self.touched_days(&before, &touched);
+        let recounts = !touched.is_empty();
+        let updates = Self::updates(&exposures, touched);
+        if recounts {
+            self.progress.find(updates.len());
+        }
         // Taken and put back: the catalogs are only read here.
         let catalogs = std::mem::take(&mut self.catalogs);
         for home in updates.chunk_by(|(a, _), (b, _)| household_day(a) == household_day(b)) {
@@ -152,6 +164,10 @@ impl State {
             let now = catalogs.get(&first.0).unwrap_or(&default);
             let then = before.get(&first.0).unwrap_or(now);
             self.recount(household_day(first), home, (then, now), out);
+            if recounts {
+                self.progress.finish(home.len());
+                fail::fail_point!("count.recounted");
+            }
         }
         self.catalogs = catalogs;
         self.index(&exposures);

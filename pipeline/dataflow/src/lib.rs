@@ -32,9 +32,12 @@ pub mod ledger;
 mod lines;
 mod nearest_k;
 mod output;
+mod recount;
 mod rollups;
 mod run;
 mod series;
+
+use std::sync::Arc;
 
 use differential_dataflow::input::{Input, InputSession};
 use hostread_rules::publish::Horizons;
@@ -44,6 +47,7 @@ use hostread_schemas::fact::{Carry, Fact, FactBody, RetentionClass};
 use timely::dataflow::Scope;
 
 pub use output::{Material, Output};
+pub use recount::Recount;
 pub use run::{Dataflow, OutputUpdate};
 
 use by_tick::Stream;
@@ -61,7 +65,11 @@ pub(crate) struct Inputs {
 }
 
 /// Builds the dataflow.
-pub(crate) fn build(scope: Scope<'_, u64>, horizons: Horizons) -> (Inputs, Stream<'_, Output>) {
+pub(crate) fn build(
+    scope: Scope<'_, u64>,
+    horizons: Horizons,
+    recount: Arc<Recount>,
+) -> (Inputs, Stream<'_, Output>) {
     let (facts_input, facts) = scope.new_collection::<Fact, i64>();
     let (clock_input, clock) = scope.new_collection::<EventTimeMs, i64>();
     let hours = clock.clone().map(EventTimeMs::hour);
@@ -73,7 +81,7 @@ pub(crate) fn build(scope: Scope<'_, u64>, horizons: Horizons) -> (Inputs, Strea
     });
 
     let exposures = facts.clone().flat_map(|fact| ExposureFact::of(&fact));
-    let counted = count::count(exposures, deals.clone());
+    let counted = count::count(exposures, deals.clone(), recount);
     let details = counted
         .clone()
         .flat_map(|counted| counted.row())

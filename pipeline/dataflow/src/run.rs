@@ -20,7 +20,7 @@ use timely::worker::Worker;
 
 use crate::count::route;
 use crate::output::Output;
-use crate::{Inputs, build};
+use crate::{Inputs, Recount, build};
 
 /// An update of an output: what, when, how often.
 pub type OutputUpdate = (Output, u64, i64);
@@ -45,6 +45,7 @@ pub struct Dataflow {
     outputs: Mutex<Receiver<Vec<OutputUpdate>>>,
     completed: Vec<Arc<AtomicU64>>,
     rows_from: Arc<AtomicU64>,
+    recount: Arc<Recount>,
     failed: Arc<AtomicBool>,
     workers: Mutex<Option<WorkerGuards<()>>>,
 }
@@ -66,6 +67,7 @@ struct Seat {
     outputs: Sender<Vec<OutputUpdate>>,
     completed: Arc<AtomicU64>,
     rows_from: Arc<AtomicU64>,
+    recount: Arc<Recount>,
     failed: Arc<AtomicBool>,
 }
 
@@ -93,6 +95,7 @@ impl Dataflow {
         let mut seats = Vec::new();
         let failed = Arc::new(AtomicBool::new(false));
         let rows_from = Arc::new(AtomicU64::new(0));
+        let recount = Arc::new(Recount::default());
         for _ in 0..workers {
             let (command_sender, command_receiver) = channel();
             let reached = Arc::new(AtomicU64::new(0));
@@ -103,6 +106,7 @@ impl Dataflow {
                 outputs: output_sender.clone(),
                 completed: reached,
                 rows_from: Arc::clone(&rows_from),
+                recount: Arc::clone(&recount),
                 failed: Arc::clone(&failed),
             }));
         }
@@ -131,6 +135,7 @@ impl Dataflow {
             outputs: Mutex::new(outputs),
             completed,
             rows_from,
+            recount,
             failed,
             workers: Mutex::new(Some(guards)),
         })
@@ -139,6 +144,12 @@ impl Dataflow {
     /// From now on rows of ticks before this one stay inside; what a release would carry comes out.
     pub fn rows_from(&self, tick: Tick) {
         self.rows_from.store(tick.0, Ordering::Release);
+    }
+
+    /// How far the workers are with what a change makes them count anew.
+    #[must_use]
+    pub fn recount(&self) -> Arc<Recount> {
+        Arc::clone(&self.recount)
     }
 
     /// Number of workers.
@@ -257,9 +268,9 @@ fn home(fact: &Fact, peers: usize) -> usize {
 fn work(worker: &mut Worker, seat: &Seat, horizons: Horizons) {
     let _alarm = Alarm(&seat.failed);
     let outputs = seat.outputs.clone();
-    let rows_from = Arc::clone(&seat.rows_from);
+    let (rows_from, recount) = (Arc::clone(&seat.rows_from), Arc::clone(&seat.recount));
     let (mut inputs, probe) = worker.dataflow::<u64, _, _>(|scope| {
-        let (inputs, collection) = build(scope, horizons);
+        let (inputs, collection) = build(scope, horizons, recount);
         let (probe, _) = collection
             .inner
             .unary::<timely::container::CapacityContainerBuilder<Vec<()>>, _, _, _>(

@@ -2,7 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -79,7 +79,6 @@ impl SettledTick {
 pub(crate) struct Handover {
     expected: Mutex<VecDeque<Collected>>,
     material: Mutex<BTreeMap<Material, i64>>,
-    waiting: Mutex<BTreeMap<&'static str, Arc<AtomicUsize>>>,
     refill: Mutex<Option<BTreeMap<ViewKey, ViewValue>>>,
     moved: Condvar,
     moved_lock: Mutex<()>,
@@ -99,20 +98,6 @@ impl Handover {
     /// Something moved on.
     pub(crate) fn wake(&self) {
         self.moved.notify_all();
-    }
-
-    /// Counts the changes that wait for a sink.
-    pub(crate) fn waiting_for(&self, sink: &'static str) -> Arc<AtomicUsize> {
-        Arc::clone(guard(&self.waiting).entry(sink).or_default())
-    }
-
-    /// Changes that wait for the slowest sink.
-    pub(crate) fn waiting_changes(&self) -> usize {
-        guard(&self.waiting)
-            .values()
-            .map(|n| n.load(Ordering::Relaxed))
-            .max()
-            .unwrap_or(0)
     }
 
     /// Waits until a tick has left; `false` when the job stops first.
@@ -263,6 +248,7 @@ impl Collector {
             withheld: Arc::new(withheld),
         };
         self.send(settled, |_| true);
+        self.status.note_computed(tick);
         self.status.settled.store(tick.0 + 1, Ordering::Release);
         Ok(())
     }
@@ -302,9 +288,7 @@ impl Collector {
     fn send(&self, settled: SettledTick, wanted: impl Fn(&Outlet) -> bool) {
         let settled = Arc::new(settled);
         for outlet in self.sinks.iter().filter(|outlet| wanted(outlet)) {
-            self.handover
-                .waiting_for(outlet.name)
-                .fetch_add(settled.len(), Ordering::Relaxed);
+            self.status.passages.send(outlet.name, settled.len());
             // A sink that is gone has said why.
             drop(outlet.sender.send(Arc::clone(&settled)));
         }

@@ -35,6 +35,7 @@ pub(crate) struct Feeder {
 impl Feeder {
     /// Feeds a record that is in the journal.
     pub(crate) fn feed(&self, record: TickRecord, new_hour: Option<EventTimeMs>) {
+        self.status.note_change(&record, &self.dataflow.recount());
         self.handover.expect(context_of(&record));
         feed(&self.dataflow, record, new_hour);
     }
@@ -43,9 +44,6 @@ impl Feeder {
 impl Onward for Feeder {
     fn take(&mut self, record: TickRecord, new_hour: Option<EventTimeMs>) -> Result<(), JobError> {
         let (tick, clock) = (record.tick, record.clock);
-        if record.cause.is_some() {
-            self.status.cause.store(tick.0, Ordering::Release);
-        }
         self.feed(record, new_hour);
         self.status.fed.store(tick.0, Ordering::Release);
         self.status.clock.store(clock.0, Ordering::Release);

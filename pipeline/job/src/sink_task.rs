@@ -7,7 +7,7 @@
 //! write: no reader sees a row go back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hostread_schemas::view::{Change, View};
@@ -42,7 +42,6 @@ pub(crate) struct SinkTask {
     pub(crate) names: Names,
     pub(crate) clock: Clock,
     pub(crate) status: Arc<Status>,
-    pub(crate) waiting: Arc<AtomicUsize>,
     pub(crate) range_every: Duration,
     pub(crate) range_rows_max: usize,
 }
@@ -216,6 +215,7 @@ impl SinkTask {
             upserts: range.upserts(self.sink.views())?,
             withheld: range.withheld(),
             freshness,
+            rows_done: Arc::default(),
         })
     }
 
@@ -226,6 +226,10 @@ impl SinkTask {
         batch: &RangeBatch,
     ) -> Result<bool, JobError> {
         let name = self.sink.name();
+        let rows = batch.upserts.len();
+        self.status
+            .passages
+            .begin(name, range.changes, rows, &batch.rows_done);
         if let Err(source) = self.sink.apply(batch, &self.names).await {
             if !matches!(source.kind(), SinkErrorKind::Dependency { .. }) {
                 return Err(JobError::Sink { sink: name, source });
@@ -238,7 +242,7 @@ impl SinkTask {
         self.status.set_trouble(name, None);
         self.upper = batch.upper;
         guard(&self.status.uppers).insert(name, batch.upper);
-        self.waiting.fetch_sub(range.changes, Ordering::Relaxed);
+        self.status.passages.finish(name);
         let rows = batch.upserts.len() as u64;
         self.status.rows_written.fetch_add(rows, Ordering::Relaxed);
         // Nobody reads an archive.
@@ -274,7 +278,6 @@ mod tests {
             names: Names::default(),
             clock: Clock::wall(),
             status: Arc::new(status),
-            waiting: Arc::default(),
             range_every: Duration::from_millis(1),
             range_rows_max: 1,
         };

@@ -227,7 +227,6 @@ pub(crate) async fn assemble<C>(
             names: opened.names.clone(),
             clock: config.clock.clone(),
             status: Arc::clone(status),
-            waiting: handover.waiting_for(name),
             range_every: config.range_every,
             range_rows_max: config.range_rows_max,
         };

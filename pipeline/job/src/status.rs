@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hostread_schemas::{EventTimeMs, Tick};
 
+use crate::restating::{Passages, Restating, Underway};
+
 /// Freshness samples that are kept; older ones are forgotten.
 const FRESHNESS_SAMPLES_MAX: usize = 100_000;
 
@@ -13,14 +15,11 @@ const FRESHNESS_SAMPLES_MAX: usize = 100_000;
 #[derive(Default, Debug)]
 pub struct Status {
     pub(crate) fed: AtomicU64,
-    /// Newest tick with a cause of its own; 0: none yet.
-    pub(crate) cause: AtomicU64,
     pub(crate) durable: AtomicU64,
     pub(crate) settled: AtomicU64,
     pub(crate) clock: AtomicI64,
     pub(crate) events: AtomicU64,
     pub(crate) behind: AtomicU64,
-    pub(crate) waiting: AtomicUsize,
     pub(crate) undecodable: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) late: AtomicU64,
@@ -34,6 +33,9 @@ pub struct Status {
     pub(crate) failed: Mutex<Option<String>>,
     pub(crate) trouble: Mutex<BTreeMap<&'static str, String>>,
     pub(crate) uppers: Mutex<BTreeMap<&'static str, Tick>>,
+    /// The newest change that moves the past, seen or not.
+    pub(crate) change: Mutex<Option<Underway>>,
+    pub(crate) passages: Passages,
     freshness_ms: Mutex<VecDeque<u32>>,
 }
 
@@ -46,17 +48,6 @@ pub struct FreshnessSummary {
     pub p50_ms: u32,
     /// 99 of 100 were at most this old, in milliseconds.
     pub p99_ms: u32,
-}
-
-/// Rules, catalog, deals or settings changed, and numbers that readers see do not all follow yet.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Restating {
-    /// The newest such change.
-    pub tick: Tick,
-    /// Its rows are computed and on their way to the sinks.
-    pub computed: bool,
-    /// Changes that wait for the slowest sink.
-    pub waiting_changes: usize,
 }
 
 pub(crate) fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -101,7 +92,7 @@ impl Status {
 
     /// Changes that wait in memory for the slowest sink.
     pub fn waiting_changes(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.passages.waiting()
     }
 
     /// Records that could not be read, and events that were refused.
@@ -153,11 +144,10 @@ impl Status {
 
     /// Whether a change of what counts is on its way to readers, and how far it is.
     pub fn restating(&self) -> Option<Restating> {
-        let tick = Tick(self.cause.load(Ordering::Acquire));
-        (tick > Tick(0) && self.upper() <= tick).then(|| Restating {
-            tick,
-            computed: self.settled() > tick,
-            waiting_changes: self.waiting_changes(),
+        let change = guard(&self.change).clone()?;
+        (self.upper() <= change.tick).then(|| {
+            let written = (self.settled() > change.tick).then(|| self.passages.progress());
+            change.restating(written)
         })
     }
 
@@ -228,35 +218,5 @@ fn summary(mut ages: Vec<u32>) -> FreshnessSummary {
         ranges: ages.len(),
         p50_ms: at(500),
         p99_ms: at(990),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_change_of_rules_restates_until_every_sink_shows_it() {
-        let status = Status::default();
-        let upper = |sink, upper| guard(&status.uppers).insert(sink, Tick(upper));
-        upper("a", 8);
-        upper("b", 7);
-        assert_eq!(status.restating(), None);
-        status.cause.store(7, Ordering::Release);
-        status.settled.store(7, Ordering::Release);
-        let restating = |computed, waiting_changes| {
-            let tick = Tick(7);
-            Some(Restating {
-                tick,
-                computed,
-                waiting_changes,
-            })
-        };
-        assert_eq!(status.restating(), restating(false, 0));
-        status.settled.store(8, Ordering::Release);
-        status.waiting.store(3, Ordering::Release);
-        assert_eq!(status.restating(), restating(true, 3));
-        upper("b", 8);
-        assert_eq!(status.restating(), None);
     }
 }

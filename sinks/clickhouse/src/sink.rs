@@ -87,7 +87,7 @@ impl ClickHouseSink {
             }
             fail::fail_point!("clickhouse.chunk_written");
             written += chunk.rows.len();
-            telemetry::rows_written(NAME, table, chunk.rows.len(), started.elapsed());
+            telemetry::rows_written(NAME, table, batch, chunk.rows.len(), started.elapsed());
         }
         Ok(written)
     }

@@ -131,6 +131,7 @@ mod tests {
             upserts: Vec::new(),
             withheld: Vec::new(),
             freshness: None,
+            rows_done: std::sync::Arc::default(),
         }
     }
 

@@ -21,6 +21,7 @@ pub mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 use hostread_schemas::view::{Change, View, ViewKey, ViewValue};
@@ -45,7 +46,7 @@ pub struct Upsert {
 }
 
 /// What `[lower, upper)` changed.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct RangeBatch {
     /// First tick.
     pub lower: Tick,
@@ -58,6 +59,8 @@ pub struct RangeBatch {
     pub withheld: Vec<(Tick, Arc<Vec<Change>>)>,
     /// How old the range is when it becomes visible.
     pub freshness: Option<FreshnessRow>,
+    /// Rows that have arrived so far, for whoever looks on while it is applied. Not every sink counts them.
+    pub rows_done: Arc<AtomicU64>,
 }
 
 /// What readers know of rows; `None`: there is no such row.

@@ -1,13 +1,22 @@
 //! What every sink says about itself.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hostread_schemas::Tick;
 
+use crate::RangeBatch;
 use crate::error::SinkError;
 
-/// Rows of one table were inserted.
-pub fn rows_written(sink: &'static str, table: &'static str, rows: usize, took: Duration) {
+/// Rows of one table were inserted, out of a range.
+pub fn rows_written(
+    sink: &'static str,
+    table: &'static str,
+    batch: &RangeBatch,
+    rows: usize,
+    took: Duration,
+) {
+    batch.rows_done.fetch_add(rows as u64, Ordering::Relaxed);
     metrics::counter!("sink_table_rows_written_total", "sink" => sink, "table" => table)
         .increment(rows as u64);
     metrics::counter!("sink_inserts_total", "sink" => sink, "table" => table).increment(1);

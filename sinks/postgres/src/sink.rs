@@ -112,7 +112,13 @@ async fn write_range(
             .map_err(|error| classed(&format!("writing \"{}\"", chunk.view.name()), error))?;
         fail::fail_point!("postgres.chunk_sent");
         written += chunk.rows.len();
-        telemetry::rows_written(NAME, chunk.view.name(), chunk.rows.len(), started.elapsed());
+        telemetry::rows_written(
+            NAME,
+            chunk.view.name(),
+            batch,
+            chunk.rows.len(),
+            started.elapsed(),
+        );
     }
     let moved = sqlx::query(
         "UPDATE serving.sink_progress SET upper = $1, written_at = now() \

@@ -73,6 +73,7 @@ pub fn range(lower: u64, upper: u64, steps: &[Step]) -> RangeBatch {
         upserts: upserts.collect(),
         withheld: Vec::new(),
         freshness: None,
+        rows_done: std::sync::Arc::default(),
     }
 }
 

@@ -339,6 +339,7 @@ async fn write_replay(events: Vec<Event>, sinks: Vec<Box<dyn Sink>>) {
         upserts: replayed.rows.into_iter().map(upsert).collect(),
         withheld: Vec::new(),
         freshness: None,
+        rows_done: Arc::default(),
     };
     for mut sink in sinks {
         sink.open(1).await.unwrap();
