@@ -6,7 +6,7 @@ use super::Format;
 use crate::config::Config;
 use crate::ledgers::Wanted;
 use crate::parts::Targets;
-use crate::report::Reader;
+use crate::report::{Reader, grouped, int, text};
 use crate::say;
 
 /// What to report.
@@ -82,6 +82,7 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
         .with_context(away)?;
     let Some(command) = args.command else {
         let numbers = reader.numbers().await.with_context(away)?;
+        say_restating(&reader).await.with_context(away)?;
         say!("{}", numbers.render());
         return Ok(true);
     };
@@ -114,10 +115,29 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
         }
     };
     match format {
-        Format::Table => say!("{}", listing.render(nothing)),
+        Format::Table => {
+            say_restating(&reader).await.with_context(away)?;
+            say!("{}", listing.render(nothing));
+        }
         Format::Json => listing.json().iter().for_each(|line| say!("{line}")),
     }
     Ok(true)
+}
+
+/// That numbers do not all follow a change yet, if so.
+async fn say_restating(reader: &Reader) -> Result<()> {
+    let query = "SELECT restating, done, total FROM hostread.freshness WHERE restating != ''";
+    for row in reader.rows_with(query, &[]).await? {
+        let stage = text(&row, 0);
+        let what = if stage == "computing" {
+            "listener-days"
+        } else {
+            "changes"
+        };
+        let (done, total) = (grouped(int(&row, 1)), grouped(int(&row, 2)));
+        say!("Numbers are being restated: {stage}, {done} of {total} {what}.");
+    }
+    Ok(())
 }
 
 fn wanted(list: &ListArgs) -> Wanted {

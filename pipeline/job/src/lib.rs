@@ -38,6 +38,7 @@ mod sink_task;
 mod start;
 mod status;
 pub mod step;
+mod tell;
 
 pub use again::Again;
 pub use clock::{Clock, Now, wall_ms};

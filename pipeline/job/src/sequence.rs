@@ -137,8 +137,8 @@ impl Sequencer {
     /// Is one of the limits reached that pause reading?
     fn limited(&self) -> bool {
         let ahead = self.status.fed().0.saturating_sub(self.status.settled().0);
-        self.status.waiting_changes() > self.config.waiting_changes_max
-            || ahead > self.config.ahead_ticks_max.max(1)
+        let waiting = self.status.waiting_changes();
+        waiting > self.config.waiting_changes_max || ahead > self.config.ahead_ticks_max.max(1)
     }
 
     fn wait(&self) -> Duration {

@@ -30,6 +30,7 @@ use crate::restore::restore;
 use crate::sequence::{DeadLetters, Sequencer};
 use crate::sink_task::SinkTask;
 use crate::status::{Status, guard};
+use crate::tell::Telling;
 
 /// What a job is made of.
 pub struct Parts {
@@ -59,6 +60,7 @@ pub struct Running {
     pub names: Names,
     threads: Vec<JoinHandle<()>>,
     sinks: Vec<tokio::task::JoinHandle<()>>,
+    tellings: Vec<Telling>,
     journal: Arc<Journal>,
 }
 
@@ -85,6 +87,9 @@ impl Running {
             if sink.await.is_err() {
                 self.status.fail("a sink's task panicked".to_owned());
             }
+        }
+        for telling in self.tellings {
+            telling.stop().await;
         }
         if let Err(error) = self.journal.close() {
             self.status.fail(JobError::from(error).in_full());
@@ -130,8 +135,10 @@ pub async fn start(config: JobConfig, mut parts: Parts) -> Result<Running, JobEr
     } = assemble(&config, parts, opened, owned, &status, beside).await?;
     let names = sequencer.cutter.head.names().clone();
     let handover = Arc::clone(&collecting.handover);
-    let mut tasks = Vec::new();
+    let (mut tasks, mut tellings) = (Vec::new(), Vec::new());
     for (task, receiver) in sinks {
+        let teller = task.sink.teller();
+        tellings.extend(teller.map(|teller| Telling::start(teller, &status, &config.clock)));
         let status = Arc::clone(&status);
         tasks.push(tokio::spawn(async move {
             let name = task.sink.name();
@@ -166,6 +173,7 @@ pub async fn start(config: JobConfig, mut parts: Parts) -> Result<Running, JobEr
         names,
         threads,
         sinks: tasks,
+        tellings,
         journal,
     })
 }

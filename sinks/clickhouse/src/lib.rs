@@ -4,7 +4,7 @@
 //! Leaves out: readers and their row filters (`engines`), retrying for more than a few seconds (`pipeline/job`).
 //!
 //! ```text
-//! serving    one ReplacingMergeTree(version, is_deleted) table a view, and freshness        written here only
+//! serving    one ReplacingMergeTree(version, is_deleted) table a view; freshness, restating  written here only
 //! hostread   views for people, every column with a comment                                  read by people
 //! internal   migrations, sink_progress                                                      ours
 //! ```
@@ -25,6 +25,7 @@ mod migrate;
 mod progress;
 mod rows;
 mod sink;
+mod tell;
 
 pub use config::ClickHouseConfig;
 pub use sink::ClickHouseSink;

@@ -55,6 +55,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0023_view_restatements"),
     migration!("0024_view_late_after_seal"),
     migration!("0025_view_freshness"),
+    migration!("0026_restating"),
+    migration!("0027_view_freshness"),
 ];
 
 /// What must be there before the first file can be remembered.

@@ -1,5 +1,7 @@
 //! The sink itself: owner, ranges, chunks, progress.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -8,7 +10,7 @@ use clickhouse::native::builder::BlockBuilder;
 use hostread_schemas::view::View;
 use hostread_schemas::{EventTimeMs, Names, Tick};
 use hostread_sink_kit::{
-    Admission, Chunk, FreshnessRow, Progress, RangeBatch, Result, Sink, SinkError,
+    Admission, Chunk, FreshnessRow, Progress, RangeBatch, Result, Sink, SinkError, Teller,
     VERSION_TICK_BITS, admit, claim, plan_chunks, telemetry,
 };
 
@@ -17,13 +19,14 @@ use crate::config::ClickHouseConfig;
 use crate::encode::{Encoded, Millis};
 use crate::fence::Fence;
 use crate::progress::{self, Owned};
+use crate::tell::{self, RestatingTeller};
 use crate::{NAME, VIEWS, migrate, rows};
 
 /// Writes ranges to ClickHouse.
 pub struct ClickHouseSink {
     pub(crate) connection: Connection,
     config: ClickHouseConfig,
-    ours: Option<(Owned, Fence)>,
+    ours: Option<(Owned, Arc<Fence>)>,
 }
 
 impl std::fmt::Debug for ClickHouseSink {
@@ -118,7 +121,7 @@ impl Sink for ClickHouseSink {
         self.stored(ours).await?;
         let fence = Fence::new(&self.connection, ours).await?;
         fence.end_former(&self.connection).await?;
-        self.ours = Some((ours, fence));
+        self.ours = Some((ours, Arc::new(fence)));
         telemetry::opened(NAME, ours.progress.epoch, ours.progress.upper);
         Ok(ours.progress)
     }
@@ -167,6 +170,16 @@ impl Sink for ClickHouseSink {
         Ok(Tick(uppers.first().copied().unwrap_or_default()))
     }
 
+    fn teller(&self) -> Option<Box<dyn Teller>> {
+        let (ours, fence) = self.ours.as_ref()?;
+        Some(Box::new(RestatingTeller {
+            connection: self.connection.clone(),
+            fence: Arc::clone(fence),
+            epoch: ours.progress.epoch,
+            told: AtomicU64::new(0),
+        }))
+    }
+
     async fn progress(&self) -> Result<Option<Progress>> {
         let stored = progress::read(&self.connection).await?;
         Ok(stored.map(|stored| stored.progress))
@@ -198,7 +211,10 @@ impl Sink for ClickHouseSink {
             owner: progress::new_owner(),
         };
         progress::write(&self.connection, nobody, self.connection.deadline()).await?;
-        let tables = VIEWS.iter().map(|view| view.name()).chain(["freshness"]);
+        let tables = VIEWS
+            .iter()
+            .map(|view| view.name())
+            .chain(["freshness", tell::TABLE]);
         for table in tables {
             self.connection
                 .execute(DOING, &format!("TRUNCATE TABLE serving.{table}"))

@@ -81,6 +81,32 @@ pub struct FreshnessRow {
     pub events: u64,
 }
 
+/// That numbers do not all follow a change of rules, catalog, deals or settings yet. The newest one counts; no view.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RestatingRow {
+    /// The newest such change.
+    pub tick: Tick,
+    /// The clock of that tick.
+    pub clock: EventTimeMs,
+    /// When the oldest such change was accepted, by the machine's clock.
+    pub accepted_at_ms: i64,
+    /// When it was so, by the machine's clock.
+    pub told_at_ms: i64,
+    /// What is under way; empty: nothing any more.
+    pub stage: &'static str,
+    /// How much of it is done.
+    pub done: u64,
+    /// Of how much.
+    pub total: u64,
+}
+
+/// Tells readers of a sink how far its numbers are, while ranges are written.
+#[async_trait]
+pub trait Teller: Send + Sync {
+    /// Tries to tell, once. Nothing rests on it.
+    async fn tell(&self, row: &RestatingRow) -> Result<()>;
+}
+
 /// How far a sink has come, and for whom.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Progress {
@@ -118,6 +144,10 @@ pub trait Sink: Send + Sync {
     /// What an archive keeps, as of a tick. Holds it in memory.
     async fn known(&self, _through: Tick) -> Result<Known> {
         Ok(Known::new())
+    }
+    /// Who tells its readers that numbers are being restated, while the sink is ours.
+    fn teller(&self) -> Option<Box<dyn Teller>> {
+        None
     }
     /// What is stored now, by whomever.
     async fn progress(&self) -> Result<Option<Progress>>;

@@ -34,6 +34,7 @@ mod process;
 mod proxy;
 mod reader;
 mod restart;
+mod restating;
 mod sealed;
 mod stopped;
 mod uninterrupted;

@@ -57,6 +57,16 @@ pub(crate) async fn start_for_sinks(data_dir: &Path) -> Engines {
     Engines::start(config_for_sinks(data_dir)).await.unwrap()
 }
 
+/// And for a tenant who reads them.
+pub(crate) async fn start_for_sinks_and(data_dir: &Path, tenant: &str) -> Engines {
+    let tenant = tenant.to_owned();
+    let config = EnginesConfig {
+        readers: vec![ReaderConfig { tenant }],
+        ..config_for_sinks(data_dir)
+    };
+    Engines::start(config).await.unwrap()
+}
+
 /// With two readers, of two tables that our sinks do not have.
 fn config(data_dir: &Path) -> EnginesConfig {
     let reader = |tenant: &str| ReaderConfig {

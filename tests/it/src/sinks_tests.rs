@@ -3,13 +3,16 @@
 
 use hostread_engines::ClickHouseAccess;
 use hostread_eventlog::async_trait;
+use hostread_schemas::{EventTimeMs, Tick};
 use hostread_sink_clickhouse::ClickHouseSink;
 use hostread_sink_kit::conformance::{self, Target};
-use hostread_sink_kit::{Progress, Sink};
+use hostread_sink_kit::{Progress, RestatingRow, Sink};
 use hostread_sink_postgres::{PostgresConfig, PostgresSink};
 use sqlx::{Connection, PgConnection};
 
-use crate::engines_tests::{ask, clickhouse_sink, postgres_config, run, start_for_sinks};
+use crate::engines_tests::{
+    ask, clickhouse_sink, postgres_config, run, start_for_sinks, start_for_sinks_and,
+};
 
 struct OnClickHouse(ClickHouseAccess);
 
@@ -87,5 +90,61 @@ async fn a_new_owner_of_clickhouse_ends_what_a_former_one_inserts() {
     assert_ne!(status, 200, "{text}");
     let rows = run(&access, "SELECT count() FROM internal.slow").await;
     assert_eq!(rows.trim(), "0");
+    engines.stop().await;
+}
+
+const UNDER_WAY: &str = "SELECT restating, done, total, delay_ms, toUnixTimestamp64Milli(visible_at) \
+                         FROM hostread.freshness WHERE restating != '' FORMAT TabSeparated";
+
+fn restating(stage: &'static str, done: u64) -> RestatingRow {
+    RestatingRow {
+        tick: Tick(3),
+        clock: EventTimeMs(10),
+        accepted_at_ms: 1_000,
+        told_at_ms: 5_000,
+        stage,
+        done,
+        total: 10,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_owner_of_clickhouse_tells_how_far_a_restatement_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let engines = start_for_sinks_and(dir.path(), "ten_a").await;
+    let access = engines.clickhouse.clone();
+    let (reader, password) = access.reader("ten_a");
+    let told = async || {
+        let (status, text) = ask(&access, &reader, &password, UNDER_WAY).await;
+        assert_eq!(status, 200, "{text}");
+        text
+    };
+    let mut first = clickhouse_sink(&access);
+    first.migrate().await.unwrap();
+    assert!(first.teller().is_none(), "it owns nothing yet");
+    first.open(7).await.unwrap();
+    assert_eq!(told().await, "");
+    let former = first.teller().unwrap();
+    former.tell(&restating("computing", 4)).await.unwrap();
+    assert_eq!(told().await, "computing\t4\t10\t4000\t5000\n");
+    former.tell(&restating("writing", 6)).await.unwrap();
+    assert_eq!(told().await, "writing\t6\t10\t4000\t5000\n");
+
+    let mut second = clickhouse_sink(&access);
+    second.open(7).await.unwrap();
+    assert_eq!(told().await, "", "a former owner's word");
+    let refused = former.tell(&restating("writing", 7)).await.unwrap_err();
+    assert!(!refused.may_retry(), "{refused}");
+    assert_eq!(told().await, "");
+    let teller = second.teller().unwrap();
+    teller.tell(&restating("computing", 1)).await.unwrap();
+    assert_eq!(told().await, "computing\t1\t10\t4000\t5000\n");
+    teller.tell(&restating("", 1)).await.unwrap();
+    assert_eq!(told().await, "");
+
+    teller.tell(&restating("computing", 2)).await.unwrap();
+    second.clear().await.unwrap();
+    second.open(8).await.unwrap();
+    assert_eq!(told().await, "", "what was emptied");
     engines.stop().await;
 }

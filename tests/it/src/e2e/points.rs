@@ -35,6 +35,8 @@ const POINTS: &[(&str, u64)] = &[
     ("open.segment_removed", 1),
     ("compact.before_remove", 2),
     ("compact.removed", 1),
+    // A change of rules or catalog is counted.
+    ("count.recounted", 1),
     // Every stage of a start.
     ("open.locked", 1),
     ("open.names_read", 1),

@@ -53,17 +53,27 @@ pub(super) struct Pipeline {
 impl Pipeline {
     /// Starts the binary with the settings in `config`; its output goes to a file beside them.
     pub(super) fn start(config: &Path, workers: u64) -> Self {
-        Self::start_to_die(config, workers, None)
+        Self::start_with(config, workers, None)
+    }
+
+    /// As `start`; at a crash point, as in "count.recounted", it waits for as long as there is the file.
+    pub(super) fn start_to_wait(config: &Path, workers: u64, point: &str, file: &Path) -> Self {
+        let at = format!("{point}:{}", file.display());
+        Self::start_with(config, workers, Some(("WAIT_AT", &at)))
     }
 
     /// As `start`; it dies when it comes to a crash point, as in "ticks.written:3".
     pub(super) fn start_to_die(config: &Path, workers: u64, crash_at: Option<&str>) -> Self {
+        Self::start_with(config, workers, crash_at.map(|at| ("CRASH_AT", at)))
+    }
+
+    fn start_with(config: &Path, workers: u64, at_point: Option<(&str, &str)>) -> Self {
         let address = free_address();
         let output = config.with_extension("out");
         let mut options = fs::OpenOptions::new();
         let file = options.create(true).append(true).open(&output).unwrap();
         let mut binary = hostread(config);
-        binary.envs(crash_at.map(|at| ("CRASH_AT", at)));
+        binary.envs(at_point);
         let child = binary
             .args(["pipeline", "--workers", &workers.to_string()])
             .env("HOSTREAD_PIPELINE__LISTEN", &address)
