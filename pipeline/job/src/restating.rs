@@ -273,15 +273,18 @@ mod tests {
         );
         assert_eq!(status.restating(), None);
         // Of a change that nobody waits for any more.
-        (recount.find(5), recount.finish(5));
+        recount.find(5);
+        recount.finish(5);
         status.note_change(&rules(7), &recount);
         status.settled.store(7, Ordering::Release);
         assert_eq!(now(&status), Some((Stage::Computing, 0, 0)));
-        (recount.find(10), recount.finish(4));
+        recount.find(10);
+        recount.finish(4);
         assert_eq!(now(&status), Some((Stage::Computing, 4, 10)));
         // Another one before the first is seen: both are what is left.
         status.note_change(&rules(8), &recount);
-        (recount.finish(6), recount.find(1));
+        recount.finish(6);
+        recount.find(1);
         assert_eq!(now(&status), Some((Stage::Computing, 10, 11)));
         let it = status.restating().expect("it is under way");
         assert_eq!((it.tick, it.accepted_at_ms), (Tick(8), 57));
