@@ -95,7 +95,7 @@ views! {
     /// How a line item stands against its plan.
     Pacing = "pacing", Running, PacingKey => PacingRow;
     /// Hours that stand out.
-    Anomalies = "anomalies", Running, AnomalyKey => AnomalyRow;
+    Anomalies = "anomalies", Daily, AnomalyKey => AnomalyRow;
     /// What a line item costs per month.
     BillingLines = "billing_lines", Running, BillingLineKey => BillingLineRow;
     /// Published numbers that moved.

@@ -9,9 +9,10 @@
 use std::collections::BTreeMap;
 
 use hostread_rules::publish::{Horizons, metrics};
+use hostread_schemas::fact::Series;
 use hostread_schemas::view::{
-    Cause, Change, LateKey, LateOf, LateRow, Metric, NumberKey, RestatementKey, RestatementRow,
-    ViewClass, ViewKey, ViewValue,
+    Cause, Change, LateKey, LateOf, LateRow, Metric, NumberKey, Period, RestatementKey,
+    RestatementRow, ViewClass, ViewKey, ViewValue,
 };
 use hostread_schemas::{BatchId, Day, EventId, EventTimeMs, TenantId, Tick};
 
@@ -144,11 +145,12 @@ fn key_day(key: &ViewKey) -> Option<Day> {
         ViewKey::DownloadsDaily(key) => Some(key.day),
         ViewKey::AttributionDaily(key) => Some(key.day),
         ViewKey::DeliveryDaily(key) => Some(key.day),
+        ViewKey::Anomalies(key) => Some(key.hour.start().day()),
         _ => None,
     }
 }
 
-/// Is this the plain disappearance of a row whose facts are released?
+/// Does this row change only because facts are released?
 fn released(change: &Change, exposures: Day, conversions: Day) -> bool {
     let gone = change.new.is_none();
     match (&change.key, &change.old) {
@@ -161,6 +163,12 @@ fn released(change: &Change, exposures: Day, conversions: Day) -> bool {
             gone && row.time.day() <= conversions
         }
         (ViewKey::Credits(_), Some(ViewValue::Credits(row))) => gone && row.day <= conversions,
+        // What is carried of a month becomes one sum, of a series its beginning.
+        (ViewKey::DeliveryDaily(key), _) => Period::of(key.day).end() <= exposures,
+        (ViewKey::Anomalies(key), _) => match key.series {
+            Series::ShowDownloads(_) => key.hour.start().day() <= exposures,
+            Series::CampaignConversions(_) => key.hour.start().day() <= conversions,
+        },
         _ => false,
     }
 }
@@ -239,6 +247,10 @@ fn cause(tenant: TenantId, context: &TickContext) -> Cause {
 }
 
 fn note_late(change: &Change, day: Day, late: &mut BTreeMap<LateKey, LateRow>) {
+    // What stands out is judged anew whenever a count moves; the count is noted.
+    if let ViewKey::Anomalies(_) = change.key {
+        return;
+    }
     let tenant = change.key.tenant();
     let tick = change.tick;
     match moved(change) {

@@ -17,7 +17,7 @@ use hostread_schemas::{EventTimeMs, HOUR_MS};
 
 use crate::error::JobError;
 use crate::open_tick::OpenTick;
-use crate::release;
+use crate::release::{self, Piled};
 
 /// What happens to a record that is in the journal.
 pub(crate) trait Onward {
@@ -131,6 +131,10 @@ impl<O: Onward> Cutter<O> {
             return Ok(());
         };
         let tick = self.head.open_tick();
+        let Piled { gone, carries } = release::pile(self.head.reference(), carries, through);
+        for id in gone {
+            self.head.retract(id);
+        }
         for fact in release::carry_facts(self.hasher, tick, self.clock, carries) {
             self.head.carry(fact)?;
         }

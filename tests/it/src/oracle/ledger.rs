@@ -6,7 +6,7 @@ use hostread_schemas::fact::{Fact, FactBody};
 use hostread_schemas::unit::DAY_MS;
 use hostread_schemas::view::{
     Cause, LateKey, LateOf, LateRow, Metric, NumberKey, Period, RestatementKey, RestatementRow,
-    ViewKey, ViewRow, ViewValue,
+    View, ViewKey, ViewRow, ViewValue,
 };
 use hostread_schemas::{BatchId, Day, EventId, EventTimeMs, TenantId, Tick};
 
@@ -101,6 +101,7 @@ fn day_of(key: &ViewKey) -> Option<Day> {
         ViewKey::DownloadsDaily(key) => Some(key.day),
         ViewKey::AttributionDaily(key) => Some(key.day),
         ViewKey::DeliveryDaily(key) => Some(key.day),
+        ViewKey::Anomalies(key) => Some(key.hour.start().day()),
         _ => None,
     }
 }
@@ -228,6 +229,7 @@ fn note(
         new: 0,
     };
     match moved(key, old, new) {
+        None if key.view() == View::Anomalies => {}
         None => {
             late.entry(late_key(LateOf::Rows(key.view())))
                 .or_insert(none)
