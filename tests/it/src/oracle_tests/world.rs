@@ -319,7 +319,8 @@ impl Orders {
         let released = Day(today.0 - horizons.conversion_days - 1);
         let day = event.meta.time.day();
         let placed = placed_at.map_or(day, EventTimeMs::day);
-        let days = (day.min(placed), day.max(placed));
+        // Placed later than reported it is released with the report nevertheless (21).
+        let days = (day.min(placed), day);
         // A refund is judged by its own day, whenever its order was placed (20).
         let judged = if report { days.0 } else { day };
         if judged <= sealed {
