@@ -39,6 +39,7 @@ mod sealed;
 mod stopped;
 mod uninterrupted;
 mod writers;
+mod year;
 
 use std::path::Path;
 
