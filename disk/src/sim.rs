@@ -74,7 +74,7 @@ impl SimDisk {
         self.state().ignore_sync_dir = ignore;
     }
 
-    /// Room left for growing files; a write over it is cut there and fails with `is_no_space`. `None`: no limit.
+    /// Room left for growing files, which removed ones give back; a write over it is cut there and fails with `is_no_space`. `None`: no limit.
     pub fn set_free_bytes(&self, free: Option<u64>) {
         self.state().free_bytes = free;
     }
@@ -254,8 +254,15 @@ impl Disk for SimDisk {
 
     fn remove(&self, path: &Path) -> Result<()> {
         self.change("remove", path, |state| {
-            if !state.visible.contains_key(path) {
+            let Some(&inode) = state.visible.get(path) else {
                 return Err(not_found("remove", path));
+            };
+            let freed = state
+                .inodes
+                .get(inode)
+                .map_or(0, |inode| inode.visible.len());
+            if let Some(free) = state.free_bytes.as_mut() {
+                *free += freed as u64;
             }
             Ok(vec![(path.to_path_buf(), None)])
         })

@@ -9,9 +9,10 @@
 //! Invariant 1: compaction changes no answer of `load` and `ticks` at or behind the new `since`.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
+use hostread_disk::Disk;
 use hostread_schemas::{EventTimeMs, Tick};
 
 use crate::error::{JournalError, Result};
@@ -38,9 +39,23 @@ struct Step {
     changes: Changes,
 }
 
+/// Files of facts and names that were written for a later `since` than the manifest's.
+fn remove_written(disk: &dyn Disk, dir: &Path, since: Tick) -> Result<()> {
+    for name in disk.list(dir)? {
+        let generation = name.rsplit('-').next().and_then(|tail| tail.parse().ok());
+        let is_ours = name.starts_with("facts-") || name.starts_with("names-");
+        if is_ours && generation.is_some_and(|generation: u64| generation > since.0) {
+            disk.remove(&dir.join(&name))?;
+        }
+    }
+    disk.sync_dir(dir)?;
+    Ok(())
+}
+
 impl Journal {
     /// Makes `since` the oldest state that can be loaded; ticks up to it leave the disk when no reader needs them. Runs beside
-    /// `append` and `sync`. `since` must be durable; an earlier one than now is a no-op.
+    /// `append` and `sync`. `since` must be durable; an earlier one than now is a no-op. After an error, a full disk's above all,
+    /// everything is as it was and it may be tried again, unless it then says otherwise.
     pub fn compact(&self, since: Tick) -> Result<()> {
         let mut failed = self
             .compacting
@@ -60,9 +75,10 @@ impl Journal {
             });
         }
         while self.since() < since {
-            let step = self.compact_step(since);
-            *failed = step.is_err();
-            step?;
+            if let Err(error) = self.compact_step(since) {
+                *failed = !self.step_back();
+                return Err(error);
+            }
         }
         self.collect_garbage()
     }
@@ -86,6 +102,16 @@ impl Journal {
         drop(view);
         self.publish(next, replaced);
         Ok(())
+    }
+
+    /// A step failed, for want of room perhaps: if the folder still has the manifest that we know, what the step wrote is removed
+    /// and a later one may do better. Says whether that is so.
+    fn step_back(&self) -> bool {
+        let known = Arc::clone(&self.core().manifest);
+        let disk = self.disk.as_ref();
+        let found = Manifest::read(disk, &self.dir).ok().flatten();
+        found.is_some_and(|found| found == *known)
+            && remove_written(disk, &self.dir, known.since).is_ok()
     }
 
     /// A new segment, so that the one with the ticks just compacted can go at the latest with the next compaction.

@@ -80,6 +80,11 @@ impl JournalError {
         }
     }
 
+    /// Whether the journal's disk is full: the same call may work once there is room.
+    pub fn is_no_space(&self) -> bool {
+        matches!(self, Self::Disk(error) if error.is_no_space())
+    }
+
     pub(crate) fn damaged(path: &Path, offset: u64, reason: &'static str) -> Self {
         Self::Damaged {
             path: path.to_path_buf(),

@@ -72,6 +72,47 @@ fn readers_go_on_while_files_are_replaced() {
     assert_eq!(segments, 1, "what the reader held is gone now");
 }
 
+#[test]
+fn a_disk_without_room_for_a_compaction_leaves_all_as_it_was() {
+    let mut rig = Rig::new(1);
+    let records = drawn(300, 90);
+    for (number, record) in records.iter().enumerate() {
+        rig.offer(record);
+        if number % 10 == 9 {
+            rig.cut().unwrap();
+            rig.journal.sync().unwrap();
+        }
+        if number == 29 {
+            rig.journal.compact(rig.last()).unwrap();
+        }
+    }
+    let (before, since) = (rig.disk_files(""), rig.journal.since());
+    let mut refused = 0;
+    for free in (0..).step_by(97) {
+        rig.disk.set_free_bytes(Some(free));
+        let compacted = rig.journal.compact(rig.last());
+        rig.disk.set_free_bytes(None);
+        let Err(error) = compacted else {
+            break;
+        };
+        assert!(error.is_no_space(), "{free}: {error:?}");
+        refused += 1;
+        assert_eq!(rig.journal.since(), since);
+        let facts = |files: &[String]| -> Vec<String> {
+            let is_ours = |name: &&String| name.starts_with("facts-") || name.starts_with("names-");
+            files.iter().filter(is_ours).cloned().collect()
+        };
+        assert_eq!(facts(&rig.disk_files("")), facts(&before), "{free}");
+        rig.check_loads();
+    }
+    assert!(refused > 20, "{refused}");
+    assert_eq!(rig.journal.since(), rig.last());
+    rig.cut().unwrap();
+    rig.journal.sync().unwrap();
+    rig.check_loads();
+    rig.reopen();
+}
+
 /// Stops the other threads, also when the test fails.
 struct Stop<'a>(&'a AtomicBool);
 
