@@ -17,9 +17,6 @@ use serde::Deserialize;
 
 use super::{KEY, NAME};
 
-/// Episodes without a catalog, and agents: more distinct texts are no log of podcasts.
-const NAMES_MAX: usize = 10_000_000;
-
 #[derive(Deserialize)]
 struct File {
     episodes: Vec<Episode>,
@@ -168,12 +165,12 @@ impl Catalog {
     /// Takes note of a name that a line stands on.
     pub(crate) fn learn(&mut self, kind: NameKind, id: u64, text: &str) {
         match kind {
-            NameKind::Agent if self.agents.len() < NAMES_MAX => {
+            NameKind::Agent => {
                 let rules = &self.rules;
                 let class = || rules.classify_agent(text);
                 self.agents.entry(AgentId(id)).or_insert_with(class);
             }
-            NameKind::Enclosure if self.learns && self.episodes.len() < NAMES_MAX => {
+            NameKind::Enclosure if self.learns => {
                 let episodes = &mut self.episodes;
                 self.by_enclosure.entry(EnclosureId(id)).or_insert_with(|| {
                     let number = episodes.len();

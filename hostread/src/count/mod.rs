@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   line ─► connector ─► fact ─► filters ─┬─► dropped: tallied by reason
-//!                                         └─► listener-day ─► count_listener_day ─► downloads, ads
+//!                                         └─► household-day ─► count_household_day ─► downloads, ads
 //! ```
-//! Promises: what it says of a line is what the pipeline says of the same line; order and repetition of lines and files change no
+//! Promises: what it says of a line is what the pipeline says of it under the same rule set; order and repetition of lines and files change no
 //! download, listener or ad.
 //! Leaves out: reading files, printing (`cmd::count`). Memory: the requests that pass the filters.
 
@@ -17,8 +17,9 @@ use std::sync::Arc;
 use hostread_connectors::lines::{Line, LineAt};
 use hostread_connectors::log::{LogFormat, LogSettings};
 use hostread_connectors_kit::{IpRanges, Mapped, Origin, Pseudonymizer, TenantKey};
-use hostread_rules::counting::{Dimensions, Exposure, Item, count_listener_day, filtered};
-use hostread_rules::{CompiledRules, ListenerDay, civil_day};
+use hostread_rules::counting::{Dimensions, Exposure, Item, filtered};
+use hostread_rules::household_day::count_household_day;
+use hostread_rules::{CompiledRules, civil_day};
 use hostread_schemas::fact::FactBody;
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::unit::ReceivedAtMs;
@@ -57,12 +58,6 @@ pub(crate) enum Said {
 /// A listener's day and an episode.
 pub(crate) type Place = (Day, ListenerId, EpisodeId);
 
-/// The requests of a listener on a day that passed the filters.
-struct Requests {
-    household: HouseholdId,
-    items: Vec<Item>,
-}
-
 /// Counts lines.
 pub(crate) struct Counter {
     settings: Settings,
@@ -72,7 +67,8 @@ pub(crate) struct Counter {
     lines: u64,
     malformed: u64,
     dropped: BTreeMap<Verdict, u64>,
-    days: BTreeMap<(Day, ListenerId), Requests>,
+    /// Requests that passed the filters.
+    days: BTreeMap<(Day, HouseholdId, ListenerId), Vec<Item>>,
 }
 
 /// A file being read: its format is told by its first line.
@@ -86,10 +82,10 @@ impl Reading {
         Self { format: None }
     }
 
-    /// CloudFront's lines begin with a header, and have tabs where others have blanks.
+    /// CloudFront's lines begin with a header, or with a date and a tab.
     fn format(&mut self, line: &[u8], settings: LogSettings) -> Option<&mut LogFormat> {
         if self.format.is_none() && !line.is_empty() {
-            let cloudfront = line.starts_with(b"#") || line.contains(&b'\t');
+            let cloudfront = line.starts_with(b"#") || line.get(10) == Some(&b'\t');
             let name = if cloudfront { "cloudfront" } else { "combined" };
             self.format = LogFormat::named(name, settings);
         }
@@ -120,12 +116,8 @@ impl Counter {
             (Said::Malformed(_), _) => self.malformed += 1,
             (Said::Dropped(verdict), _) => *self.dropped.entry(*verdict).or_default() += 1,
             (Said::Open((day, listener, _)), Some((household, item))) => {
-                let requests = self.days.entry((*day, *listener));
-                let requests = requests.or_insert_with(|| Requests {
-                    household,
-                    items: Vec::with_capacity(1),
-                });
-                requests.items.push(item);
+                let requests = self.days.entry((*day, household, *listener));
+                requests.or_default().push(item);
             }
             (Said::Nothing | Said::Open(_), _) => {}
         }
@@ -188,44 +180,36 @@ impl Counter {
     pub(crate) fn finish(&mut self, verdicts: bool) -> (Report, BTreeMap<Place, Verdict>) {
         let mut report = Report::new(self);
         let mut places = BTreeMap::new();
-        let mut listeners = BTreeSet::new();
-        let over = self.over_volume();
-        for ((day, listener), requests) in std::mem::take(&mut self.days) {
-            let over_volume = over.contains(&(day, requests.household));
-            let counted = count_day(requests.items, over_volume, &self.catalog);
-            if verdicts {
-                let of = counted.verdicts.iter();
-                places.extend(of.map(|one| ((day, listener, one.4), one.2)));
+        let mut listeners_seen = BTreeSet::new();
+        let mut days: Vec<_> = std::mem::take(&mut self.days).into_iter().collect();
+        for home in days.chunk_by_mut(|((a, x, _), _), ((b, y, _), _)| (a, x) == (b, y)) {
+            for (_, items) in home.iter_mut() {
+                items.sort_unstable();
             }
-            report.add(&self.catalog, day, listener, &counted, &mut listeners);
+            let household = home.first().map_or(HouseholdId::NONE, |(key, _)| key.1);
+            let listeners = home.iter().map(|(_, items)| items.as_slice());
+            let (counted, _) = count_household_day(household, listeners, &self.catalog);
+            for (((day, _, listener), _), counted) in home.iter().zip(counted) {
+                if verdicts {
+                    let of = counted.verdicts.iter();
+                    places.extend(of.map(|one| ((*day, *listener, one.4), one.2)));
+                }
+                report.add(
+                    &self.catalog,
+                    *day,
+                    *listener,
+                    &counted,
+                    &mut listeners_seen,
+                );
+            }
         }
         report.finish();
         (report, places)
     }
-
-    /// Households over the rule set's limit on a day.
-    fn over_volume(&mut self) -> BTreeSet<(Day, HouseholdId)> {
-        let rules = self.catalog.rules();
-        if rules.ip_volume_downloads_max() == 0 {
-            return BTreeSet::new();
-        }
-        let mut volumes: BTreeMap<(Day, HouseholdId), u64> = BTreeMap::new();
-        for ((day, _), requests) in &self.days {
-            let counted = count_day(requests.items.clone(), false, &self.catalog);
-            let volume = volumes.entry((*day, requests.household)).or_default();
-            *volume += u64::from(counted.volume);
-        }
-        volumes.retain(|_, volume| rules.ip_volume_exceeded(*volume));
-        volumes.into_keys().collect()
-    }
 }
 
-fn count_day(mut items: Vec<Item>, over_volume: bool, catalog: &Catalog) -> ListenerDay {
-    items.sort_unstable();
-    count_listener_day(&items, over_volume, catalog)
-}
-
-/// The rules that a log is counted by: those of IAB 2.2 with the patterns of these bots.
+/// The rules that a log is counted by: those of IAB 2.2 with the patterns of these bots, and the limit of an address on, as in
+/// shipped rule sets.
 pub(crate) fn rules(bot_agents: Vec<String>) -> CompiledRules {
     CompiledRules::compile(&hostread_schemas::fact::RuleSetFact {
         threshold_secs: 60,

@@ -4,9 +4,9 @@ use hostread_connectors::lines::Lines;
 use hostread_schemas::event::SourceKind;
 use proptest::prelude::*;
 
-/// One episode of 100 s at 80 bit/s behind 50 bytes, published on the 8th, with an ad in bytes 100 to 199.
+/// One episode of 100 s at 80 bit/s behind 50 bytes, published on the 8th at 22:00, with an ad in bytes 100 to 199.
 const CATALOG: &str = r#"{"episodes": [{"id": "one", "path": "/one.mp3", "size_bytes": 1050, "id3_bytes": 50,
-    "bit_rate": 80, "seconds": 100, "published_at": "2026-11-08T00:00:00Z",
+    "bit_rate": 80, "seconds": 100, "published_at": "2026-11-08T22:00:00Z",
     "ads": [{"kind": "pre", "first_byte": 100, "last_byte": 199}]}]}"#;
 /// Header and 60 s.
 const NEEDED: u64 = 650;
@@ -83,7 +83,7 @@ fn bytes_of_a_day_make_a_download_and_its_ads() {
     assert_eq!((one.requests, one.downloads, one.listeners), (3, 1, 1));
     assert_eq!((one.ads[0].first_byte, one.ads[0].delivered), (100, 1));
     let ages = one.by_age.as_ref().unwrap();
-    assert_eq!((ages["D1"], ages["D7"], ages["D60"]), (0, 1, 1));
+    assert_eq!((ages["D1"], ages["D7"], ages["D60"]), (1, 1, 1));
     assert_eq!(report.csv(), "episode,day,downloads\none,2026-11-09,1\n");
     assert!(report.text().contains("1 downloads"));
 }
@@ -162,6 +162,28 @@ fn a_prefix_knows_requests_only() {
 }
 
 #[test]
+fn a_format_is_told_by_the_first_line() {
+    let tab = line(1, "09/Nov/2026:10:00:00", 0, 1050, "A\tB");
+    assert_eq!(report(with_catalog(utc()), &[&tab]).downloads, 1);
+    let fields = [
+        "2026-11-09",
+        "10:00:01",
+        "FRA2",
+        "1500",
+        "203.0.113.1",
+        "GET",
+        "x",
+        "/one.mp3",
+        "200",
+        "-",
+        "A",
+    ];
+    let rest = "\t-\t-\tMiss\tid\tx\thttps\t10\t0.1\t-\t-\t-\tMiss\tHTTP/1.1\t-\t-\t1\t0.1\tMiss\taudio/mpeg\t1050\t-\t-\n";
+    let headless = fields.join("\t") + rest;
+    assert_eq!(report(with_catalog(utc()), &[&headless]).downloads, 1);
+}
+
+#[test]
 fn without_a_catalog_paths_are_episodes() {
     let counter = Counter::new(
         utc(),
@@ -196,7 +218,7 @@ fn what_cannot_be_a_catalog_is_said() {
         "]}, {\"id\": \"b\", \"path\": \"/one.mp3\", \"size_bytes\": 1}]}",
     );
     assert!(read(&twice).to_string().contains("/one.mp3"));
-    let when = CATALOG.replace("2026-11-08T00:00:00Z", "yesterday");
+    let when = CATALOG.replace("2026-11-08T22:00:00Z", "yesterday");
     assert!(read(&when).to_string().contains("published_at"));
 }
 

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hostread_rules::counting::{
-    CountedDownload, Delivery, Exposure, Item, ListenerDay, count_listener_day,
-};
+use hostread_rules::counting::{CountedDownload, Delivery, Exposure, Item, ListenerDay};
 use hostread_rules::delivery::{billed, touch_id};
+use hostread_rules::household_day::count_household_day;
 use hostread_rules::rows::{agent_of, download_row, verdict_row};
 use hostread_schemas::fact::{FactBody, RetentionClass};
 use hostread_schemas::view::ViewRow;
@@ -85,31 +84,21 @@ pub(crate) fn count_day(
                 household,
                 day,
                 listener,
-                counted: count_listener_day(&items, false, dims),
+                counted: ListenerDay::default(),
                 items,
                 household_volume: 0,
             }
         })
         .collect();
     for home in counted.chunk_by_mut(|a, b| a.household == b.household) {
-        limit(home, dims);
+        let household = home.first().map_or(HouseholdId::NONE, |day| day.household);
+        let listeners = home.iter().map(|day| day.items.as_slice());
+        let (days, volume) = count_household_day(household, listeners, dims);
+        for (day, of_listener) in home.iter_mut().zip(days) {
+            (day.counted, day.household_volume) = (of_listener, volume);
+        }
     }
     Ok(counted)
-}
-
-/// A household over its limit loses the day's downloads.
-fn limit(home: &mut [CountedDay], dims: &Dims) {
-    use hostread_rules::counting::Dimensions;
-    let volume = home.iter().map(|day| u64::from(day.counted.volume)).sum();
-    for day in home {
-        if !day.household.is_some() {
-            continue;
-        }
-        day.household_volume = volume;
-        if dims.rules().ip_volume_exceeded(volume) && day.counted.volume > 0 {
-            day.counted = count_listener_day(&day.items, true, dims);
-        }
-    }
 }
 
 impl CountedDay {

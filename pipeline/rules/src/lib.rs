@@ -16,6 +16,7 @@ pub mod counting;
 pub mod delivery;
 pub mod earned;
 pub mod household;
+pub mod household_day;
 pub mod pacing;
 pub mod publish;
 pub mod rows;

@@ -1,23 +1,21 @@
 //! After a long stop the log holds days that were not read. The clock must not run ahead of them, whichever topic comes first.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hostread_disk::RealDisk;
 use hostread_eventlog::Offsets;
-use hostread_job::{Clock, JobConfig, JobError, Parts, Running};
+use hostread_job::{Clock, JobConfig, JobError, Running};
 use hostread_schemas::event::Event;
-use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{DAY_MS, HOUR_MS};
-use hostread_sink_kit::{MemorySink, MemoryStore};
+use hostread_sink_kit::{MemorySink, MemoryStore, Sink};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::HORIZONS;
 use super::crash::{seed, workload};
 use super::feed::Feed;
-use super::{HORIZONS, ID_KEY};
 use crate::kafka::Broker;
 
 const STUCK: Duration = Duration::from_mins(1);
@@ -30,16 +28,8 @@ async fn start(
     store: &MemoryStore,
     skip_lost: bool,
 ) -> Result<Running, JobError> {
-    let parts = Parts {
-        disk: Arc::new(RealDisk),
-        journal_dir: journal.to_owned(),
-        journal_id: 1,
-        hasher: IdHasher::new(ID_KEY),
-        log: Arc::clone(&feed.log),
-        decode: feed.decode(),
-        sinks: vec![Box::new(MemorySink::new(store.clone()))],
-        dead_letters: Box::new(|_| {}),
-    };
+    let sinks = vec![Box::new(MemorySink::new(store.clone())) as Box<dyn Sink>];
+    let parts = feed.parts(RealDisk, journal, sinks);
     let config = JobConfig {
         horizons: HORIZONS,
         clock: Clock::wall(),

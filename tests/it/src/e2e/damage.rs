@@ -7,15 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hostread_disk::{FRAME_HEADER_BYTES, RealDisk};
-use hostread_job::{Clock, JobConfig, JobError, Parts, Running};
-use hostread_schemas::intern::IdHasher;
+use hostread_job::{Clock, JobConfig, JobError, Running};
 use hostread_simulate::rng::Rng;
 use hostread_sink_archive::ArchiveSink;
-use hostread_sink_kit::{MemorySink, MemoryStore};
+use hostread_sink_kit::{MemorySink, MemoryStore, Sink};
 
+use super::HORIZONS;
 use super::crash::{seed, workload};
 use super::feed::Feed;
-use super::{HORIZONS, ID_KEY};
 
 const STUCK: Duration = Duration::from_mins(1);
 /// The mark that a clean stop leaves: all that it says is that the rest is whole.
@@ -38,16 +37,9 @@ const FLIPS: usize = 1;
 
 async fn start(journal: &Path, feed: &Feed, store: &MemoryStore) -> Result<Running, JobError> {
     let archive = ArchiveSink::new(Arc::new(RealDisk), &journal.join("archive"));
-    let parts = Parts {
-        disk: Arc::new(RealDisk),
-        journal_dir: journal.to_owned(),
-        journal_id: 1,
-        hasher: IdHasher::new(ID_KEY),
-        log: Arc::clone(&feed.log),
-        decode: feed.decode(),
-        sinks: vec![Box::new(archive), Box::new(MemorySink::new(store.clone()))],
-        dead_letters: Box::new(|_| {}),
-    };
+    let sinks: Vec<Box<dyn Sink>> =
+        vec![Box::new(archive), Box::new(MemorySink::new(store.clone()))];
+    let parts = feed.parts(RealDisk, journal, sinks);
     let config = JobConfig {
         horizons: HORIZONS,
         tick_events_max: 300,

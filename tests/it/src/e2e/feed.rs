@@ -3,15 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hostread_disk::RealDisk;
+use hostread_disk::{Disk, RealDisk};
 use hostread_eventlog::{
     EmbeddedLog, EmbeddedSettings, EventLog, InProcessRegistry, KafkaLog, KafkaSettings, Record,
     Registry, TopicSpec,
 };
-use hostread_job::Decode;
+use hostread_job::{Decode, Parts};
 use hostread_schemas::envelope::partition;
 use hostread_schemas::event::{Event, EventType};
+use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{Decoder, Encoder, HOUR_MS};
+use hostread_sink_kit::Sink;
+
+use super::ID_KEY;
 
 /// A log and how to write it.
 pub(super) struct Feed {
@@ -69,6 +73,25 @@ impl Feed {
         ask: impl FnMut(u32) -> Option<String> + Send + 'static,
     ) -> Decode {
         Decode::new(Decoder::current(&self.schema_ids), Box::new(ask))
+    }
+
+    /// A job on this log; what is refused is passed over.
+    pub(super) fn parts(
+        &self,
+        disk: impl Disk + 'static,
+        journal: &Path,
+        sinks: Vec<Box<dyn Sink>>,
+    ) -> Parts {
+        Parts {
+            disk: Arc::new(disk),
+            journal_dir: journal.to_owned(),
+            journal_id: 1,
+            hasher: IdHasher::new(ID_KEY),
+            log: Arc::clone(&self.log),
+            decode: self.decode(),
+            sinks,
+            dead_letters: Box::new(|_| {}),
+        }
     }
 
     /// As the gateway appends it.

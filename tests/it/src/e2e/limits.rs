@@ -7,16 +7,15 @@ use std::time::{Duration, Instant};
 
 use hostread_disk::RealDisk;
 use hostread_eventlog::async_trait;
-use hostread_job::{Clock, JobConfig, Parts};
+use hostread_job::{Clock, JobConfig};
 use hostread_schemas::Names;
 use hostread_schemas::event::Event;
-use hostread_schemas::intern::IdHasher;
 use hostread_schemas::view::View;
 use hostread_sink_kit::{MemorySink, MemoryStore, Progress, RangeBatch, Result, Sink, SinkError};
 
+use super::HORIZONS;
 use super::crash::{seed, workload};
 use super::feed::Feed;
-use super::{HORIZONS, ID_KEY};
 
 const STUCK: Duration = Duration::from_mins(1);
 const WAITING_MAX: usize = 2_000;
@@ -74,19 +73,11 @@ async fn rows_after(dir: &Path, events: &[Event], is_away: bool) -> MemoryStore 
     let feed = Feed::embedded(&dir.join("log")).await;
     feed.append(events).await;
     let (store, away) = (MemoryStore::default(), Arc::new(AtomicBool::new(is_away)));
-    let parts = Parts {
-        disk: Arc::new(RealDisk),
-        journal_dir: dir.join("journal"),
-        journal_id: 1,
-        hasher: IdHasher::new(ID_KEY),
-        log: Arc::clone(&feed.log),
-        decode: feed.decode(),
-        sinks: vec![Box::new(Remote {
-            sink: MemorySink::new(store.clone()),
-            away: Arc::clone(&away),
-        })],
-        dead_letters: Box::new(|_| {}),
+    let remote = Remote {
+        sink: MemorySink::new(store.clone()),
+        away: Arc::clone(&away),
     };
+    let parts = feed.parts(RealDisk, &dir.join("journal"), vec![Box::new(remote)]);
     let config = JobConfig {
         horizons: HORIZONS,
         clock: Clock::Samples,

@@ -9,13 +9,11 @@ use std::time::{Duration, Instant};
 use hostread_disk::SimDisk;
 use hostread_job::{Clock, Decode, JobConfig, Parts, Running, Status};
 use hostread_schemas::event::{Body, Event};
-use hostread_schemas::intern::IdHasher;
 use hostread_schemas::unit::MoneyMicros;
 use hostread_schemas::view::{ViewKey, ViewValue};
 use hostread_simulate::{Mix1, Mix1Config};
-use hostread_sink_kit::{MemorySink, MemoryStore};
+use hostread_sink_kit::{MemorySink, MemoryStore, Sink};
 
-use super::ID_KEY;
 use super::checks::LEDGER;
 use super::feed::Feed;
 use crate::kafka::Broker;
@@ -30,15 +28,11 @@ type Dead = Arc<Mutex<Vec<String>>>;
 async fn start(feed: &Feed, decode: Decode) -> (Running, MemoryStore, Dead) {
     let (store, dead) = (MemoryStore::default(), Dead::default());
     let kept = Arc::clone(&dead);
+    let sinks = vec![Box::new(MemorySink::new(store.clone())) as Box<dyn Sink>];
     let parts = Parts {
-        disk: Arc::new(SimDisk::new(1)),
-        journal_dir: Path::new("/journal").to_owned(),
-        journal_id: 1,
-        hasher: IdHasher::new(ID_KEY),
-        log: Arc::clone(&feed.log),
         decode,
-        sinks: vec![Box::new(MemorySink::new(store.clone()))],
         dead_letters: Box::new(move |letter| kept.lock().unwrap().push(letter.reason)),
+        ..feed.parts(SimDisk::new(1), Path::new("/journal"), sinks)
     };
     let config = JobConfig {
         clock: Clock::Samples,

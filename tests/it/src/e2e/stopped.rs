@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hostread_disk::{Disk, SimDisk};
-use hostread_job::{Clock, JobConfig, Parts, Running};
+use hostread_job::{Clock, JobConfig, Running};
 use hostread_schemas::event::Event;
-use hostread_schemas::intern::IdHasher;
 use hostread_simulate::{Mix1, Mix1Config};
-use hostread_sink_kit::{MemorySink, MemoryStore};
+use hostread_sink_kit::{MemorySink, MemoryStore, Sink};
 
+use super::HORIZONS;
 use super::feed::Feed;
-use super::{HORIZONS, ID_KEY};
 
 /// Longer than any stop may take.
 const STUCK: Duration = Duration::from_secs(30);
@@ -39,16 +38,8 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let feed = Feed::embedded(&dir.path().join("log")).await;
         let (disk, store) = (SimDisk::new(1), MemoryStore::default());
-        let parts = Parts {
-            disk: Arc::new(disk.clone()),
-            journal_dir: Path::new("/journal").to_owned(),
-            journal_id: 1,
-            hasher: IdHasher::new(ID_KEY),
-            log: Arc::clone(&feed.log),
-            decode: feed.decode(),
-            sinks: vec![Box::new(MemorySink::new(store.clone()))],
-            dead_letters: Box::new(|_| {}),
-        };
+        let sinks = vec![Box::new(MemorySink::new(store.clone())) as Box<dyn Sink>];
+        let parts = feed.parts(disk.clone(), Path::new("/journal"), sinks);
         let config = JobConfig {
             horizons: HORIZONS,
             clock: Clock::Samples,

@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 use hostread_disk::RealDisk;
 use hostread_eventlog::async_trait;
 use hostread_job::{Clock, JobConfig, Parts};
-use hostread_schemas::intern::IdHasher;
 use hostread_schemas::view::View;
 use hostread_schemas::{Names, Tick};
 use hostread_sink_archive::ArchiveSink;
 use hostread_sink_kit::{Progress, RangeBatch, Result, Sink};
 
+use super::HORIZONS;
 use super::feed::Feed;
-use super::{HORIZONS, ID_KEY};
 
 /// Progress must be seen so often.
 const STUCK: Duration = Duration::from_mins(1);
@@ -42,16 +41,10 @@ impl Run<'_> {
         let refused = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&refused);
         let parts = Parts {
-            disk: Arc::new(RealDisk),
-            journal_dir: self.journal.to_owned(),
-            journal_id: 1,
-            hasher: IdHasher::new(ID_KEY),
-            log: Arc::clone(&self.feed.log),
-            decode: self.feed.decode(),
-            sinks,
             dead_letters: Box::new(move |_| {
                 count.fetch_add(1, Ordering::Relaxed);
             }),
+            ..self.feed.parts(RealDisk, self.journal, sinks)
         };
         let config = JobConfig {
             workers: self.workers,

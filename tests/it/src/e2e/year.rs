@@ -11,7 +11,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
 use hostread_disk::RealDisk;
 use hostread_job::by_hand::ByHand;
@@ -25,7 +24,7 @@ use hostread_schemas::view::{
 };
 use hostread_schemas::{DAY_MS, EventTimeMs, HOUR_MS, LineId, MoneyMicros, ReceivedAtMs, Tick};
 use hostread_simulate::{Mix1, Mix1Config};
-use hostread_sink_kit::{MemorySink, MemoryStore};
+use hostread_sink_kit::{MemorySink, MemoryStore, Sink};
 
 use super::ID_KEY;
 use super::crash::seed;
@@ -338,15 +337,10 @@ impl World {
 }
 
 async fn start(journal: &Path, feed: &Feed, store: &MemoryStore, workers: usize) -> ByHand {
+    let sinks = vec![Box::new(MemorySink::new(store.clone())) as Box<dyn Sink>];
     let parts = Parts {
-        disk: Arc::new(RealDisk),
-        journal_dir: journal.to_owned(),
-        journal_id: 1,
-        hasher: HASHER,
-        log: Arc::clone(&feed.log),
-        decode: feed.decode(),
-        sinks: vec![Box::new(MemorySink::new(store.clone()))],
         dead_letters: Box::new(|_| panic!("an event of MIX-1 went to the dead letters")),
+        ..feed.parts(RealDisk, journal, sinks)
     };
     let config = JobConfig {
         workers,
