@@ -7,6 +7,7 @@
 //! shopify                signed webhooks -> order                   events_json deals_csv          every event as JSON, facts as CSV
 //! ```
 
+pub mod blocks;
 pub mod cloudfront;
 pub mod combined;
 pub mod deals_csv;

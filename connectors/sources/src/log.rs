@@ -20,7 +20,7 @@ pub struct LogSettings {
 }
 
 /// A log format, by its name in commands and addresses.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum LogFormat {
     /// CloudFront standard access log.
     Cloudfront(Box<Cloudfront>),
@@ -39,13 +39,19 @@ impl LogFormat {
         }
     }
 
-    /// The next line of the file. A header line changes how the later ones are read.
-    pub fn line(&mut self, origin: &Origin<'_>, line: &[u8]) -> Mapped {
+    /// Takes note of a header line, which changes how the later ones are read; any other line changes nothing.
+    pub fn learn(&mut self, line: &[u8]) {
         match self {
-            Self::Cloudfront(log) => {
-                log.learn(line);
-                log.read(origin, line)
-            }
+            Self::Cloudfront(log) => log.learn(line),
+            Self::Combined(_) => {}
+        }
+    }
+
+    /// The next line of the file.
+    pub fn line(&mut self, origin: &Origin<'_>, line: &[u8]) -> Mapped {
+        self.learn(line);
+        match self {
+            Self::Cloudfront(log) => log.read(origin, line),
             Self::Combined(log) => log.read(origin, line),
         }
     }
@@ -160,7 +166,7 @@ impl Delivery<'_> {
             source_kind: settings.source_kind,
             ..self.request
         };
-        request.agent = clean_agent(&request.agent);
+        request.agent = clean_agent(request.agent);
         if request.method != Method::Get {
             request.sent_bytes = 0;
         }

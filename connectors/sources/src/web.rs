@@ -209,11 +209,8 @@ impl Answers {
     /// The agent that is stated, else the caller's.
     #[must_use]
     pub(crate) fn agent(&self, raw: &Raw<'_>) -> String {
-        clean_agent(
-            self.text("agent")
-                .or_else(|| raw.field("user-agent"))
-                .unwrap_or_default(),
-        )
+        let agent = self.text("agent").or_else(|| raw.field("user-agent"));
+        clean_agent(agent.unwrap_or_default().to_owned())
     }
 
     /// The sender's own id of what happened. Without one it is all that is known of it, time of receipt included: two page views are two.
@@ -234,12 +231,14 @@ impl Answers {
 }
 
 /// A user agent that any later step takes: no control characters, of bounded length.
-pub(crate) fn clean_agent(agent: &str) -> String {
-    let agent = cut(agent, AGENT_BYTES_MAX);
-    if agent.contains(char::is_control) {
+pub(crate) fn clean_agent(mut agent: String) -> String {
+    agent.truncate(cut(&agent, AGENT_BYTES_MAX).len());
+    // Every control character is one of these bytes or begins with one.
+    let suspect = |byte: u8| byte.is_ascii_control() || byte == 0xC2;
+    if agent.bytes().any(suspect) && agent.contains(char::is_control) {
         agent.replace(char::is_control, " ").trim().to_owned()
     } else {
-        agent.to_owned()
+        agent
     }
 }
 

@@ -2,23 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use hostread_connectors::lines::{Line, LineAt, Lines, unpack};
+use hostread_connectors::blocks::Blocks;
+use hostread_connectors::lines::unpack;
 use hostread_connectors::log::LogSettings;
 use hostread_connectors_kit::IpRanges;
 use hostread_schemas::event::SourceKind;
 use hostread_schemas::view::Verdict;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
-use crate::count::{self, Catalog, Counter, Place, Reading, Said, Settings};
+use crate::count::{self, Catalog, Counter, Log, Place, Reading, Said, Settings, Wrong};
 use crate::say;
 
-/// Lines that could not be read are named so often.
-const NAMED_MAX: u64 = 5;
 /// Reads standard input.
 const STDIN: &str = "-";
 
@@ -86,14 +85,12 @@ pub(crate) fn run(args: &CountArgs) -> Result<bool> {
     if args.explain && args.logs.iter().any(|log| is_stdin(log)) {
         bail!("--explain reads each log twice, so it cannot be standard input");
     }
-    let mut counter = counter(args)?;
-    let mut troubles = Troubles::default();
-    for log in &args.logs {
-        each_line(log, &mut troubles, &mut |reading, at, line| {
-            counter.count(reading, at, line)
-        })?;
-    }
-    let (report, verdicts) = counter.finish(args.explain);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut counter = counter(args, threads)?;
+    let opened: Vec<_> = args.logs.iter().map(|log| || open(log)).collect();
+    let logs: Vec<Log<'_>> = opened.iter().map(|open| open as Log<'_>).collect();
+    let (others, wrong) = count::count_logs(&mut counter, threads, &logs)?;
+    let (report, verdicts) = counter.finish(others, args.explain);
     if args.explain {
         explain(args, &mut counter, &verdicts)?;
     } else {
@@ -103,8 +100,8 @@ pub(crate) fn run(args: &CountArgs) -> Result<bool> {
             Format::Csv => write!(io::stdout(), "{}", report.csv()).unwrap_or_default(),
         }
     }
-    troubles.tell(args, report.malformed);
-    if args.strict && (report.malformed > 0 || troubles.damaged > 0) {
+    warn(args, report.malformed, &wrong);
+    if args.strict && (report.malformed > 0 || !wrong.damaged.is_empty()) {
         bail!("not every line could be read, and --strict was given");
     }
     Ok(true)
@@ -121,23 +118,28 @@ fn explain(
     writeln!(out, "file\tline\tverdict").ok();
     for log in &args.logs {
         let file = log.display();
-        each_line(log, &mut Troubles::default(), &mut |reading, at, line| {
-            let said = counter.say(reading, at, line);
-            let verdict = match &said {
-                Said::Nothing => return said,
-                Said::Malformed(_) => "malformed",
-                Said::Dropped(verdict) => verdict.as_str(),
-                Said::Open(place) => verdicts.get(place).map_or("", |verdict| verdict.as_str()),
-            };
-            writeln!(out, "{file}\t{}\t{verdict}", at.number).ok();
-            said
-        })?;
+        let mut reading = Reading::new();
+        let mut blocks = Blocks::new(open(log)?);
+        // Damage was told when the lines were counted.
+        while let Ok(Some(block)) = blocks.next() {
+            for (number, line) in block.lines() {
+                let verdict = match counter.say(&mut reading, line) {
+                    Said::Nothing => continue,
+                    Said::Malformed(_) => "malformed",
+                    Said::Dropped(verdict) => verdict.as_str(),
+                    Said::Open(place) => {
+                        verdicts.get(&place).map_or("", |verdict| verdict.as_str())
+                    }
+                };
+                writeln!(out, "{file}\t{number}\t{verdict}").ok();
+            }
+        }
     }
     out.flush().ok();
     Ok(())
 }
 
-fn counter(args: &CountArgs) -> Result<Counter> {
+fn counter(args: &CountArgs, threads: usize) -> Result<Counter> {
     let read =
         |path: &Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
     let bots = args.lists.as_deref().map(count::bot_patterns).transpose()?;
@@ -161,22 +163,20 @@ fn counter(args: &CountArgs) -> Result<Counter> {
             stitched: false,
         },
     };
-    Ok(Counter::new(settings, catalog, ranges))
+    Ok(Counter::new(settings, catalog, ranges, threads))
 }
 
 fn is_stdin(log: &Path) -> bool {
     log == Path::new(STDIN)
 }
 
-/// Shows every line of a log.
-fn each_line(
-    log: &Path,
-    troubles: &mut Troubles,
-    each: &mut dyn FnMut(&mut Reading, LineAt, Line<'_>) -> Said,
-) -> Result<()> {
+/// A log's bytes, unpacked; on a terminal a bar shows how far they are read.
+fn open(log: &Path) -> Result<Box<dyn BufRead + Send>> {
     let style =
         "{msg} {bar:30} {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left";
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(style)?);
+    let bar = ProgressBar::new(0)
+        .with_style(ProgressStyle::with_template(style)?)
+        .with_finish(ProgressFinish::AndClear);
     bar.set_message(log.display().to_string());
     bar.enable_steady_tick(Duration::from_millis(200));
     let input: Box<dyn Read + Send> = if is_stdin(log) {
@@ -186,67 +186,36 @@ fn each_line(
         bar.set_length(file.metadata().map_or(0, |known| known.len()));
         Box::new(file)
     };
-    let input = unpack(bar.wrap_read(input));
-    let mut lines = Lines::new(input.with_context(|| format!("reading {}", log.display()))?);
-    let mut reading = Reading::new();
-    loop {
-        match lines.next() {
-            Ok(Some((at, line))) => {
-                if let Said::Malformed(why) = each(&mut reading, at, line) {
-                    troubles.malformed(log, at, &why);
-                }
-            }
-            Ok(None) => break,
-            // The lines before the damage count.
-            Err(error) => {
-                troubles.damaged(log, &error);
-                break;
-            }
-        }
-    }
-    bar.finish_and_clear();
-    Ok(())
+    unpack(bar.wrap_read(input)).with_context(|| format!("reading {}", log.display()))
 }
 
-/// What was wrong with the input.
-#[derive(Default)]
-struct Troubles {
-    named: Vec<String>,
-    damaged: u64,
-}
-
-impl Troubles {
-    fn malformed(&mut self, log: &Path, at: LineAt, why: &str) {
-        if (self.named.len() as u64) < NAMED_MAX {
-            let number = at.number;
-            self.named
-                .push(format!("{}:{number}: {why}", log.display()));
-        }
+/// Says what was wrong with the input.
+fn warn(args: &CountArgs, malformed: u64, wrong: &Wrong) {
+    let mut err = io::stderr();
+    let name = |log: usize| args.logs.get(log).map(|log| log.display());
+    let name = |log| name(log).map_or_else(String::new, |name| name.to_string());
+    if malformed > 0 {
+        writeln!(err, "warning: {malformed} lines could not be read").ok();
     }
-
-    fn damaged(&mut self, log: &Path, error: &io::Error) {
-        self.damaged += 1;
-        let text = format!("{}: damaged from here on: {error}", log.display());
-        self.named.push(text);
+    for (log, number, why) in &wrong.malformed {
+        writeln!(err, "warning: {}:{number}: {why}", name(*log)).ok();
     }
-
-    fn tell(&self, args: &CountArgs, malformed: u64) {
-        let mut err = io::stderr();
-        if malformed > 0 {
-            writeln!(err, "warning: {malformed} lines could not be read").ok();
-        }
-        for text in &self.named {
-            writeln!(err, "warning: {text}").ok();
-        }
-        if args.catalog.is_none() {
-            writeln!(err, "warning: without --catalog each path is an episode, and the byte rule was not applied").ok();
-        }
-        if args.lists.is_none() {
-            writeln!(
-                err,
-                "warning: without --lists bots are not told from people"
-            )
-            .ok();
-        }
+    for (log, error) in &wrong.damaged {
+        let log = name(*log);
+        writeln!(err, "warning: {log}: damaged from here on: {error}").ok();
+    }
+    if args.catalog.is_none() {
+        writeln!(
+            err,
+            "warning: without --catalog each path is an episode, and the byte rule was not applied"
+        )
+        .ok();
+    }
+    if args.lists.is_none() {
+        writeln!(
+            err,
+            "warning: without --lists bots are not told from people"
+        )
+        .ok();
     }
 }

@@ -1,6 +1,6 @@
 //! What lines are judged by: episodes and their ads, agents, rules.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -63,6 +63,7 @@ struct Agent {
 }
 
 /// An episode as the report names it.
+#[derive(Clone)]
 pub(crate) struct Known {
     pub(crate) id: String,
     pub(crate) published_at: Option<EventTimeMs>,
@@ -72,13 +73,14 @@ pub(crate) struct Known {
     slots: Vec<SlotFact>,
 }
 
-/// See the module.
+/// See the module. The id of an episode is that of its audio address.
+#[derive(Clone)]
 pub(crate) struct Catalog {
     rules: CompiledRules,
-    /// By id, from 1.
     episodes: Vec<Known>,
-    by_enclosure: BTreeMap<EnclosureId, usize>,
-    agents: BTreeMap<AgentId, AgentClass>,
+    /// Their places.
+    by_enclosure: HashMap<u64, usize>,
+    agents: HashMap<AgentId, AgentClass>,
     /// The line item that every ad is of: counted by bytes.
     line: LineFact,
     /// There is no catalog: each path is an episode.
@@ -102,8 +104,8 @@ impl Catalog {
         Self {
             rules,
             episodes: Vec::new(),
-            by_enclosure: BTreeMap::new(),
-            agents: BTreeMap::new(),
+            by_enclosure: HashMap::new(),
+            agents: HashMap::new(),
             line: LineFact {
                 controlling: ControllingSource::Bytes,
                 ..LineFact::default()
@@ -122,12 +124,11 @@ impl Catalog {
             })?),
             None => None,
         };
-        let number = self.episodes.len() as u64 + 1;
         let hasher = IdHasher::new(KEY);
         let enclosure = hasher.name(NameKind::Enclosure, hasher.tenant(NAME), &episode.path);
         let slot = |(at, ad): (usize, &Ad)| SlotFact {
             slot: SlotId(at as u64 + 1),
-            episode: EpisodeId(number),
+            episode: EpisodeId(enclosure),
             line: LineId(at as u64 + 1),
             first_byte: ad.first_byte,
             last_byte: ad.last_byte,
@@ -136,7 +137,7 @@ impl Catalog {
         let slots = episode.ads.iter().enumerate().map(slot).collect();
         let fact = EpisodeFact {
             show: ShowId(1),
-            episode: EpisodeId(number),
+            episode: EpisodeId(enclosure),
             enclosures: vec![EnclosureId(enclosure)],
             published_at,
             size_bytes: episode.size_bytes,
@@ -145,9 +146,7 @@ impl Catalog {
             duration_secs: episode.seconds.unwrap_or(0),
             vbr: episode.vbr,
         };
-        let there = self
-            .by_enclosure
-            .insert(EnclosureId(enclosure), self.episodes.len());
+        let there = self.by_enclosure.insert(enclosure, self.episodes.len());
         if there.is_some() {
             bail!("two episodes of the catalog have the path {}", episode.path);
         }
@@ -170,26 +169,35 @@ impl Catalog {
                 let class = || rules.classify_agent(text);
                 self.agents.entry(AgentId(id)).or_insert_with(class);
             }
-            NameKind::Enclosure if self.learns => {
-                let episodes = &mut self.episodes;
-                self.by_enclosure.entry(EnclosureId(id)).or_insert_with(|| {
-                    let number = episodes.len();
-                    episodes.push(Known {
-                        id: text.to_owned(),
-                        published_at: None,
-                        ads: Vec::new(),
-                        fact: EpisodeFact {
-                            show: ShowId(1),
-                            episode: EpisodeId(number as u64 + 1),
-                            enclosures: vec![EnclosureId(id)],
-                            ..EpisodeFact::default()
-                        },
-                        slots: Vec::new(),
-                    });
-                    number
-                });
-            }
+            NameKind::Enclosure if self.learns => self.learn_path(id, || text.to_owned()),
             _ => {}
+        }
+    }
+
+    fn learn_path(&mut self, id: u64, path: impl FnOnce() -> String) {
+        let episodes = &mut self.episodes;
+        self.by_enclosure.entry(id).or_insert_with(|| {
+            episodes.push(Known {
+                id: path(),
+                published_at: None,
+                ads: Vec::new(),
+                fact: EpisodeFact {
+                    show: ShowId(1),
+                    episode: EpisodeId(id),
+                    enclosures: vec![EnclosureId(id)],
+                    ..EpisodeFact::default()
+                },
+                slots: Vec::new(),
+            });
+            episodes.len() - 1
+        });
+    }
+
+    /// Takes note of what another one has learnt.
+    pub(super) fn join(&mut self, other: Self) {
+        self.agents.extend(other.agents);
+        for known in other.episodes {
+            self.learn_path(known.fact.episode.0, || known.id);
         }
     }
 
@@ -205,7 +213,7 @@ impl Catalog {
 
     /// The place of an episode among them.
     pub(crate) fn place(&self, id: EpisodeId) -> Option<(usize, &Known)> {
-        let at = usize::try_from(id.0.checked_sub(1)?).ok()?;
+        let at = *self.by_enclosure.get(&id.0)?;
         Some((at, self.episodes.get(at)?))
     }
 }
@@ -220,8 +228,7 @@ impl Dimensions for Catalog {
     }
 
     fn episode_of(&self, enclosure: EnclosureId) -> Option<&EpisodeFact> {
-        let at = self.by_enclosure.get(&enclosure)?;
-        self.episodes.get(*at).map(|known| &known.fact)
+        self.episode(EpisodeId(enclosure.0))
     }
 
     fn episode(&self, id: EpisodeId) -> Option<&EpisodeFact> {

@@ -1,24 +1,28 @@
 //! Downloads of delivery logs on one machine, without a server: the pipeline's rules over lines from files.
 //!
 //! ```text
-//!   line ─► connector ─► fact ─► filters ─┬─► dropped: tallied by reason
-//!                                         └─► household-day ─► count_household_day ─► downloads, ads
+//!   blocks of lines ─► one counter a thread: connector ─► fact ─► filters ─┬─► dropped: tallied by reason
+//!                                                                          └─► homes: the requests of household-days
+//!   homes of all threads, one part of the households a thread ─► count_household_day ─► downloads, ads
 //! ```
-//! Promises: what it says of a line is what the pipeline says of it under the same rule set; order and repetition of lines and files change no
-//! download, listener or ad.
-//! Leaves out: reading files, printing (`cmd::count`). Memory: the requests that pass the filters.
+//! Promises: what it says of a line is what the pipeline says of it under the same rule set; order and repetition of lines and
+//! files, and the number of threads, change no download, listener or ad.
+//! Leaves out: opening files, printing (`cmd::count`). Memory: that of the days of listeners with episodes, not of the lines.
 
 mod catalog;
+mod homes;
 mod report;
+mod threads;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use hostread_connectors::lines::{Line, LineAt};
+use hostread_connectors::blocks::Block;
+use hostread_connectors::lines::{LINE_BYTES_MAX, Line};
 use hostread_connectors::log::{LogFormat, LogSettings};
 use hostread_connectors_kit::{IpRanges, Mapped, Origin, Pseudonymizer, TenantKey};
 use hostread_rules::counting::{Dimensions, Exposure, Item, filtered};
-use hostread_rules::household_day::count_household_day;
 use hostread_rules::{CompiledRules, civil_day};
 use hostread_schemas::fact::FactBody;
 use hostread_schemas::intern::IdHasher;
@@ -27,14 +31,17 @@ use hostread_schemas::view::Verdict;
 use hostread_schemas::{Day, EpisodeId, HouseholdId, ListenerId};
 
 pub(crate) use catalog::{Catalog, bot_patterns, ranges};
+use homes::{Homes, Part};
 pub(crate) use report::Report;
+pub(crate) use threads::{Log, Wrong, count_logs};
 
 /// Ids live as long as the process: their key is no secret.
 const KEY: [u8; 16] = [0; 16];
-/// Files are one source: a listener of two logs is one.
-const NAME: &str = "count";
+/// All files are of one tenant and one source, so that a listener of two logs is one. Nobody sees their name.
+const NAME: &str = "";
 
 /// How to count.
+#[derive(Clone)]
 pub(crate) struct Settings {
     /// Days begin at midnight there.
     pub(crate) zone: String,
@@ -67,11 +74,11 @@ pub(crate) struct Counter {
     lines: u64,
     malformed: u64,
     dropped: BTreeMap<Verdict, u64>,
-    /// Requests that passed the filters.
-    days: BTreeMap<(Day, HouseholdId, ListenerId), Vec<Item>>,
+    homes: Homes,
 }
 
 /// A file being read: its format is told by its first line.
+#[derive(Clone)]
 pub(crate) struct Reading {
     format: Option<LogFormat>,
 }
@@ -91,33 +98,63 @@ impl Reading {
         }
         self.format.as_mut()
     }
+
+    /// Takes note of what a block says of the lines behind it.
+    fn learn(&mut self, block: &Block, settings: LogSettings) {
+        for (_, line) in block.lines() {
+            let Line::Text(text) = line else { continue };
+            if self.format.is_some() && !text.starts_with(b"#") {
+                continue;
+            }
+            if let Some(format) = self.format(text, settings) {
+                format.learn(text);
+            }
+        }
+    }
 }
 
 impl Counter {
-    /// Has counted nothing yet.
-    pub(crate) fn new(settings: Settings, catalog: Catalog, ranges: IpRanges) -> Self {
+    /// Has counted nothing yet. `parts`: how many threads may finish it.
+    pub(crate) fn new(
+        settings: Settings,
+        catalog: Catalog,
+        ranges: IpRanges,
+        parts: usize,
+    ) -> Self {
+        let key = TenantKey::new([0; 32]);
+        let pseudonyms = Pseudonymizer::new(&key, Arc::new(ranges));
+        Self::with(settings, catalog, pseudonyms, parts)
+    }
+
+    fn with(settings: Settings, catalog: Catalog, pseudonyms: Pseudonymizer, parts: usize) -> Self {
         Self {
             settings,
             catalog,
             hasher: IdHasher::new(KEY),
-            pseudonyms: Pseudonymizer::new(&TenantKey::new([0; 32]), Arc::new(ranges)),
+            pseudonyms,
             lines: 0,
             malformed: 0,
             dropped: BTreeMap::new(),
-            days: BTreeMap::new(),
+            homes: Homes::new(parts),
         }
     }
 
+    /// A counter for another thread, as this one was when it was new.
+    fn fork(&self) -> Self {
+        let parts = self.homes.parts();
+        let (settings, catalog) = (self.settings.clone(), self.catalog.clone());
+        Self::with(settings, catalog, self.pseudonyms.clone(), parts)
+    }
+
     /// Says what a line is, and counts it.
-    pub(crate) fn count(&mut self, reading: &mut Reading, at: LineAt, line: Line<'_>) -> Said {
-        let (said, item) = self.read(reading, at, line);
+    pub(crate) fn count(&mut self, reading: &mut Reading, line: Line<'_>) -> Said {
+        let (said, item) = self.read(reading, line);
         self.lines += u64::from(said != Said::Nothing);
         match (&said, item) {
             (Said::Malformed(_), _) => self.malformed += 1,
             (Said::Dropped(verdict), _) => *self.dropped.entry(*verdict).or_default() += 1,
-            (Said::Open((day, listener, _)), Some((household, item))) => {
-                let requests = self.days.entry((*day, household, *listener));
-                requests.or_default().push(item);
+            (Said::Open((day, ..)), Some((household, item))) => {
+                self.homes.add(*day, household, item);
             }
             (Said::Nothing | Said::Open(_), _) => {}
         }
@@ -125,20 +162,19 @@ impl Counter {
     }
 
     /// What a line is, uncounted.
-    pub(crate) fn say(&mut self, reading: &mut Reading, at: LineAt, line: Line<'_>) -> Said {
-        self.read(reading, at, line).0
+    pub(crate) fn say(&mut self, reading: &mut Reading, line: Line<'_>) -> Said {
+        self.read(reading, line).0
     }
 
     fn read(
         &mut self,
         reading: &mut Reading,
-        at: LineAt,
         line: Line<'_>,
     ) -> (Said, Option<(HouseholdId, Item)>) {
         let text = match line {
             Line::Text(text) => text,
             Line::TooLong(_) => {
-                let why = format!("the line is too long ({} bytes)", at.bytes);
+                let why = format!("the line is longer than {LINE_BYTES_MAX} bytes");
                 return (Said::Malformed(why), None);
             }
         };
@@ -176,34 +212,54 @@ impl Counter {
         (Said::Open(place), Some((request.household, item)))
     }
 
-    /// What it all comes to, and with `verdicts` that of each place. Nothing more can be counted afterwards.
-    pub(crate) fn finish(&mut self, verdicts: bool) -> (Report, BTreeMap<Place, Verdict>) {
-        let mut report = Report::new(self);
-        let mut places = BTreeMap::new();
-        let mut listeners_seen = BTreeSet::new();
-        let mut days: Vec<_> = std::mem::take(&mut self.days).into_iter().collect();
-        for home in days.chunk_by_mut(|((a, x, _), _), ((b, y, _), _)| (a, x) == (b, y)) {
-            for (_, items) in home.iter_mut() {
-                items.sort_unstable();
+    /// What all counters come to, and with `verdicts` that of each place. Nothing more can be counted afterwards.
+    pub(crate) fn finish(
+        &mut self,
+        others: Vec<Self>,
+        verdicts: bool,
+    ) -> (Report, BTreeMap<Place, Verdict>) {
+        let mut parts = std::mem::take(&mut self.homes).into_parts();
+        for other in others {
+            self.lines += other.lines;
+            self.malformed += other.malformed;
+            for (verdict, lines) in other.dropped {
+                *self.dropped.entry(verdict).or_default() += lines;
             }
-            let household = home.first().map_or(HouseholdId::NONE, |(key, _)| key.1);
-            let listeners = home.iter().map(|(_, items)| items.as_slice());
-            let (counted, _) = count_household_day(household, listeners, &self.catalog);
-            for (((day, _, listener), _), counted) in home.iter().zip(counted) {
-                if verdicts {
-                    let of = counted.verdicts.iter();
-                    places.extend(of.map(|one| ((*day, *listener, one.4), one.2)));
-                }
-                report.add(
-                    &self.catalog,
-                    *day,
-                    *listener,
-                    &counted,
-                    &mut listeners_seen,
-                );
+            self.catalog.join(other.catalog);
+            for (part, theirs) in parts.iter_mut().zip(other.homes.into_parts()) {
+                part.join(theirs);
             }
         }
-        report.finish();
+        self.finish_parts(parts, verdicts)
+    }
+
+    /// One thread a part: no household is in two.
+    fn finish_parts(&self, parts: Vec<Part>, verdicts: bool) -> (Report, BTreeMap<Place, Verdict>) {
+        let mut report = Report::new(self);
+        let mut places = BTreeMap::new();
+        std::thread::scope(|scope| {
+            let counting = |part| scope.spawn(move || self.finish_part(part, verdicts));
+            let counting: Vec<_> = parts.into_iter().map(counting).collect();
+            for part in counting {
+                let (counted, of_part) = part.join().unwrap_or_else(|panic| resume_unwind(panic));
+                report.join(counted);
+                places.extend(of_part);
+            }
+        });
+        report.finish(self);
+        (report, places)
+    }
+
+    fn finish_part(&self, part: Part, verdicts: bool) -> (Report, BTreeMap<Place, Verdict>) {
+        let mut report = Report::new(self);
+        let mut places = BTreeMap::new();
+        part.count(&self.catalog, &mut |counted| {
+            if verdicts {
+                let of = counted.counted.verdicts.iter();
+                places.extend(of.map(|one| ((counted.day, counted.listener, one.4), one.2)));
+            }
+            report.add(&self.catalog, &counted);
+        });
         (report, places)
     }
 }

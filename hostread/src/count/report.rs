@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use comfy_table::{Cell, CellAlignment, Table};
-use hostread_rules::ListenerDay;
 use hostread_schemas::view::Verdict;
-use hostread_schemas::{DAY_MS, Day, ListenerId};
+use hostread_schemas::{DAY_MS, ListenerId};
 use serde::Serialize;
 
+use super::homes::Counted;
 use super::{Catalog, Counter};
 use crate::cmd::table;
 
@@ -42,6 +42,9 @@ pub(crate) struct Report {
     pub(crate) counted: u64,
     pub(crate) downloads: u64,
     pub(crate) episodes: Vec<Episode>,
+    /// With a download, by episode.
+    #[serde(skip)]
+    listeners: BTreeSet<(usize, ListenerId)>,
 }
 
 /// Of an episode.
@@ -69,52 +72,40 @@ pub(crate) struct Ad {
 }
 
 impl Report {
+    /// Of nothing.
     pub(super) fn new(counter: &Counter) -> Self {
-        let mut dropped: BTreeMap<&str, u64> =
-            ALWAYS.iter().map(|verdict| (verdict.as_str(), 0)).collect();
-        let found = counter.dropped.iter();
-        dropped.extend(found.map(|(verdict, count)| (verdict.as_str(), *count)));
+        let episodes = counter.catalog.episodes();
         Self {
             rules: "2.2",
             window: "calendar",
             tz: counter.settings.zone.clone(),
             byte_rule_applied: counter.catalog.knows_bytes(),
-            lines: counter.lines,
-            malformed: counter.malformed,
-            dropped,
+            lines: 0,
+            malformed: 0,
+            dropped: ALWAYS.iter().map(|verdict| (verdict.as_str(), 0)).collect(),
             below_threshold: 0,
             counted: 0,
             downloads: 0,
-            episodes: counter
-                .catalog
-                .episodes()
-                .iter()
-                .map(Episode::new)
-                .collect(),
+            episodes: episodes.iter().map(Episode::new).collect(),
+            listeners: BTreeSet::new(),
         }
     }
 
     /// Adds a listener's day.
-    pub(super) fn add(
-        &mut self,
-        catalog: &Catalog,
-        day: Day,
-        listener: ListenerId,
-        counted: &ListenerDay,
-        listeners: &mut BTreeSet<(usize, ListenerId)>,
-    ) {
-        for (_, _, verdict, _, episode, _) in &counted.verdicts {
-            match verdict {
-                Verdict::Counted => self.counted += 1,
-                Verdict::BelowThreshold => self.below_threshold += 1,
-                other => *self.dropped.entry(other.as_str()).or_default() += 1,
-            }
-            let place = catalog.place(*episode);
-            if let Some(episode) = place.and_then(|(at, _)| self.episodes.get_mut(at)) {
-                episode.requests += 1;
+    pub(super) fn add(&mut self, catalog: &Catalog, of: &Counted<'_>) {
+        for (_, _, verdict, _, episode, _) in &of.counted.verdicts {
+            let place = catalog.place(*episode).map(|(at, _)| at);
+            self.judge(*verdict, place, 1);
+        }
+        for (enclosure, requests) in &of.united {
+            let mut verdicts = of.counted.verdicts.iter();
+            // The requests of an episode that passed the filters have one verdict.
+            if let Some(one) = verdicts.find(|one| one.3 == *enclosure) {
+                let place = catalog.place(one.4).map(|(at, _)| at);
+                self.judge(one.2, place, *requests);
             }
         }
-        for download in &counted.downloads {
+        for download in &of.counted.downloads {
             let Some((at, known)) = catalog.place(download.episode) else {
                 continue;
             };
@@ -123,8 +114,8 @@ impl Report {
             };
             self.downloads += 1;
             episode.downloads += 1;
-            episode.listeners += u64::from(listeners.insert((at, listener)));
-            *episode.by_day.entry(day.date().to_string()).or_default() += 1;
+            episode.listeners += u64::from(self.listeners.insert((at, of.listener)));
+            *episode.by_day.entry(of.day.date().to_string()).or_default() += 1;
             if let (Some(ages), Some(published)) = (&mut episode.by_age, known.published_at) {
                 let age = download.t0.0.saturating_sub(published.0);
                 for days in AGES.iter().filter(|days| age < **days * DAY_MS) {
@@ -132,7 +123,7 @@ impl Report {
                 }
             }
         }
-        for delivery in &counted.deliveries {
+        for delivery in &of.counted.deliveries {
             let place = catalog.place(delivery.episode);
             let episode = place.and_then(|(at, _)| self.episodes.get_mut(at));
             let at = usize::try_from(delivery.line.0)
@@ -144,8 +135,47 @@ impl Report {
         }
     }
 
-    /// Without a catalog episodes stand in the order of their paths.
-    pub(super) fn finish(&mut self) {
+    /// Requests of an episode that passed the filters.
+    fn judge(&mut self, verdict: Verdict, place: Option<usize>, requests: u64) {
+        match verdict {
+            Verdict::Counted => self.counted += requests,
+            Verdict::BelowThreshold => self.below_threshold += requests,
+            other => *self.dropped.entry(other.as_str()).or_default() += requests,
+        }
+        if let Some(episode) = place.and_then(|at| self.episodes.get_mut(at)) {
+            episode.requests += requests;
+        }
+    }
+
+    /// Adds what is counted of other listeners.
+    pub(super) fn join(&mut self, other: Self) {
+        self.below_threshold += other.below_threshold;
+        self.counted += other.counted;
+        self.downloads += other.downloads;
+        add_up(&mut self.dropped, other.dropped);
+        for (episode, theirs) in self.episodes.iter_mut().zip(other.episodes) {
+            episode.requests += theirs.requests;
+            episode.downloads += theirs.downloads;
+            episode.listeners += theirs.listeners;
+            add_up(&mut episode.by_day, theirs.by_day);
+            if let (Some(ages), Some(theirs)) = (&mut episode.by_age, theirs.by_age) {
+                add_up(ages, theirs);
+            }
+            for (ad, theirs) in episode.ads.iter_mut().zip(theirs.ads) {
+                ad.delivered += theirs.delivered;
+            }
+        }
+    }
+
+    /// Adds what did not pass the filters. Without a catalog episodes stand in the order of their paths.
+    pub(super) fn finish(&mut self, counter: &Counter) {
+        self.lines += counter.lines;
+        self.malformed += counter.malformed;
+        let dropped = counter.dropped.iter();
+        add_up(
+            &mut self.dropped,
+            dropped.map(|(verdict, lines)| (verdict.as_str(), *lines)),
+        );
         if !self.byte_rule_applied {
             self.episodes.retain(|episode| episode.requests > 0);
             self.episodes.sort_by(|a, b| a.id.cmp(&b.id));
@@ -252,6 +282,12 @@ impl Episode {
             by_age: known.published_at.map(|_| ages()),
             ads: known.ads.iter().map(ad).collect(),
         }
+    }
+}
+
+fn add_up<K: Ord>(sums: &mut BTreeMap<K, u64>, more: impl IntoIterator<Item = (K, u64)>) {
+    for (key, count) in more {
+        *sums.entry(key).or_default() += count;
     }
 }
 

@@ -1,6 +1,5 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 use super::*;
-use hostread_connectors::lines::Lines;
 use hostread_schemas::event::SourceKind;
 use proptest::prelude::*;
 
@@ -28,22 +27,18 @@ fn utc() -> Settings {
 fn with_catalog(settings: Settings) -> Counter {
     let bots = vec!["^Bot".to_owned()];
     let catalog = Catalog::read(CATALOG.as_bytes(), rules(bots)).unwrap();
-    Counter::new(settings, catalog, IpRanges::default())
+    Counter::new(settings, catalog, IpRanges::default(), 3)
 }
 
-fn feed(counter: &mut Counter, log: &[u8]) {
-    let mut lines = Lines::new(log);
-    let mut reading = Reading::new();
-    while let Some((at, line)) = lines.next().unwrap() {
-        counter.count(&mut reading, at, line);
-    }
-}
-
-fn report(mut counter: Counter, logs: &[&str]) -> Report {
-    for log in logs {
-        feed(&mut counter, log.as_bytes());
-    }
-    counter.finish(false).0
+/// By three threads.
+fn report(mut counter: Counter, logs: &[impl AsRef<[u8]>]) -> Report {
+    let open = |log: &[u8]| -> anyhow::Result<Box<dyn std::io::BufRead + Send>> {
+        Ok(Box::new(std::io::Cursor::new(log.to_vec())))
+    };
+    let opened: Vec<_> = logs.iter().map(|log| move || open(log.as_ref())).collect();
+    let logs: Vec<Log<'_>> = opened.iter().map(|open| open as Log<'_>).collect();
+    let (others, _) = count_logs(&mut counter, 3, &logs).unwrap();
+    counter.finish(others, false).0
 }
 
 /// A line of a combined log.
@@ -189,6 +184,7 @@ fn without_a_catalog_paths_are_episodes() {
         utc(),
         Catalog::of_paths(rules(Vec::new())),
         IpRanges::default(),
+        3,
     );
     let b = line(1, "09/Nov/2026:10:00:00", 0, 10, "A").replace("/one.mp3", "/b,c.mp3?x=1");
     let a = line(1, "09/Nov/2026:10:00:00", 0, 10, "A").replace("/one.mp3", "/a.mp3");
@@ -254,8 +250,19 @@ proptest! {
 
     #[test]
     fn any_bytes_are_lines(log in prop::collection::vec(any::<u8>(), 0..400)) {
-        let mut counter = with_catalog(utc());
-        feed(&mut counter, &log);
-        assert_adds_up(&counter.finish(false).0);
+        assert_adds_up(&report(with_catalog(utc()), &[log]));
+    }
+
+    #[test]
+    fn united_requests_count_as_if_each_were_held(lines in prop::collection::vec(any_line(), 1..20)) {
+        let once = report(with_catalog(utc()), &[lines.concat()]);
+        let often = report(with_catalog(utc()), &vec![lines.concat(); 50]);
+        let times = |count: u64| 50 * count;
+        prop_assert_eq!(often.counted, times(once.counted));
+        prop_assert_eq!(often.below_threshold, times(once.below_threshold));
+        let (once, often) = (&once.episodes[0], &often.episodes[0]);
+        prop_assert_eq!(often.requests, times(once.requests));
+        prop_assert_eq!((&often.by_day, &often.by_age), (&once.by_day, &once.by_age));
+        prop_assert_eq!(often.ads[0].delivered, once.ads[0].delivered);
     }
 }

@@ -31,23 +31,36 @@ impl<'a> Rest<'a> {
     }
 
     /// Up to `end`, which is taken too.
-    fn until(&mut self, end: &str) -> Result<&'a str, Rejected> {
+    fn until(&mut self, end: char) -> Result<&'a str, Rejected> {
         let (found, rest) = self.0.split_once(end).ok_or_else(Self::wrong)?;
         self.0 = rest;
+        Ok(found)
+    }
+
+    /// Up to two characters, which are taken too.
+    fn until_both(&mut self, end: [u8; 2]) -> Result<&'a str, Rejected> {
+        let at = memchr::memmem::find(self.0.as_bytes(), &end).ok_or_else(Self::wrong)?;
+        let (found, rest) = self.0.split_at(at);
+        self.0 = rest.get(end.len()..).unwrap_or_default();
         Ok(found)
     }
 
     /// What stands between quotes; a quote behind a backslash does not end it.
     fn quoted(&mut self) -> Result<&'a str, Rejected> {
         self.eat("\"")?;
-        let mut escaped = false;
-        let end = self.0.bytes().position(|byte| {
-            let ends = byte == b'"' && !escaped;
-            escaped = byte == b'\\' && !escaped;
-            ends
-        });
-        let end = end.ok_or_else(Self::wrong)?;
-        let (found, rest) = self.0.split_at(end);
+        let bytes = self.0.as_bytes();
+        let escaped = |end: &usize| {
+            let before = bytes.get(..*end).unwrap_or_default();
+            before
+                .iter()
+                .rev()
+                .take_while(|byte| **byte == b'\\')
+                .count()
+                % 2
+                == 1
+        };
+        let end = memchr::memchr_iter(b'"', bytes).find(|end| !escaped(end));
+        let (found, rest) = self.0.split_at(end.ok_or_else(Self::wrong)?);
         self.0 = rest.get(1..).unwrap_or_default();
         Ok(found)
     }
@@ -59,17 +72,17 @@ pub(super) fn delivery(
     settings: LogSettings,
 ) -> Result<Event, Rejected> {
     let mut rest = Rest(text_of(line)?);
-    let ip = rest.until(" ")?;
+    let ip = rest.until(' ')?;
     // ident and user: a user's name may hold blanks.
-    let names = rest.until(" [")?;
+    let names = rest.until_both(*b" [")?;
     if !names.contains(' ') {
         return Err(Rest::wrong());
     }
-    let time = clock(rest.until("] ")?)?;
+    let time = clock(rest.until_both(*b"] ")?)?;
     let asked = rest.quoted()?;
     rest.eat(" ")?;
-    let status = status(rest.until(" ")?)?;
-    let body_bytes = number_or_none(rest.until(" ")?, "body_bytes")?.unwrap_or(0);
+    let status = status(rest.until(' ')?)?;
+    let body_bytes = number_or_none(rest.until(' ')?, "body_bytes")?.unwrap_or(0);
     let referrer = rest.quoted()?;
     rest.eat(" ")?;
     let agent = rest.quoted()?;

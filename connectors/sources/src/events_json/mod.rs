@@ -87,7 +87,7 @@ fn tidy(body: &mut Body) -> Result<(), FieldError> {
     match body {
         Body::Request(body) => {
             path("enclosure".to_owned(), &mut body.enclosure)?;
-            body.agent = clean_agent(&body.agent);
+            body.agent = clean_agent(std::mem::take(&mut body.agent));
             if body
                 .referrer
                 .as_ref()
@@ -103,11 +103,11 @@ fn tidy(body: &mut Body) -> Result<(), FieldError> {
             .enumerate()
             .try_for_each(|(index, address)| path(format!("enclosures[{index}]"), address)),
         Body::Impression(body) => {
-            body.agent = clean_agent(&body.agent);
+            body.agent = clean_agent(std::mem::take(&mut body.agent));
             Ok(())
         }
         Body::Pixel(body) => {
-            body.agent = clean_agent(&body.agent);
+            body.agent = clean_agent(std::mem::take(&mut body.agent));
             Ok(())
         }
         _ => Ok(()),
