@@ -198,6 +198,11 @@ impl Passages {
         }
     }
 
+    /// Changes that a sink has written before a start.
+    pub(crate) fn pass(&self, sink: &'static str, changes: usize) {
+        guard(&self.0).entry(sink).or_default().written += changes as u64;
+    }
+
     /// Changes that wait in memory for the slowest sink: a range is let go as a whole.
     pub(crate) fn waiting(&self) -> usize {
         let waiting = |passage: &Passage| passage.sent.saturating_sub(passage.written);

@@ -172,10 +172,12 @@ impl SinkTask {
 
     /// Adds a tick to the range.
     pub(crate) fn take(&self, range: &mut Range, tick: Arc<SettledTick>) {
-        range.changes += tick.len();
         if tick.tick < self.upper {
+            // Another sink needed it again.
+            self.status.passages.pass(self.sink.name(), tick.len());
             return;
         }
+        range.changes += tick.len();
         let views: &[View] = self.sink.views();
         let rows = tick.changes.iter().map(|change| change.key.view());
         range.rows += rows.filter(|view| views.contains(view)).count();
@@ -259,11 +261,23 @@ impl SinkTask {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests panic")]
+    use hostread_sink_kit::conformance::samples;
     use hostread_sink_kit::{MemorySink, MemoryStore};
     use tokio::sync::mpsc::unbounded_channel;
 
     use super::*;
     use crate::clock::wall_ms;
+
+    fn settled(tick: Tick, accepted_at_ms: i64, changes: Vec<Change>) -> Arc<SettledTick> {
+        Arc::new(SettledTick {
+            tick,
+            clock: hostread_schemas::EventTimeMs(0),
+            events: 0,
+            accepted_at_ms,
+            changes,
+            withheld: Arc::default(),
+        })
+    }
 
     /// Five ticks, 20 ms apart and accepted then, through a task with ranges of 1 ms; the uppers that
     /// the sink had.
@@ -284,15 +298,9 @@ mod tests {
         let (sender, receiver) = unbounded_channel();
         let running = tokio::spawn(task.run(receiver));
         for tick in 0..5 {
-            let settled = SettledTick {
-                tick: Tick(tick),
-                clock: hostread_schemas::EventTimeMs(0),
-                events: 0,
-                accepted_at_ms,
-                changes: Vec::new(),
-                withheld: Arc::default(),
-            };
-            sender.send(Arc::new(settled)).unwrap();
+            sender
+                .send(settled(Tick(tick), accepted_at_ms, Vec::new()))
+                .unwrap();
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         drop(sender);
@@ -301,6 +309,36 @@ mod tests {
         let mut uppers = store.uppers();
         uppers.retain(|upper| *upper > Tick(0));
         uppers
+    }
+
+    /// A start replays what the slowest sink needs; another has written it before.
+    #[tokio::test]
+    async fn what_a_sink_has_already_does_not_wait_for_it() {
+        let status = Arc::new(Status::default());
+        let task = SinkTask {
+            sink: Box::new(MemorySink::new(MemoryStore::default())),
+            upper: Tick(1),
+            begun: Tick(0),
+            names: Names::default(),
+            clock: Clock::wall(),
+            status: Arc::clone(&status),
+            range_every: Duration::from_millis(1),
+            range_rows_max: 1,
+        };
+        let mut range = task.next_range();
+        for tick in [0, 1] {
+            let change = Change {
+                tick: Tick(tick),
+                key: samples::key(View::Downloads, 0),
+                old: None,
+                new: Some(samples::value(View::Downloads, 0)),
+            };
+            let settled = settled(Tick(tick), 0, vec![change]);
+            status.passages.send(task.sink.name(), settled.len());
+            task.take(&mut range, settled);
+            assert_eq!(status.waiting_changes() as u64, tick, "tick {tick}");
+        }
+        assert_eq!((range.changes, range.upper), (1, Tick(2)));
     }
 
     #[tokio::test]
