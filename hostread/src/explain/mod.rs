@@ -204,7 +204,7 @@ impl Archive for OfFolder {
         Ok(known.into_iter().collect())
     }
 
-    fn restatements(
+    fn ledgers(
         &self,
         wanted: &dyn Fn(&ViewKey) -> bool,
     ) -> Result<Vec<(ViewKey, ViewValue)>, ReadError> {

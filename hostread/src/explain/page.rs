@@ -39,6 +39,7 @@ pub(crate) fn page(said: &Explanation) -> String {
         }
     }
     restatements(&mut page, said);
+    late(&mut page, said);
     page.0
 }
 
@@ -381,5 +382,35 @@ fn restatements(page: &mut Page, said: &Explanation) {
         page.line(&format!(
             "  {more} older ones: hostread report restatements"
         ));
+    }
+}
+
+fn late(page: &mut Page, said: &Explanation) {
+    if said.late.is_empty() {
+        return;
+    }
+    let number = |number: Option<i64>| number.map(grouped).unwrap_or_default();
+    let rows = said.late.iter().map(|row| {
+        let names = row.key.as_object().into_iter().flatten();
+        let names: Vec<&str> = names.filter_map(|(_, name)| name.as_str()).collect();
+        vec![
+            row.tick.to_string(),
+            row.day.clone(),
+            format!("{} {}", row.kind, row.of).trim().to_owned(),
+            names.join(" / "),
+            grouped(row.count),
+            number(row.old),
+            number(row.new),
+        ]
+    });
+    page.grid(
+        "Not applied, for it came after the seal of the day, oldest first",
+        &["tick", "day", "what", "of", "came", "is", "would be"],
+        4,
+        rows.collect(),
+    );
+    if said.late_more > 0 {
+        let more = said.late_more;
+        page.line(&format!("  {more} older ones: hostread report late"));
     }
 }

@@ -61,11 +61,11 @@ pub trait Archive {
         view: View,
         wanted: &dyn Fn(&ViewKey) -> bool,
     ) -> Result<Vec<(ViewKey, Option<ViewValue>)>, ReadError>;
-    /// The rows of the ledger of published numbers, sorted by key.
+    /// The rows of the ledgers (`restatements`, `late_after_seal`), sorted by key.
     ///
     /// # Errors
-    /// When it cannot be read.
-    fn restatements(
+    /// When they cannot be read.
+    fn ledgers(
         &self,
         wanted: &dyn Fn(&ViewKey) -> bool,
     ) -> Result<Vec<(ViewKey, ViewValue)>, ReadError>;

@@ -33,7 +33,7 @@ pub use episode_day::{EpisodeDay, RequestSeen, Version};
 pub use known::{Archive, Known, Live, ReadError};
 pub use lines::{BillingDay, BillingLine, ConversionCredit, LineDay, Pacing, Read};
 pub use request::{Filter, Request};
-pub use restated::Restated;
+pub use restated::{Late, Restated};
 pub use said::{AsOf, Because, Explanation, KnownFrom, LeftOutCause, Number};
 pub use without::{Cause, Without};
 

@@ -1,7 +1,7 @@
-//! The ledger's rows about the published numbers that something is part of.
+//! The ledgers' rows about the numbers that something is part of: what was restated, and what came too late to be applied.
 
 use hostread_schemas::view::Period;
-use hostread_schemas::view::{Cause, NumberKey, ViewKey, ViewValue};
+use hostread_schemas::view::{Cause, LateKey, LateOf, NumberKey, ViewKey, ViewValue};
 use hostread_schemas::{BrandId, Currency, Day, EpisodeId, LineId, NameKind, TenantId};
 use hostread_sink_kit::words;
 use serde::Serialize;
@@ -53,6 +53,95 @@ impl Moves {
     }
 }
 
+impl Moves {
+    /// Numbers that would have moved; rows and events of the day, which are counted together.
+    fn hold_late(&self, dims: &Dims, key: &LateKey) -> bool {
+        match (&key.of, self) {
+            (LateOf::Number(number, _), _) => self.hold(dims, number),
+            (
+                LateOf::Rows(_) | LateOf::Events,
+                Self::Downloads(day, _) | Self::Credits(day, ..),
+            ) => key.day == *day,
+            _ => false,
+        }
+    }
+}
+
+/// What came after the seal of its day: readers see no trace of it but this.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Late {
+    /// When, as a tick.
+    pub tick: u64,
+    /// The sealed day.
+    pub day: String,
+    /// `number`: one that would have moved; `rows` of a detail view; `events` that were refused.
+    pub kind: &'static str,
+    /// View and column, or the detail view; empty for events.
+    pub of: String,
+    /// The number's key.
+    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
+    pub key: serde_json::Value,
+    /// How many came together.
+    pub count: i64,
+    /// What the number was, and is as far as readers see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old: Option<i64>,
+    /// What it would have become.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new: Option<i64>,
+}
+
+/// What came too late for these numbers, oldest first, and how many older ones there are.
+pub(crate) fn late(
+    known: &Known<'_>,
+    dims: &Dims,
+    tenant: TenantId,
+    moves: &[Moves],
+) -> Result<(Vec<Late>, u64), ReadError> {
+    let wanted = |key: &ViewKey| match key {
+        ViewKey::LateAfterSeal(key) => {
+            key.tenant == tenant && moves.iter().any(|moves| moves.hold_late(dims, key))
+        }
+        _ => false,
+    };
+    let (rows, more) = newest(known.archive.ledgers(&wanted)?);
+    let rows = rows
+        .iter()
+        .filter_map(|(key, value)| one_late(known, key, value));
+    Ok((rows.collect(), more))
+}
+
+fn one_late(known: &Known<'_>, key: &ViewKey, value: &ViewValue) -> Option<Late> {
+    let (ViewKey::LateAfterSeal(key), ViewValue::LateAfterSeal(row)) = (key, value) else {
+        return None;
+    };
+    let mut late = Late {
+        tick: key.tick.0,
+        day: key.day.to_string(),
+        kind: words::late_kind(&key.of),
+        of: words::late_view(&key.of).to_owned(),
+        key: serde_json::Value::Null,
+        count: row.count,
+        old: None,
+        new: None,
+    };
+    if let LateOf::Number(number, metric) = &key.of {
+        late.of = format!("{}.{}", late.of, metric.as_str());
+        late.key =
+            serde_json::from_str(&words::number_key(number, known.names)).unwrap_or_default();
+        (late.old, late.new) = (Some(row.old), Some(row.new));
+    }
+    Some(late)
+}
+
+/// The newest rows that are listed, oldest first, and how many older ones there are.
+fn newest(mut rows: Vec<(ViewKey, ViewValue)>) -> (Vec<(ViewKey, ViewValue)>, u64) {
+    rows.sort_unstable_by_key(|(key, _)| *key);
+    let more = rows.len().saturating_sub(LISTED_MAX);
+    rows.drain(..more);
+    (rows, more as u64)
+}
+
 /// A published number that moved.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Restated {
@@ -100,12 +189,11 @@ pub(crate) fn restated(
         }
         _ => false,
     };
-    let mut rows = known.archive.restatements(&wanted)?;
-    rows.sort_unstable_by_key(|(key, _)| *key);
-    let more = rows.len().saturating_sub(LISTED_MAX);
-    let listed = rows.iter().skip(more);
-    let listed = listed.filter_map(|(key, value)| one(known, dims, key, value));
-    Ok((listed.collect(), more as u64))
+    let (rows, more) = newest(known.archive.ledgers(&wanted)?);
+    let rows = rows
+        .iter()
+        .filter_map(|(key, value)| one(known, dims, key, value));
+    Ok((rows.collect(), more))
 }
 
 fn one(known: &Known<'_>, dims: &Dims, key: &ViewKey, value: &ViewValue) -> Option<Restated> {

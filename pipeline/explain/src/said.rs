@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::asked::Kind;
 use crate::dims::Dims;
 use crate::known::{Known, ReadError};
-use crate::restated::{Moves, Restated, restated};
+use crate::restated::{Late, Moves, Restated, late, restated};
 use crate::without::{Cause, Without};
 use crate::{BillingLine, Conversion, Download, Pacing, Request};
 
@@ -41,6 +41,11 @@ fn tick<S: Serializer>(tick: &Tick, to: S) -> Result<S::Ok, S::Error> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 pub(crate) fn time<S: Serializer>(time: &EventTimeMs, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(time)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Where it is known from.
@@ -123,6 +128,12 @@ pub struct Explanation {
     pub restatements: Vec<Restated>,
     /// Older restatements that are not listed.
     pub restatements_more: u64,
+    /// What came after the seal of its days, and was not applied, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<Late>,
+    /// Older ones that are not listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub late_more: u64,
     /// Whose, as an id.
     #[serde(skip)]
     pub tenant_id: TenantId,
@@ -151,6 +162,7 @@ impl Found {
         kind: Kind,
     ) -> Result<Explanation, ReadError> {
         let (restatements, restatements_more) = restated(known, dims, self.tenant, &self.moves)?;
+        let (late, late_more) = late(known, dims, self.tenant, &self.moves)?;
         let number = |(name, is): &(String, Value)| Number {
             name: name.clone(),
             is: is.clone(),
@@ -170,6 +182,8 @@ impl Found {
             because: self.because.clone(),
             restatements,
             restatements_more,
+            late,
+            late_more,
             tenant_id: self.tenant,
             rows: self.rows.clone(),
         })

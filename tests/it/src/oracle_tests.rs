@@ -9,6 +9,8 @@ mod explained;
 mod regressions;
 mod world;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
@@ -88,6 +90,17 @@ fn sealed_and_released_rows_can_say_why() {
     for_histories(25, settled_history(), |history| {
         explained::Explained::run(history, world::near_horizons())
     });
+}
+
+#[test]
+fn what_came_after_the_seal_is_told() {
+    let told = AtomicUsize::new(0);
+    for_histories(40, unsettled_history(), |history| {
+        let of_history = explained::Explained::late(history, world::near_horizons())?;
+        told.fetch_add(of_history, Ordering::Relaxed);
+        Ok(())
+    });
+    assert!(told.into_inner() > 0, "nothing came late in any history");
 }
 
 #[test]

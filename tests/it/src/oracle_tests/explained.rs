@@ -10,7 +10,9 @@ use hostread_job::step::Stepper;
 use hostread_rules::Horizons;
 use hostread_schemas::fact::{Fact, RetentionClass};
 use hostread_schemas::unit::HOUR_MS;
-use hostread_schemas::view::{View, ViewClass, ViewKey, ViewRow, ViewValue};
+use hostread_schemas::view::{
+    DownloadKey, LateOf, NumberKey, View, ViewClass, ViewKey, ViewRow, ViewValue,
+};
 use hostread_schemas::{Day, EventId, EventTimeMs, NameKind, Names, TenantId, Tick};
 
 use super::drive::HASHER;
@@ -70,7 +72,7 @@ impl Archive for Kept {
         Ok(wanted.map(|(key, value)| (*key, value.clone())).collect())
     }
 
-    fn restatements(
+    fn ledgers(
         &self,
         wanted: &dyn Fn(&ViewKey) -> bool,
     ) -> Result<Vec<(ViewKey, ViewValue)>, ReadError> {
@@ -259,6 +261,60 @@ impl Explained {
             show(tenant, kind, &id, said)?;
         }
         Ok(())
+    }
+
+    /// Plays a history; of each download it is told what came after the seal of its day. Returns how often.
+    pub(super) fn late(history: &History, horizons: Horizons) -> Result<usize, String> {
+        let played = Self::play(history.workers, &history.given(), horizons);
+        let played = played.map_err(|error| error.to_string())?;
+        let mut told = 0;
+        for key in played.kept.visible.keys() {
+            if let ViewKey::Downloads(of) = key {
+                told += played.told_late(key, of)?;
+            }
+        }
+        Ok(told)
+    }
+
+    fn told_late(&self, key: &ViewKey, download: &DownloadKey) -> Result<usize, String> {
+        let same = |number: &NumberKey| match number {
+            NumberKey::DownloadsDaily(of) => {
+                let downloads = (download.tenant, download.day, download.episode);
+                (of.tenant, of.day, of.episode) == downloads
+            }
+            _ => false,
+        };
+        let visible = self.kept.visible.iter();
+        let ought: Vec<_> = visible
+            .filter_map(|(key, value)| match (key, value) {
+                (ViewKey::LateAfterSeal(key), ViewValue::LateAfterSeal(row)) => match key.of {
+                    LateOf::Number(number, _) => same(&number).then_some((
+                        key.tick.0,
+                        row.count,
+                        Some(row.old),
+                        Some(row.new),
+                    )),
+                    LateOf::Rows(_) | LateOf::Events => {
+                        let same = (key.tenant, key.day) == (download.tenant, download.day);
+                        same.then_some((key.tick.0, row.count, None, None))
+                    }
+                },
+                _ => None,
+            })
+            .collect();
+        if ought.is_empty() {
+            return Ok(0);
+        }
+        let (kind, id) = self.id(key).ok_or("a download has an id")?;
+        let said = self.explain(key.tenant(), kind, &id);
+        let said = said.map_err(|error| format!("{id}: {error}"))?;
+        let told = said.late.iter();
+        let told = told.map(|late| (late.tick, late.count, late.old, late.new));
+        let told: Vec<_> = told.collect();
+        if said.late_more == 0 && told != ought {
+            return Err(format!("late of {id}: {told:?} is {ought:?}"));
+        }
+        Ok(told.len())
     }
 
     /// The row as readers see it; of a conversion also its credits.
