@@ -10,6 +10,34 @@ use ipnet::IpNet;
 /// Ranges of one class at most; more would be a database, which has another format.
 const RANGES_MAX: usize = 1_000_000;
 
+/// The networks of one range that can be named one by one: as many as are in a /8.
+const NETS_MAX: usize = 1 << 16;
+
+/// The /24 networks (IPv6: /48) of a range, by their first addresses: what is kept of an address, beside itself.
+pub fn nets(text: &str) -> Result<Vec<IpAddr>, IpRangeError> {
+    let unreadable = |text: &str| IpRangeError::Unreadable {
+        text: text.to_owned(),
+    };
+    let too_fine = || IpRangeError::TooFine {
+        text: text.to_owned(),
+    };
+    let (net, bits): (IpNet, u8) = match text.trim().parse().map_err(|_| unreadable(text)) {
+        Ok(net @ IpNet::V4(_)) => (net, 24),
+        Ok(net @ IpNet::V6(_)) => (net, 48),
+        Err(error) => {
+            // A single address is a range too, of one.
+            return Err(parse_address(text).map_or(error, |_| too_fine()));
+        }
+    };
+    if bits.saturating_sub(net.prefix_len()) > NETS_MAX.trailing_zeros() as u8 {
+        return Err(IpRangeError::TooWide {
+            text: text.to_owned(),
+        });
+    }
+    let subnets = net.trunc().subnets(bits).map_err(|_| too_fine())?;
+    Ok(subnets.map(|net| net.network()).collect())
+}
+
 /// Reads an address in any spelling: IPv4, IPv6, mapped, in brackets, with a zone (`%eth0`).
 #[must_use]
 pub fn parse_address(text: &str) -> Option<IpAddr> {
@@ -55,6 +83,20 @@ pub enum IpRangeError {
     /// More ranges than a list may have.
     #[error("more than {RANGES_MAX} ranges in one class")]
     TooMany,
+    /// Not whole networks of those that are kept of an address.
+    #[error(
+        "\"{text}\" is not of whole /24 (IPv6: /48) networks, which is what the pipeline knows of an address"
+    )]
+    TooFine {
+        /// What was given.
+        text: String,
+    },
+    /// Too many networks to name each.
+    #[error("\"{text}\" holds more than {NETS_MAX} networks")]
+    TooWide {
+        /// What was given.
+        text: String,
+    },
 }
 
 /// Ranges by class, in order of precedence.
@@ -198,6 +240,35 @@ mod tests {
         }
         assert!(matches!(
             IpRanges::new([(IpClass::Vpn, "192.0.2.0/33")]),
+            Err(IpRangeError::Unreadable { .. })
+        ));
+    }
+
+    #[test]
+    fn networks_of_a_range() {
+        let of = |text: &str| {
+            nets(text).map(|nets| nets.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(of("192.0.2.0/24").unwrap(), ["192.0.2.0"]);
+        assert_eq!(of(" 192.0.3.7/23 ").unwrap(), ["192.0.2.0", "192.0.3.0"]);
+        assert_eq!(
+            of("2001:db8:dc::/47").unwrap(),
+            ["2001:db8:dc::", "2001:db8:dd::"]
+        );
+        assert_eq!(nets("10.0.0.0/8").unwrap().len(), NETS_MAX);
+        for fine in ["192.0.2.0/25", "192.0.2.1", "2001:db8::/64"] {
+            assert!(
+                matches!(nets(fine), Err(IpRangeError::TooFine { .. })),
+                "{fine}"
+            );
+        }
+        assert!(matches!(
+            nets("8.0.0.0/7"),
+            Err(IpRangeError::TooWide { .. })
+        ));
+        assert!(matches!(nets("::/0"), Err(IpRangeError::TooWide { .. })));
+        assert!(matches!(
+            nets("somewhere"),
             Err(IpRangeError::Unreadable { .. })
         ));
     }

@@ -23,5 +23,5 @@ pub use connector::{Connector, Mapped, Origin, Raw, Rejected};
 pub use deadletter::{DeadLetter, DeadLetterError, DeadLetterLimits, DeadLetterStats, DeadLetters};
 pub use deadletter_list::{StoredDeadLetter, dead_letters};
 pub use deadletter_retry::{Mark, Marked, Marks, RETRY_HEADER, Resend, Retry, read_marks};
-pub use ip::{IpRangeError, IpRanges, parse_address};
+pub use ip::{IpRangeError, IpRanges, nets, parse_address};
 pub use pseudonym::{Pseudonymizer, TenantKey, TenantKeyError};

@@ -4,6 +4,8 @@
 //! Leaves out: which ranges belong together. Invariant 1: the union does not depend on the order
 //! of the ranges. Invariant 2: one range more never makes it smaller.
 
+use std::collections::{BTreeMap, VecDeque};
+
 /// A range `[first, end)`.
 pub type ByteRange = (u64, u64);
 
@@ -35,6 +37,67 @@ pub fn covers(united: &[ByteRange], first: u64, last: u64) -> bool {
     let after = united.partition_point(|range| range.0 <= first);
     let holder = after.checked_sub(1).and_then(|at| united.get(at));
     first <= last && holder.is_some_and(|range| last < range.1)
+}
+
+/// The union of a sequence's last ranges: they come at one end and go at the other. O(log n) a range, amortised.
+#[derive(Clone, Debug, Default)]
+pub struct Sliding {
+    /// Pieces apart by their first byte: end, and the number of the last range that brought them.
+    pieces: BTreeMap<u64, (u64, usize)>,
+    /// Bytes that each range, from the first that is still there, was the last to bring.
+    brought: VecDeque<u64>,
+    /// Ranges that are gone. What they brought last is in no other range that is there.
+    gone: usize,
+    bytes: u64,
+}
+
+impl Sliding {
+    /// Bytes in the union.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// A range comes.
+    pub fn push(&mut self, (first, end): ByteRange) {
+        let number = self.gone + self.brought.len();
+        self.brought.push_back(0);
+        if first >= end {
+            return;
+        }
+        let before = self.pieces.range(..first).next_back();
+        let from = before.map_or(first, |(start, _)| *start);
+        let hit = self.pieces.range(from..end);
+        let hit: Vec<_> = hit.map(|(start, piece)| (*start, *piece)).collect();
+        for (start, (stop, of)) in hit.into_iter().filter(|(_, (stop, _))| *stop > first) {
+            self.pieces.remove(&start);
+            if start < first {
+                self.pieces.insert(start, (first, of));
+            }
+            if stop > end {
+                self.pieces.insert(end, (stop, of));
+            }
+            let there = of.checked_sub(self.gone);
+            if let Some(brought) = there.and_then(|at| self.brought.get_mut(at)) {
+                let taken = stop.min(end) - start.max(first);
+                *brought -= taken;
+                self.bytes -= taken;
+            }
+        }
+        self.pieces.insert(first, (end, number));
+        if let Some(brought) = self.brought.back_mut() {
+            *brought = end - first;
+        }
+        self.bytes += end - first;
+    }
+
+    /// The oldest range goes.
+    pub fn pop(&mut self) {
+        if let Some(brought) = self.brought.pop_front() {
+            self.gone += 1;
+            self.bytes -= brought;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +151,22 @@ mod tests {
             prop_assert!(unite(&mut a) <= unite(&mut b));
             for (first, end) in a {
                 prop_assert!(covers(&b, first, end - 1));
+            }
+        }
+
+        #[test]
+        fn what_slides_is_the_union_of_what_is_there(given in ranges(), goes in proptest::collection::vec(any::<bool>(), 24)) {
+            let (mut sliding, mut there, mut given) = (Sliding::default(), VecDeque::new(), given.into_iter());
+            for goes in goes {
+                if goes {
+                    sliding.pop();
+                    there.pop_front();
+                } else if let Some(range) = given.next() {
+                    sliding.push(range);
+                    there.push_back(range);
+                }
+                let mut all: Vec<ByteRange> = there.iter().copied().collect();
+                prop_assert_eq!(sliding.bytes(), unite(&mut all));
             }
         }
 

@@ -22,6 +22,9 @@ use hostread_schemas::{
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::{self, ByteRange};
+
+pub mod window;
+
 pub use crate::rule_set::{AgentClass, CompiledRules};
 pub use crate::threshold::{needed_bytes, sent};
 
@@ -160,7 +163,12 @@ pub fn count_listener_day<D: Dimensions + ?Sized>(
         count_episode(group, over_volume, dims, &mut united, &mut day);
     }
     if day.verdicts.len() < exposures.len() {
-        count_impressions(exposures, dims, &mut day);
+        let downloads = &day.downloads;
+        let of_episode = |episode, _| {
+            let at = downloads.binary_search_by_key(&episode, |d| d.episode);
+            downloads.get(at.ok()?)
+        };
+        count_impressions(exposures, dims, of_episode, &mut day.deliveries);
     }
     if day.deliveries.len() > 1 {
         // Stable: of several impressions the first stays.
@@ -424,11 +432,12 @@ const fn delivery(line: &LineFact, id: LineId, download: &CountedDownload) -> De
     }
 }
 
-/// The ads of lines that are counted by impressions.
-fn count_impressions<D: Dimensions + ?Sized>(
+/// The ads of lines that are counted by impressions; `download_of` knows the download of an episode that an ad of a time is in.
+fn count_impressions<'d, D: Dimensions + ?Sized>(
     exposures: &[(EventTimeMs, EventId, Exposure)],
     dims: &D,
-    day: &mut ListenerDay,
+    download_of: impl Fn(EpisodeId, EventTimeMs) -> Option<&'d CountedDownload>,
+    deliveries: &mut Vec<Delivery>,
 ) {
     let mut judge = Judge {
         dims,
@@ -447,17 +456,12 @@ fn count_impressions<D: Dimensions + ?Sized>(
         if ad.kind != ImpressionKind::Delivered || !judge.human(ad.agent, ad.ip_class, ad.net) {
             continue;
         }
-        let known = dims.episode(ad.episode);
-        if known.is_some_and(|episode| !episode.enclosures.is_empty()) {
-            let at = day
-                .downloads
-                .binary_search_by_key(&ad.episode, |d| d.episode);
-            let download = at.ok().and_then(|at| day.downloads.get(at));
-            if let Some(download) = download {
-                day.deliveries.push(delivery(line, ad.line, download));
+        if downloadable(ad.episode, dims) {
+            if let Some(download) = download_of(ad.episode, *time) {
+                deliveries.push(delivery(line, ad.line, download));
             }
         } else {
-            day.deliveries.push(Delivery {
+            deliveries.push(Delivery {
                 line: ad.line,
                 campaign: line.campaign,
                 episode: ad.episode,
@@ -468,6 +472,12 @@ fn count_impressions<D: Dimensions + ?Sized>(
             });
         }
     }
+}
+
+/// Does the catalog name an address of the episode's audio?
+fn downloadable<D: Dimensions + ?Sized>(episode: EpisodeId, dims: &D) -> bool {
+    let known = dims.episode(episode);
+    known.is_some_and(|episode| !episode.enclosures.is_empty())
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod bytes;
 pub mod conversion;
 pub mod counting;
 pub mod delivery;
+pub mod document;
 pub mod earned;
 pub mod household;
 pub mod household_day;
@@ -29,11 +30,13 @@ pub use attribution::{
 };
 pub use billing::{billing_lines, price};
 pub use conversion::{Conversion, merge_order, merge_without_order};
+pub use counting::window::{Window, Windows};
 pub use counting::{
     CatalogEntry, CountedDownload, Delivery, Dimensions, Exposure, ListenerDay, RequestVerdict,
     count_listener_day, needed_bytes,
 };
 pub use delivery::{billable, civil_day};
+pub use document::{Document, DocumentError};
 pub use household::shared_days;
 pub use pacing::{AiredRead, pace};
 pub use publish::{Horizons, Numbers, metrics};

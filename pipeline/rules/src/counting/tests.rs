@@ -8,6 +8,7 @@ use super::*;
 
 mod properties;
 mod vectors;
+mod windows;
 
 const EPISODE: EpisodeId = EpisodeId(7);
 const ENCLOSURE: EnclosureId = EnclosureId(70);

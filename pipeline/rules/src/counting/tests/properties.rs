@@ -57,7 +57,7 @@ fn naively(given: &[Given], world: &World) -> Vec<CountedDownload> {
     downloads
 }
 
-fn small_world() -> World {
+pub(super) fn small_world() -> World {
     let fact = |id: u64, enclosures: [u64; 2]| EpisodeFact {
         show: ShowId(id + 10),
         episode: EpisodeId(id),
@@ -70,7 +70,7 @@ fn small_world() -> World {
     }
 }
 
-fn small_request() -> impl Strategy<Value = RequestFact> {
+pub(super) fn small_request() -> impl Strategy<Value = RequestFact> {
     let what = (
         70_u64..75,
         prop_oneof![4 => Just(0_u64), 1 => 50_u64..52],
@@ -96,7 +96,7 @@ fn small_request() -> impl Strategy<Value = RequestFact> {
     )
 }
 
-fn any_exposure() -> impl Strategy<Value = Exposure> {
+pub(super) fn any_exposure() -> impl Strategy<Value = Exposure> {
     let big = || prop_oneof![Just(0), Just(u64::MAX), any::<u64>(), 0_u64..100];
     let ids = (70_u64..75, 0_u64..4, 0_u64..4);
     (ids, big(), big(), big(), 0_u32..8).prop_map(|((enclosure, agent, line), a, b, c, odd)| {
