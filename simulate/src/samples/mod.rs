@@ -4,7 +4,8 @@
 //! Layout: `tenants.json` and `truth.json`, and for each tenant a folder with `cdn.log.gz` and
 //! `cdn-late.log.gz` (CloudFront, version 1), `deals.ndjson` (items for `POST /v1/events`),
 //! `impressions.ndjson`, `pixels.ndjson` and `redemptions.ndjson` (fields of the doors, one object
-//! a line) and `shopify.ndjson` (connection, headers, and the signed body as text).
+//! a line) and `shopify.ndjson` (connection, headers, and the signed body as text); for `hostread count` a
+//! `catalog.json` of each tenant, and `lists` with patterns and networks.
 
 use std::fs;
 use std::io::{self, Write};
@@ -20,6 +21,7 @@ use crate::world::people::DATA_CENTRES;
 use crate::world::{TENANTS, TenantWorld, World};
 
 mod cloudfront;
+mod count;
 mod deals;
 mod doors;
 mod shopify;
@@ -207,6 +209,10 @@ pub fn write_samples(world: &World, dir: &Path) -> Result<Summary, WriteError> {
     bytes.push(b'\n');
     root.write("tenants.json", &bytes)?;
     root.write("truth.json", &by_line(&truth)?)?;
+    let lists = Folder::new(dir.join("lists"))?;
+    lists.write("bots.json", count::bots().as_bytes())?;
+    lists.write("libraries.json", b"{\"entries\": []}\n")?;
+    lists.write("nonhuman-ranges.json", count::ranges().as_bytes())?;
     Ok(summary)
 }
 
@@ -220,6 +226,7 @@ fn write_tenant(
     summary.log_lines += log.lines;
     folder.write_gz("cdn.log.gz", &log.main)?;
     folder.write_gz("cdn-late.log.gz", &log.late)?;
+    folder.write("catalog.json", count::catalog(tenant).as_bytes())?;
     let deals = deals::items(tenant);
     summary.deals += folder.write_lines("deals.ndjson", "deals", &deals)?;
     let impressions = doors::impressions(tenant);
