@@ -7,10 +7,12 @@ mod crash_point;
 mod demo;
 mod explain;
 mod ledgers;
+mod method;
 mod parts;
 #[cfg(test)]
 mod reference;
 mod report;
+mod rules;
 mod serve;
 mod telemetry;
 
@@ -83,6 +85,11 @@ enum Command {
     /// Copy the journal, or put a copy in its place
     #[command(subcommand)]
     Journal(cmd::journal::JournalCommand),
+    /// Rule sets as documents: show, compare, check, publish
+    #[command(subcommand)]
+    Rules(cmd::rules::RulesCommand),
+    /// Write the document of methodology: how downloads are counted
+    Method(cmd::method::MethodArgs),
     /// Count the downloads of delivery logs, without a server
     Count(cmd::count::CountArgs),
     /// Run events from a file through the same dataflow, without a server
@@ -134,6 +141,8 @@ fn run(cli: Cli) -> Result<bool> {
             Command::DeadLetters(command) => cmd::dead_letters::run(&config?, &command).await,
             Command::Sinks(command) => cmd::sinks::run(config?, command).await,
             Command::Journal(command) => cmd::journal::run(config?, command).await,
+            Command::Rules(command) => cmd::rules::run(config, command).await,
+            Command::Method(args) => cmd::method::run(config, &args),
             Command::Count(args) => cmd::count::run(&args),
             Command::Replay(args) => cmd::replay::run(&config?, &args),
             Command::Simulate(args) => cmd::simulate::run(&args),

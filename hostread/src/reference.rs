@@ -1,4 +1,4 @@
-//! Writes `docs/reference/configuration.md` and `docs/reference/cli.md` from what the binary itself knows.
+//! Writes `docs/reference/configuration.md`, `cli.md` and `rules.md` from what the binary itself knows.
 //! `UPDATE=1 cargo test -p hostread reference` writes them anew.
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
@@ -131,6 +131,11 @@ fn the_settings_page_is_the_defaults() {
 #[test]
 fn the_commands_page_is_the_help() {
     same("cli.md", &cli());
+}
+
+#[test]
+fn the_rules_page_is_the_table() {
+    same("rules.md", &crate::cmd::rules::page());
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! `hostread count`: downloads of delivery logs on this machine, without a server.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,12 +9,12 @@ use anyhow::{Context, Result, bail};
 use hostread_connectors::blocks::Blocks;
 use hostread_connectors::lines::unpack;
 use hostread_connectors::log::LogSettings;
-use hostread_connectors_kit::IpRanges;
+use hostread_rules::Window;
 use hostread_schemas::event::SourceKind;
-use hostread_schemas::view::Verdict;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
-use crate::count::{self, Catalog, Counter, Log, Place, Reading, Said, Settings, Wrong};
+use crate::count::{self, Catalog, Counter, Log, Reading, Said, Settings, Verdicts, Wrong};
+use crate::rules::{self, Lists};
 use crate::say;
 
 /// Reads standard input.
@@ -41,9 +40,15 @@ pub(crate) struct CountArgs {
     /// What wrote the logs
     #[arg(long, value_enum, default_value_t = Source::Cdn)]
     source: Source,
-    /// Days begin at midnight there, such as Europe/Berlin
-    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
-    tz: String,
+    /// Rule set: 2.1, 2.2 or 2.3 of IAB, or a file as `hostread rules show --format json` prints it
+    #[arg(long, value_name = "NAME|FILE", default_value = "2.2")]
+    rules: String,
+    /// Which requests can be one download [default: what the rule set says]
+    #[arg(long, value_enum)]
+    window: Option<WindowArg>,
+    /// Days begin at midnight there, such as Europe/Berlin [default: what the rule set says]
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
+    tz: Option<String>,
     /// How to print the numbers
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -61,6 +66,26 @@ enum Source {
     Cdn,
     /// A redirect prefix, which sees no bytes
     Prefix,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum WindowArg {
+    /// Those of a calendar day
+    Calendar,
+    /// Those of the 24 hours from the first that begins a valid download
+    FirstTouch,
+    /// Those that follow each other in less than 24 hours
+    LastTouch,
+}
+
+impl WindowArg {
+    const fn window(self) -> Window {
+        match self {
+            Self::Calendar => Window::Calendar,
+            Self::FirstTouch => Window::FirstTouch,
+            Self::LastTouch => Window::LastTouch,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -108,11 +133,7 @@ pub(crate) fn run(args: &CountArgs) -> Result<bool> {
 }
 
 /// Prints what became of each line.
-fn explain(
-    args: &CountArgs,
-    counter: &mut Counter,
-    verdicts: &BTreeMap<Place, Verdict>,
-) -> Result<()> {
+fn explain(args: &CountArgs, counter: &mut Counter, verdicts: &Verdicts) -> Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     // A closed pipe is the reader's choice.
     writeln!(out, "file\tline\tverdict").ok();
@@ -123,12 +144,14 @@ fn explain(
         // Damage was told when the lines were counted.
         while let Ok(Some(block)) = blocks.next() {
             for (number, line) in block.lines() {
-                let verdict = match counter.say(&mut reading, line) {
+                let (said, time) = counter.say(&mut reading, line);
+                let verdict = match said {
                     Said::Nothing => continue,
                     Said::Malformed(_) => "malformed",
                     Said::Dropped(verdict) => verdict.as_str(),
                     Said::Open(place) => {
-                        verdicts.get(&place).map_or("", |verdict| verdict.as_str())
+                        let verdict = verdicts.of(place, time);
+                        verdict.map_or("", |verdict| verdict.as_str())
                     }
                 };
                 writeln!(out, "{file}\t{number}\t{verdict}").ok();
@@ -142,22 +165,36 @@ fn explain(
 fn counter(args: &CountArgs, threads: usize) -> Result<Counter> {
     let read =
         |path: &Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
-    let bots = args.lists.as_deref().map(count::bot_patterns).transpose()?;
-    let rules = count::rules(bots.unwrap_or_default());
+    let document = rules::load(&args.rules)?;
+    let lists = Lists::read(args.lists.as_deref(), args.nonhuman_ranges.as_deref())?;
+    lists.check(&document)?;
+    let today = rules::today();
+    for entry in document
+        .inclusion
+        .iter()
+        .filter(|entry| !entry.holds_on(today))
+    {
+        let (range, from, until) = (&entry.range, &entry.when, &entry.expires);
+        writeln!(
+            io::stderr(),
+            "warning: {range} is let in from {from} to {until}, not today"
+        )
+        .ok();
+    }
+    let ranges = lists.ranges(&document, today)?;
+    let rules = count::rules(&document, lists.bot_patterns);
     let catalog = match &args.catalog {
         Some(path) => Catalog::read(&read(path)?, rules)?,
         None => Catalog::of_paths(rules),
-    };
-    let ranges = match &args.nonhuman_ranges {
-        Some(path) => count::ranges(&read(path)?)?,
-        None => IpRanges::default(),
     };
     let source_kind = match args.source {
         Source::Cdn => SourceKind::Cdn,
         Source::Prefix => SourceKind::Prefix,
     };
     let settings = Settings {
-        zone: args.tz.clone(),
+        rules: rules::said(&args.rules, &document),
+        window: args.window.map_or(document.window, WindowArg::window),
+        zone: args.tz.clone().unwrap_or(document.zone),
         log: LogSettings {
             source_kind,
             stitched: false,

@@ -1,7 +1,7 @@
 //! `hostread dead-letters list`: what the doors and the pipeline could not use, with reason and place.
 //! `hostread dead-letters retry` (in `retry`) sends repaired ones again.
 
-mod retry;
+pub(in crate::cmd) mod retry;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;

@@ -1,13 +1,11 @@
 //! What lines are judged by: episodes and their ads, agents, rules.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use hostread_connectors_kit::IpRanges;
 use hostread_rules::counting::Dimensions;
 use hostread_rules::{AgentClass, CompiledRules};
-use hostread_schemas::event::{ControllingSource, IpClass};
+use hostread_schemas::event::ControllingSource;
 use hostread_schemas::fact::{EpisodeFact, LineFact, SlotFact};
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{
@@ -45,23 +43,6 @@ struct Ad {
     last_byte: u64,
 }
 
-#[derive(Deserialize)]
-struct Ranges {
-    nonhuman_ip_ranges: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Agents {
-    entries: Vec<Agent>,
-}
-
-#[derive(Deserialize)]
-struct Agent {
-    pattern: String,
-    #[serde(default)]
-    category: Option<String>,
-}
-
 /// An episode as the report names it.
 #[derive(Clone)]
 pub(crate) struct Known {
@@ -71,6 +52,13 @@ pub(crate) struct Known {
     pub(crate) ads: Vec<(String, u64)>,
     fact: EpisodeFact,
     slots: Vec<SlotFact>,
+}
+
+impl Known {
+    /// What is known of its bytes.
+    pub(crate) const fn fact(&self) -> &EpisodeFact {
+        &self.fact
+    }
 }
 
 /// See the module. The id of an episode is that of its audio address.
@@ -242,27 +230,4 @@ impl Dimensions for Catalog {
     fn line(&self, _: LineId) -> Option<&LineFact> {
         Some(&self.line)
     }
-}
-
-/// Ranges of data centres, from `{"nonhuman_ip_ranges": ["192.0.2.0/24", …]}`.
-pub(crate) fn ranges(json: &[u8]) -> Result<IpRanges> {
-    let file: Ranges = serde_json::from_slice(json).context("reading the ranges")?;
-    let all = file.nonhuman_ip_ranges.iter();
-    let all = all.map(|range| (IpClass::DataCentre, range.as_str()));
-    IpRanges::new(all).context("reading the ranges")
-}
-
-/// Patterns of bots in a folder of OPAWG v2 files: all of `bots.json`, of `libraries.json` those of category bot.
-pub(crate) fn bot_patterns(dir: &Path) -> Result<Vec<String>> {
-    let entries = |name: &str| -> Result<Vec<Agent>> {
-        let path = dir.join(name);
-        let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        let file: Agents =
-            serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))?;
-        Ok(file.entries)
-    };
-    let is_bot = |agent: &Agent| agent.category.as_deref() == Some("bot");
-    let mut all = entries("bots.json")?;
-    all.extend(entries("libraries.json")?.into_iter().filter(is_bot));
-    Ok(all.into_iter().map(|agent| agent.pattern).collect())
 }

@@ -1,12 +1,14 @@
 //! The requests of households' days: what the listeners, episodes and days of a log need, whatever the number of its lines.
 //!
 //! Needs: requests that passed the filters, in any order. Promises: what they come to does not depend on their order or on how
-//! many threads took them in; of many requests of a listener for an episode on a day only the united bytes are held.
+//! many threads took them in; of many requests of a listener for an episode on a day only the united bytes are held, unless
+//! windows go over midnight.
 //! Leaves out: what a line means.
 
 use std::collections::{BTreeMap, HashMap};
 
 use hostread_rules::bytes;
+use hostread_rules::counting::window::{Windows, count_household};
 use hostread_rules::counting::{Exposure, Item, ListenerDay};
 use hostread_rules::household_day::count_household_day;
 use hostread_schemas::fact::RequestFact;
@@ -39,29 +41,39 @@ pub(super) struct Counted<'a> {
 
 /// See the module. Households are dealt out to parts, which threads count each by itself.
 #[derive(Default)]
-pub(super) struct Homes(Vec<HashMap<(Day, HouseholdId), Home>>);
+pub(super) struct Homes {
+    parts: Vec<HashMap<(Day, HouseholdId), Home>>,
+    /// Windows go over midnight: the days of a household are one, and each request is held with its time.
+    rolling: bool,
+}
 
 impl Homes {
-    pub(super) fn new(parts: usize) -> Self {
-        Self((0..parts.max(1)).map(|_| HashMap::new()).collect())
+    pub(super) fn new(parts: usize, rolling: bool) -> Self {
+        let parts = (0..parts.max(1)).map(|_| HashMap::new()).collect();
+        Self { parts, rolling }
     }
 
     /// Takes in a request.
     pub(super) fn add(&mut self, day: Day, household: HouseholdId, item: Item) {
-        let part = household.0 as usize % self.0.len();
-        if let Some(homes) = self.0.get_mut(part) {
-            homes.entry((day, household)).or_default().add(item);
+        let day = if self.rolling { Day(0) } else { day };
+        let part = household.0 as usize % self.parts.len();
+        if let Some(homes) = self.parts.get_mut(part) {
+            let home = homes.entry((day, household)).or_default();
+            home.items.push(item);
+            if !self.rolling {
+                home.unite_many();
+            }
         }
     }
 
     /// How many parts.
     pub(super) const fn parts(&self) -> usize {
-        self.0.len()
+        self.parts.len()
     }
 
     /// The parts: those of several that were made with the same number of parts belong together.
     pub(super) fn into_parts(self) -> Vec<Part> {
-        self.0.into_iter().map(Part).collect()
+        self.parts.into_iter().map(Part).collect()
     }
 }
 
@@ -90,15 +102,10 @@ impl Part {
         for ((day, household), mut home) in self.0 {
             home.items
                 .sort_unstable_by_key(|item| (request(item).listener, *item));
-            let listeners = || {
-                home.items
-                    .chunk_by(|a, b| request(a).listener == request(b).listener)
-            };
+            let listeners = || by_listener(&home.items);
             let (counted, _) = count_household_day(household, listeners(), catalog);
             for (items, counted) in listeners().zip(&counted) {
-                let listener = items
-                    .first()
-                    .map_or(ListenerId::NONE, |item| request(item).listener);
+                let listener = listener(items);
                 let all = (listener, EnclosureId(0))..=(listener, EnclosureId(u64::MAX));
                 let united = home.united.range(all);
                 each(Counted {
@@ -110,11 +117,46 @@ impl Part {
             }
         }
     }
+
+    /// Counts each listener by windows that go over midnight, in no order.
+    pub(super) fn count_rolling(
+        self,
+        windows: Windows<'_>,
+        catalog: &Catalog,
+        each: &mut dyn FnMut(Counted<'_>),
+    ) {
+        #[expect(clippy::iter_over_hash_type, reason = "sums have no order")]
+        for ((_, household), mut home) in self.0 {
+            home.items
+                .sort_unstable_by_key(|item| (request(item).listener, *item));
+            let listeners = || by_listener(&home.items);
+            let counted = count_household(household, listeners(), windows, catalog);
+            for (items, days) in listeners().zip(&counted) {
+                for (day, counted) in days {
+                    each(Counted {
+                        day: *day,
+                        listener: listener(items),
+                        counted,
+                        united: Vec::new(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn by_listener(items: &[Item]) -> impl Iterator<Item = &[Item]> + Clone {
+    items.chunk_by(|a, b| request(a).listener == request(b).listener)
+}
+
+fn listener(items: &[Item]) -> ListenerId {
+    items
+        .first()
+        .map_or(ListenerId::NONE, |item| request(item).listener)
 }
 
 impl Home {
-    fn add(&mut self, item: Item) {
-        self.items.push(item);
+    fn unite_many(&mut self) {
         if self.items.len() >= self.unite_at.max(UNITE_FROM) {
             self.unite();
             self.unite_at = self.items.len() * 2;

@@ -13,6 +13,7 @@ mod catalog;
 mod homes;
 mod report;
 mod threads;
+mod window;
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
@@ -22,18 +23,21 @@ use hostread_connectors::blocks::Block;
 use hostread_connectors::lines::{LINE_BYTES_MAX, Line};
 use hostread_connectors::log::{LogFormat, LogSettings};
 use hostread_connectors_kit::{IpRanges, Mapped, Origin, Pseudonymizer, TenantKey};
+use hostread_rules::counting::window::Windows;
 use hostread_rules::counting::{Dimensions, Exposure, Item, filtered};
-use hostread_rules::{CompiledRules, civil_day};
+use hostread_rules::{CompiledRules, Document, Window, civil_day};
+use hostread_schemas::event::{Body, Event, Meta};
 use hostread_schemas::fact::FactBody;
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::unit::ReceivedAtMs;
 use hostread_schemas::view::Verdict;
-use hostread_schemas::{Day, EpisodeId, HouseholdId, ListenerId};
+use hostread_schemas::{Day, EpisodeId, EventId, EventTimeMs, HouseholdId, ListenerId};
 
-pub(crate) use catalog::{Catalog, bot_patterns, ranges};
-use homes::{Homes, Part};
+pub(crate) use catalog::{Catalog, Known};
+use homes::{Counted, Homes, Part};
 pub(crate) use report::Report;
 pub(crate) use threads::{Log, Wrong, count_logs};
+pub(crate) use window::Verdicts;
 
 /// Ids live as long as the process: their key is no secret.
 const KEY: [u8; 16] = [0; 16];
@@ -43,6 +47,10 @@ const NAME: &str = "";
 /// How to count.
 #[derive(Clone)]
 pub(crate) struct Settings {
+    /// Name of the rule set.
+    pub(crate) rules: String,
+    /// Which requests can be one download.
+    pub(crate) window: Window,
     /// Days begin at midnight there.
     pub(crate) zone: String,
     /// What the logs are.
@@ -127,6 +135,7 @@ impl Counter {
     }
 
     fn with(settings: Settings, catalog: Catalog, pseudonyms: Pseudonymizer, parts: usize) -> Self {
+        let rolling = settings.window != Window::Calendar;
         Self {
             settings,
             catalog,
@@ -135,7 +144,7 @@ impl Counter {
             lines: 0,
             malformed: 0,
             dropped: BTreeMap::new(),
-            homes: Homes::new(parts),
+            homes: Homes::new(parts, rolling),
         }
     }
 
@@ -161,9 +170,10 @@ impl Counter {
         said
     }
 
-    /// What a line is, uncounted.
-    pub(crate) fn say(&mut self, reading: &mut Reading, line: Line<'_>) -> Said {
-        self.read(reading, line).0
+    /// What a line is, uncounted, and when it was.
+    pub(crate) fn say(&mut self, reading: &mut Reading, line: Line<'_>) -> (Said, EventTimeMs) {
+        let (said, item) = self.read(reading, line);
+        (said, item.map_or(EventTimeMs(0), |(_, item)| item.0))
     }
 
     fn read(
@@ -213,11 +223,7 @@ impl Counter {
     }
 
     /// What all counters come to, and with `verdicts` that of each place. Nothing more can be counted afterwards.
-    pub(crate) fn finish(
-        &mut self,
-        others: Vec<Self>,
-        verdicts: bool,
-    ) -> (Report, BTreeMap<Place, Verdict>) {
+    pub(crate) fn finish(&mut self, others: Vec<Self>, verdicts: bool) -> (Report, Verdicts) {
         let mut parts = std::mem::take(&mut self.homes).into_parts();
         for other in others {
             self.lines += other.lines;
@@ -234,46 +240,66 @@ impl Counter {
     }
 
     /// One thread a part: no household is in two.
-    fn finish_parts(&self, parts: Vec<Part>, verdicts: bool) -> (Report, BTreeMap<Place, Verdict>) {
+    fn finish_parts(&self, parts: Vec<Part>, verdicts: bool) -> (Report, Verdicts) {
         let mut report = Report::new(self);
-        let mut places = BTreeMap::new();
+        let mut told = Verdicts::new(self.settings.window);
         std::thread::scope(|scope| {
             let counting = |part| scope.spawn(move || self.finish_part(part, verdicts));
             let counting: Vec<_> = parts.into_iter().map(counting).collect();
             for part in counting {
                 let (counted, of_part) = part.join().unwrap_or_else(|panic| resume_unwind(panic));
                 report.join(counted);
-                places.extend(of_part);
+                told.join(of_part);
             }
         });
         report.finish(self);
-        (report, places)
+        (report, told)
     }
 
-    fn finish_part(&self, part: Part, verdicts: bool) -> (Report, BTreeMap<Place, Verdict>) {
+    fn finish_part(&self, part: Part, verdicts: bool) -> (Report, Verdicts) {
         let mut report = Report::new(self);
-        let mut places = BTreeMap::new();
-        part.count(&self.catalog, &mut |counted| {
+        let mut told = Verdicts::new(self.settings.window);
+        let windows = Windows {
+            window: self.settings.window,
+            zone: &self.settings.zone,
+        };
+        let each = &mut |counted: Counted<'_>| {
             if verdicts {
-                let of = counted.counted.verdicts.iter();
-                places.extend(of.map(|one| ((counted.day, counted.listener, one.4), one.2)));
+                told.add(&counted);
             }
             report.add(&self.catalog, &counted);
-        });
-        (report, places)
+        };
+        match windows.window {
+            Window::Calendar => part.count(&self.catalog, each),
+            Window::FirstTouch | Window::LastTouch => {
+                part.count_rolling(windows, &self.catalog, each);
+            }
+        }
+        (report, told)
     }
 }
 
-/// The rules that a log is counted by: those of IAB 2.2 with the patterns of these bots, and the limit of an address on, as in
-/// shipped rule sets.
-pub(crate) fn rules(bot_agents: Vec<String>) -> CompiledRules {
-    CompiledRules::compile(&hostread_schemas::fact::RuleSetFact {
-        threshold_secs: 60,
-        prefix_drops_range_0_1: true,
-        ip_volume_downloads_max: 100,
-        bot_agents,
-        ..hostread_schemas::fact::RuleSetFact::default()
-    })
+/// The rules of a document, with the patterns of these bots.
+pub(crate) fn rules(document: &Document, bot_agents: Vec<String>) -> CompiledRules {
+    let event = Event {
+        meta: Meta {
+            id: EventId::default(),
+            tenant: NAME.to_owned(),
+            source: NAME.to_owned(),
+            time: EventTimeMs(0),
+            received_at: ReceivedAtMs(0),
+            batch_id: String::new(),
+            revision: 0,
+        },
+        body: Body::RuleSet(document.event(bot_agents, Vec::new())),
+    };
+    match IdHasher::new(KEY)
+        .fact(&event, &mut |_, _, _: &str| {})
+        .body
+    {
+        FactBody::RuleSet(rules) => CompiledRules::compile(&rules),
+        _ => CompiledRules::default(),
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use comfy_table::{Cell, CellAlignment, Table};
+use hostread_rules::Window;
 use hostread_schemas::view::Verdict;
 use hostread_schemas::{DAY_MS, ListenerId};
 use serde::Serialize;
@@ -30,8 +31,8 @@ const ALWAYS: [Verdict; 8] = [
 /// See the module. `lines` = `malformed` + all `dropped` + `below_threshold` + `counted`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    pub(crate) rules: &'static str,
-    pub(crate) window: &'static str,
+    pub(crate) rules: String,
+    pub(crate) window: Window,
     pub(crate) tz: String,
     /// Without a catalog nobody knows how many bytes make a download.
     pub(crate) byte_rule_applied: bool,
@@ -76,8 +77,8 @@ impl Report {
     pub(super) fn new(counter: &Counter) -> Self {
         let episodes = counter.catalog.episodes();
         Self {
-            rules: "2.2",
-            window: "calendar",
+            rules: counter.settings.rules.clone(),
+            window: counter.settings.window,
             tz: counter.settings.zone.clone(),
             byte_rule_applied: counter.catalog.knows_bytes(),
             lines: 0,
@@ -216,8 +217,12 @@ impl Report {
         row("malformed".to_owned(), self.malformed);
         row("all".to_owned(), self.lines);
         let Self { rules, tz, .. } = self;
+        let window = match self.window {
+            Window::Calendar => format!("calendar days in {tz}"),
+            rolling => format!("{} windows of 24 h, days in {tz}", rolling.as_str()),
+        };
         format!(
-            "IAB {rules}, calendar days in {tz}: {} downloads\n\n{}\n\n{reasons}",
+            "rules {rules}, {window}: {} downloads\n\n{}\n\n{reasons}",
             self.downloads,
             self.by_episode()
         )

@@ -10,8 +10,15 @@ const CATALOG: &str = r#"{"episodes": [{"id": "one", "path": "/one.mp3", "size_b
 /// Header and 60 s.
 const NEEDED: u64 = 650;
 
+/// Those of IAB 2.2.
+fn iab(bots: Vec<String>) -> CompiledRules {
+    rules(&hostread_rules::document::shipped("2.2").unwrap(), bots)
+}
+
 fn zoned(zone: &str, source_kind: SourceKind) -> Settings {
     Settings {
+        rules: "2.2".to_owned(),
+        window: Window::Calendar,
         zone: zone.to_owned(),
         log: LogSettings {
             source_kind,
@@ -20,13 +27,18 @@ fn zoned(zone: &str, source_kind: SourceKind) -> Settings {
     }
 }
 
+fn within(window: Window) -> Settings {
+    let zoned = zoned("UTC", SourceKind::Cdn);
+    Settings { window, ..zoned }
+}
+
 fn utc() -> Settings {
     zoned("UTC", SourceKind::Cdn)
 }
 
 fn with_catalog(settings: Settings) -> Counter {
     let bots = vec!["^Bot".to_owned()];
-    let catalog = Catalog::read(CATALOG.as_bytes(), rules(bots)).unwrap();
+    let catalog = Catalog::read(CATALOG.as_bytes(), iab(bots)).unwrap();
     Counter::new(settings, catalog, IpRanges::default(), 3)
 }
 
@@ -100,6 +112,66 @@ fn midnight_is_that_of_the_zone() {
         downloads("Asia/Tokyo"),
         [("2026-11-10".to_owned(), 1)].into()
     );
+}
+
+#[test]
+fn windows_go_over_midnight() {
+    let log = [
+        line(1, "09/Nov/2026:22:00:00", 0, 1050, "A"),
+        line(1, "10/Nov/2026:03:00:00", 0, 1050, "A"),
+        line(1, "10/Nov/2026:22:15:00", 0, 1050, "A"),
+        line(1, "11/Nov/2026:23:15:00", 0, 1050, "A"),
+    ]
+    .concat();
+    let days = |window| {
+        let report = report(with_catalog(within(window)), &[&log]);
+        assert_adds_up(&report);
+        assert_eq!(
+            (report.counted, report.window),
+            (4, window),
+            "all are of a download"
+        );
+        let days = report.episodes[0].by_day.keys().cloned();
+        days.map(|day| day[8..].to_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(days(Window::Calendar), "09 10 11");
+    assert_eq!(days(Window::FirstTouch), "09 10 11");
+    assert_eq!(days(Window::LastTouch), "09 11");
+}
+
+#[test]
+fn the_verdict_of_a_rolling_window_is_that_of_the_moment() {
+    let log = [
+        line(1, "09/Nov/2026:01:00:00", 0, 400, "A"),
+        line(1, "10/Nov/2026:03:00:00", 400, 300, "A"),
+        line(1, "10/Nov/2026:23:00:00", 0, 400, "A"),
+        line(1, "11/Nov/2026:04:00:00", 0, 400, "A"),
+    ]
+    .concat();
+    let said = |window| {
+        let mut counter = with_catalog(within(window));
+        let open = || -> anyhow::Result<Box<dyn std::io::BufRead + Send>> {
+            Ok(Box::new(std::io::Cursor::new(log.clone())))
+        };
+        let (others, _) = count_logs(&mut counter, 3, &[&open]).unwrap();
+        let (_, verdicts) = counter.finish(others, true);
+        let (mut said, mut reading) = (Vec::new(), Reading::new());
+        let mut blocks = hostread_connectors::blocks::Blocks::new(log.as_bytes());
+        while let Some(block) = blocks.next().unwrap() {
+            for (_, line) in block.lines() {
+                let (Said::Open(place), time) = counter.say(&mut reading, line) else {
+                    panic!("it passes the filters")
+                };
+                said.push(verdicts.of(place, time) == Some(Verdict::Counted));
+            }
+        }
+        said
+    };
+    assert_eq!(said(Window::Calendar), [false, true, true, false]);
+    assert_eq!(said(Window::FirstTouch), [false, true, true, false]);
+    assert_eq!(said(Window::LastTouch), [false, true, true, true]);
 }
 
 #[test]
@@ -179,10 +251,28 @@ fn a_format_is_told_by_the_first_line() {
 }
 
 #[test]
+fn a_document_says_what_counts() {
+    let mut document = hostread_rules::document::shipped("2.3").unwrap();
+    document.threshold_secs = 50;
+    document.referrers_denied = vec!["auto.example".to_owned()];
+    let catalog = Catalog::read(CATALOG.as_bytes(), rules(&document, Vec::new())).unwrap();
+    let counter = Counter::new(utc(), catalog, IpRanges::default(), 3);
+    let day = "09/Nov/2026:10:00:00";
+    let log = [
+        line(1, day, 0, NEEDED - 100, "A"),
+        line(2, day, 0, 1050, "A").replace("\"-\"", "\"https://auto.example/x\""),
+    ]
+    .concat();
+    let report = report(counter, &[&log]);
+    assert_adds_up(&report);
+    assert_eq!((report.downloads, report.dropped["referrer"]), (1, 1));
+}
+
+#[test]
 fn without_a_catalog_paths_are_episodes() {
     let counter = Counter::new(
         utc(),
-        Catalog::of_paths(rules(Vec::new())),
+        Catalog::of_paths(iab(Vec::new())),
         IpRanges::default(),
         3,
     );
@@ -204,7 +294,7 @@ fn without_a_catalog_paths_are_episodes() {
 #[test]
 fn what_cannot_be_a_catalog_is_said() {
     let read = |text: &str| {
-        Catalog::read(text.as_bytes(), rules(Vec::new()))
+        Catalog::read(text.as_bytes(), iab(Vec::new()))
             .err()
             .unwrap()
     };
@@ -234,7 +324,9 @@ proptest! {
         (lines, shuffled) in prop::collection::vec(any_line(), 1..40)
             .prop_flat_map(|lines| (Just(lines.clone()), Just(lines).prop_shuffle())),
         cut in any::<prop::sample::Index>(),
+        window in prop_oneof![Just(Window::Calendar), Just(Window::FirstTouch), Just(Window::LastTouch)],
     ) {
+        let utc = || within(window);
         let whole = report(with_catalog(utc()), &[&lines.concat()]);
         assert_adds_up(&whole);
         let (one, other) = shuffled.split_at(cut.index(shuffled.len()));
@@ -254,9 +346,12 @@ proptest! {
     }
 
     #[test]
-    fn united_requests_count_as_if_each_were_held(lines in prop::collection::vec(any_line(), 1..20)) {
-        let once = report(with_catalog(utc()), &[lines.concat()]);
-        let often = report(with_catalog(utc()), &vec![lines.concat(); 50]);
+    fn united_requests_count_as_if_each_were_held(
+        lines in prop::collection::vec(any_line(), 1..20),
+        window in prop_oneof![Just(Window::Calendar), Just(Window::FirstTouch), Just(Window::LastTouch)],
+    ) {
+        let once = report(with_catalog(within(window)), &[lines.concat()]);
+        let often = report(with_catalog(within(window)), &vec![lines.concat(); 50]);
         let times = |count: u64| 50 * count;
         prop_assert_eq!(often.counted, times(once.counted));
         prop_assert_eq!(often.below_threshold, times(once.below_threshold));

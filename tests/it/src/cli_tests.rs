@@ -13,8 +13,10 @@ mod dead_letters;
 mod demo;
 mod doctor;
 mod explain;
+mod guide;
 mod import;
 mod replay;
+mod rules;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -8,6 +8,7 @@ mod attribution;
 mod iab;
 mod logs;
 mod shopify;
+mod windows;
 mod world;
 
 use std::io::Write;

@@ -326,7 +326,7 @@ async fn open(config: &Config) -> Result<Log> {
     })
 }
 
-fn owns(tenant: &TenantConfig, key: &str) -> bool {
+pub(in crate::cmd) fn owns(tenant: &TenantConfig, key: &str) -> bool {
     let hash = sha256_hex(key.as_bytes());
     let known = |known: &String| equal(known.to_ascii_lowercase().as_bytes(), hash.as_bytes());
     tenant.api_key_sha256.iter().any(known)
@@ -347,7 +347,7 @@ fn taken_or_not(answer: &str) -> Outcome {
     }
 }
 
-fn why_refused(answer: &str) -> String {
+pub(in crate::cmd) fn why_refused(answer: &str) -> String {
     let said: serde_json::Value = serde_json::from_str(answer).unwrap_or_default();
     let rejected = &said["rejected"][0];
     let why = [&rejected["message"], &said["detail"], &said["title"]];

@@ -153,3 +153,61 @@ fn it_reads_standard_input() {
     let help = printed(dir.path(), &["count", "--help"]);
     assert!(help.contains("--nonhuman-ranges"), "{help}");
 }
+
+/// Downloads of a tenant of the samples by episode and day.
+fn of_samples(dir: &Path, tenant: &str) -> Value {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples");
+    let at = |name: &str| samples.join(name).to_string_lossy().into_owned();
+    let files = ["catalog.json", "cdn.log.gz", "cdn-late.log.gz"];
+    let [catalog, log, late] = files.map(|name| at(&format!("{tenant}/{name}")));
+    let (lists, ranges) = (at("lists"), at("lists/nonhuman-ranges.json"));
+    let args = [
+        "count",
+        "--format",
+        "json",
+        "--rules",
+        "rules.json",
+        "--catalog",
+        &catalog,
+        "--lists",
+        &lists,
+    ];
+    let args = [&args[..], &["--nonhuman-ranges", &ranges, &late, &log]].concat();
+    let report: Value = serde_json::from_str(&printed(dir, &args)).unwrap();
+    let mut downloads = serde_json::Map::new();
+    for episode in report["episodes"].as_array().unwrap() {
+        for (day, count) in episode["by_day"].as_object().unwrap() {
+            downloads.insert(
+                format!("{}/{day}", episode["id"].as_str().unwrap()),
+                count.clone(),
+            );
+        }
+    }
+    downloads.into()
+}
+
+/// The world's own truth, which was not counted but made up.
+#[test]
+fn the_samples_come_to_their_truth() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let shown = printed(dir, &["rules", "show", "2.3", "--format", "json"]);
+    let mut rules: Value = serde_json::from_str(&shown).unwrap();
+    rules["parameters"]["ip_volume_downloads_max"]["value"] = json!(60);
+    rules["parameters"]["referrers_denied"]["value"] = json!(["autoplay.example.net"]);
+    std::fs::write(dir.join("rules.json"), rules.to_string()).unwrap();
+    let truth = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/truth.json");
+    let truth: Value = serde_json::from_slice(&std::fs::read(truth).unwrap()).unwrap();
+    for tenant in ["acme-network", "beta-brand"] {
+        let mut expected = serde_json::Map::new();
+        for row in truth["downloads"].as_array().unwrap() {
+            let key = &row[0];
+            if key[0] == tenant {
+                let name = format!("{}/{}", key[2].as_str().unwrap(), key[3].as_str().unwrap());
+                expected.insert(name, row[1].clone());
+            }
+        }
+        assert!(expected.len() > 20, "{tenant}");
+        assert_eq!(of_samples(dir, tenant), Value::from(expected), "{tenant}");
+    }
+}

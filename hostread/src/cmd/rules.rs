@@ -1,0 +1,382 @@
+//! `hostread rules`: rule sets as documents, and the way of one to the pipeline, through the events' door.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use hostread_connectors_kit::{IpRanges, Pseudonymizer, TenantKey, nets};
+use hostread_gateway::TenantConfig;
+use hostread_gateway::upload::client;
+use hostread_job::wall_ms;
+use hostread_rules::Document;
+use hostread_rules::document::{DocumentError, SHIPPED, shipped};
+use hostread_schemas::EventTimeMs;
+use hostread_schemas::event::Hash64;
+use reqwest::{StatusCode, Url};
+use serde_json::{Value, json};
+
+use super::api_key::ApiKeyArgs;
+use super::dead_letters::retry::{owns, why_refused};
+use super::{Format, table};
+use crate::config::Config;
+use crate::rules::{Lists, load, said, today};
+use crate::say;
+
+/// What to do with rule sets.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Print a rule set with what each parameter rests on; without a name, which ones ship
+    Show(ShowArgs),
+    /// Print in what two rule sets differ
+    Diff(DiffArgs),
+    /// Check a rule set and name the field that is wrong
+    Validate(ValidateArgs),
+    /// Make a rule set a tenant's own: the past is counted anew, and published numbers that move leave a restatement
+    Publish(PublishArgs),
+}
+
+/// Files with the contents of lists, which documents name by hash.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ListArgs {
+    /// Folder with `bots.json` and `libraries.json` in the OPAWG v2 format
+    #[arg(long, value_name = "DIR")]
+    lists: Option<PathBuf>,
+    /// Address ranges that no person listens from, as JSON
+    #[arg(long, value_name = "FILE")]
+    nonhuman_ranges: Option<PathBuf>,
+}
+
+impl ListArgs {
+    /// Reads them.
+    pub(crate) fn read(&self) -> Result<Lists> {
+        Lists::read(self.lists.as_deref(), self.nonhuman_ranges.as_deref())
+    }
+}
+
+/// Which rule set, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShowArgs {
+    /// 2.1, 2.2 or 2.3 of IAB, or a file
+    #[arg(value_name = "NAME|FILE")]
+    name: Option<String>,
+    /// How to print it; json is a document to edit, with the lists' hashes where they are given
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    #[command(flatten)]
+    lists: ListArgs,
+}
+
+/// Which two.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DiffArgs {
+    /// 2.1, 2.2 or 2.3 of IAB, or a file
+    #[arg(value_name = "NAME|FILE")]
+    one: String,
+    /// The other one
+    #[arg(value_name = "NAME|FILE")]
+    other: String,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// Which file.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ValidateArgs {
+    /// A rule set
+    #[arg(value_name = "NAME|FILE")]
+    file: String,
+    #[command(flatten)]
+    lists: ListArgs,
+}
+
+/// Which file, and whose.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PublishArgs {
+    /// A rule set
+    #[arg(value_name = "NAME|FILE")]
+    file: String,
+    /// Whose rules they become
+    #[arg(long, value_name = "NAME")]
+    tenant: String,
+    #[command(flatten)]
+    lists: ListArgs,
+    /// Address of the gateway [default: gateway.listen of the settings]
+    #[arg(long, value_name = "URL")]
+    gateway: Option<String>,
+    #[command(flatten)]
+    api_key: ApiKeyArgs,
+}
+
+/// Does it.
+pub(crate) async fn run(config: Result<Config>, command: RulesCommand) -> Result<bool> {
+    match command {
+        RulesCommand::Show(args) => show(&args),
+        RulesCommand::Diff(args) => diff(&args),
+        RulesCommand::Validate(args) => validate(&args),
+        RulesCommand::Publish(args) => publish(&config?, &args).await,
+    }
+}
+
+fn show(args: &ShowArgs) -> Result<bool> {
+    let Some(name) = &args.name else {
+        let mut all = table();
+        all.set_header(["rule set", "name and version", "what"]);
+        for (number, document) in SHIPPED
+            .iter()
+            .filter_map(|name| Some((name, shipped(name)?)))
+        {
+            all.add_row([(*number).to_owned(), document.full_name(), document.title]);
+        }
+        say!("{all}");
+        return Ok(true);
+    };
+    let mut document = load(name)?;
+    let lists = args.lists.read()?;
+    document.bots.extend(lists.bots);
+    document.data_centres.extend(lists.data_centres);
+    match args.format {
+        Format::Json => say!("{}", document.json()),
+        Format::Table => {
+            let mut rows = table();
+            rows.set_header(["parameter", "value", "rests on"]);
+            for (name, value) in document.values() {
+                let source = document.sources.get(&name).cloned();
+                rows.add_row([name, value.to_string(), source.unwrap_or_default()]);
+            }
+            say!("{}: {}\n\n{rows}", document.full_name(), document.title);
+        }
+    }
+    Ok(true)
+}
+
+fn diff(args: &DiffArgs) -> Result<bool> {
+    let (one, other) = (load(&args.one)?, load(&args.other)?);
+    let differing = one.differing(&other);
+    match args.format {
+        Format::Json => {
+            for (parameter, a, b) in differing {
+                say!("{}", json!({"parameter": parameter, "one": a, "other": b}));
+            }
+        }
+        Format::Table if differing.is_empty() => {
+            say!(
+                "{} and {} count the same",
+                said(&args.one, &one),
+                said(&args.other, &other)
+            );
+        }
+        Format::Table => {
+            let mut rows = table();
+            rows.set_header(["parameter".to_owned(), one.full_name(), other.full_name()]);
+            for (parameter, a, b) in differing {
+                rows.add_row([parameter, a.to_string(), b.to_string()]);
+            }
+            say!("{rows}");
+        }
+    }
+    Ok(true)
+}
+
+fn validate(args: &ValidateArgs) -> Result<bool> {
+    let document = load(&args.file)?;
+    let lists = args.lists.read()?;
+    if !lists.bots.is_empty() || !lists.data_centres.is_empty() {
+        lists.check(&document)?;
+    }
+    lists.ranges(&document, today())?;
+    for entry in document
+        .inclusion
+        .iter()
+        .filter(|entry| !entry.holds_on(today()))
+    {
+        let (from, until) = (&entry.when, &entry.expires);
+        say!(
+            "note: {} is let in from {from} to {until}, not today",
+            entry.range
+        );
+    }
+    say!("hostread count can apply {}", document.full_name());
+    match document.check_for_pipeline() {
+        Ok(()) => say!("the pipeline can apply it"),
+        Err(error) => say!("not by the pipeline: {error}"),
+    }
+    Ok(true)
+}
+
+async fn publish(config: &Config, args: &PublishArgs) -> Result<bool> {
+    let document = load(&args.file)?;
+    document.check_for_pipeline()?;
+    let lists = args.lists.read()?;
+    lists.check(&document)?;
+    let api_key = args.api_key.read()?;
+    let tenant = config
+        .tenants
+        .iter()
+        .find(|tenant| tenant.name == args.tenant);
+    if tenant.is_some_and(|tenant| !owns(tenant, &api_key)) {
+        bail!("the API key is not one of {}", args.tenant);
+    }
+    let nets = hashed(&lists.nonhuman, tenant)?;
+    let event = event(&document, lists.bot_patterns, nets)?;
+    let listen = || format!("http://{}", config.gateway.listen);
+    let gateway = args.gateway.clone().unwrap_or_else(listen);
+    let gateway = Url::parse(&gateway)
+        .map_err(|_| anyhow!("\"{gateway}\" is not an address such as http://127.0.0.1:8080"))?;
+    let answer = client(&gateway)?
+        .post(gateway.join("/v1/events")?)
+        .bearer_auth(api_key)
+        .body(Value::from(vec![event]).to_string())
+        .send();
+    let answer = answer.await.with_context(|| {
+        format!("the gateway at {gateway} does not answer; it must run for this")
+    })?;
+    let status = answer.status();
+    let text = answer.text().await.unwrap_or_default();
+    if status != StatusCode::OK {
+        bail!("the gateway answered {status}: {}", why_refused(&text));
+    }
+    let (name, tenant) = (document.full_name(), &args.tenant);
+    say!(
+        "{name} is published for {tenant}; /readyz says how far the past is counted anew, hostread report restatements what moved"
+    );
+    Ok(true)
+}
+
+/// The event, as the door takes it. Published again it is a later one: the latest is in force.
+fn event(document: &Document, bots: Vec<String>, nets: Vec<Hash64>) -> Result<Value> {
+    let time = EventTimeMs(wall_ms());
+    let mut event = serde_json::to_value(document.event(bots, nets))?;
+    event["type"] = json!("rule_set");
+    event["id"] = json!(format!("rule-set/{}/{}", document.full_name(), time.0));
+    event["time"] = json!(time);
+    Ok(event)
+}
+
+/// Networks as the tenant's requests have them.
+fn hashed(nonhuman: &[String], tenant: Option<&TenantConfig>) -> Result<Vec<Hash64>> {
+    if nonhuman.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some(tenant) = tenant else {
+        let why =
+            "networks are hashed under the tenant's key, and the settings hold none of this tenant";
+        bail!(DocumentError::of("data_centres", why));
+    };
+    let pseudonyms = Pseudonymizer::new(
+        &TenantKey::from_hex(&tenant.hash_key)?,
+        Arc::new(IpRanges::default()),
+    );
+    let mut hashes = Vec::new();
+    for range in nonhuman {
+        let of =
+            nets(range).map_err(|error| DocumentError::of("data_centres", error.to_string()))?;
+        hashes.extend(of.into_iter().map(|first| pseudonyms.address(first).net));
+    }
+    Ok(hashes)
+}
+
+/// The page `docs/reference/rules.md`.
+#[cfg(test)]
+pub(crate) fn page() -> String {
+    use hostread_rules::document::{Varies, parameters};
+    use std::fmt::Write;
+    let mut page = PAGE_HEAD.to_owned();
+    page.push_str("\n| rule set | name and version | what |\n|---|---|---|\n");
+    let documents: Vec<(&str, Document)> = SHIPPED
+        .iter()
+        .filter_map(|name| Some((*name, shipped(name)?)))
+        .collect();
+    for (number, document) in &documents {
+        let (name, title) = (document.full_name(), &document.title);
+        writeln!(page, "| {number} | `{name}` | {title} |").ok();
+    }
+    for row in parameters() {
+        let name = &row.parameter;
+        let who = match row.varies {
+            Varies::Yes => "A document may say otherwise.",
+            Varies::No => "The engine does it this way only.",
+            Varies::Count => {
+                "A document may say otherwise for `hostread count`; the pipeline does it this way only."
+            }
+        };
+        write!(
+            page,
+            "\n## {name}\n{} {who}\n\n| rule set | value | rests on |\n|---|---|---|\n",
+            row.what
+        )
+        .ok();
+        for (number, document) in &documents {
+            let values = document.values();
+            let value = values
+                .iter()
+                .find(|(of, _)| of == name)
+                .map(|(_, value)| value);
+            let value = value.map(ToString::to_string).unwrap_or_default();
+            let source = document.sources.get(name).cloned().unwrap_or_default();
+            writeln!(page, "| {number} | `{value}` | {source} |").ok();
+        }
+    }
+    page
+}
+
+#[cfg(test)]
+const PAGE_HEAD: &str = "# Rule sets
+
+What counts as a download, as versioned documents. These ship with the product, as one table with a source per row; `hostread rules
+show 2.3 --format json` prints one to edit, `hostread rules validate FILE` checks it, `hostread count --rules FILE` counts by it,
+`hostread rules publish FILE --tenant NAME` makes it a tenant's own. What a parameter does exactly: [definitions](definitions.md).
+
+\"Not verified\" says that the text of that version was not at hand: the value is that of 2.3. Section numbers are those of the
+guidelines. We write \"implements\", never \"certified\".
+";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests panic")]
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_that_the_door_takes() {
+        let document = shipped("2.3").unwrap();
+        let made = event(&document, vec!["^bot".to_owned()], vec![Hash64(255)]).unwrap();
+        assert_eq!(made["rule_set"], "iab-2.3+1");
+        assert_eq!(made["nonhuman_nets"], json!(["00000000000000ff"]));
+        assert!(
+            made["id"]
+                .as_str()
+                .unwrap()
+                .starts_with("rule-set/iab-2.3+1/")
+        );
+    }
+
+    #[test]
+    fn networks_are_hashed_as_those_of_requests() {
+        let tenant = TenantConfig {
+            name: "north".to_owned(),
+            api_key_sha256: Vec::new(),
+            public_key: String::new(),
+            hash_key: "0b".repeat(32),
+            connections: std::collections::BTreeMap::new(),
+        };
+        let key = TenantKey::from_hex(&tenant.hash_key).unwrap();
+        let pseudonyms = Pseudonymizer::new(&key, Arc::new(IpRanges::default()));
+        let of = |address: &str| pseudonyms.address_text(address).unwrap().net;
+        let ranges = ["192.0.2.0/23".to_owned(), "2001:db8:dc::/48".to_owned()];
+        let hashes = hashed(&ranges, Some(&tenant)).unwrap();
+        assert_eq!(
+            hashes,
+            [of("192.0.2.9"), of("192.0.3.1"), of("2001:db8:dc:1::1")]
+        );
+        assert_eq!(hashed(&[], None).unwrap(), []);
+        let why = hashed(&ranges, None).unwrap_err().to_string();
+        assert!(
+            why.starts_with("parameters.data_centres: networks are hashed"),
+            "{why}"
+        );
+        let fine = hashed(&["192.0.2.0/25".to_owned()], Some(&tenant))
+            .unwrap_err()
+            .to_string();
+        assert!(fine.contains("whole /24"), "{fine}");
+    }
+}

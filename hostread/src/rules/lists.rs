@@ -1,0 +1,220 @@
+//! The lists that rule sets name by hash: patterns of bots, networks that no person listens from.
+//! Promises: a list that is given is what the document names, where it names one.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use hostread_connectors_kit::IpRanges;
+use hostread_connectors_kit::signature::sha256_hex;
+use hostread_rules::Document;
+use hostread_rules::document::{DocumentError, ListFile};
+use hostread_schemas::EventTimeMs;
+use hostread_schemas::event::IpClass;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::Deserialize;
+
+/// Lists that were read.
+#[derive(Default)]
+pub(crate) struct Lists {
+    /// All of `bots.json`, of `libraries.json` those of category bot.
+    pub(crate) bot_patterns: Vec<String>,
+    /// Networks as they are written.
+    pub(crate) nonhuman: Vec<String>,
+    /// Which files of patterns.
+    pub(crate) bots: Vec<ListFile>,
+    /// Which files of networks.
+    pub(crate) data_centres: Vec<ListFile>,
+}
+
+#[derive(Deserialize)]
+struct Ranges {
+    nonhuman_ip_ranges: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Agents {
+    entries: Vec<Agent>,
+}
+
+#[derive(Deserialize)]
+struct Agent {
+    pattern: String,
+    #[serde(default)]
+    category: Option<String>,
+}
+
+impl Lists {
+    /// Reads a folder with `bots.json` and `libraries.json` in the OPAWG v2 format, and a file
+    /// `{"nonhuman_ip_ranges": ["192.0.2.0/24", …]}`.
+    pub(crate) fn read(folder: Option<&Path>, ranges: Option<&Path>) -> Result<Self> {
+        let mut lists = Self::default();
+        if let Some(folder) = folder {
+            let bots: Agents = lists.bots(&folder.join("bots.json"))?;
+            let libraries: Agents = lists.bots(&folder.join("libraries.json"))?;
+            let is_bot = |agent: &Agent| agent.category.as_deref() == Some("bot");
+            let libraries = libraries.entries.into_iter().filter(is_bot);
+            let all = bots.entries.into_iter().chain(libraries);
+            lists.bot_patterns = all.map(|agent| agent.pattern).collect();
+        }
+        if let Some(path) = ranges {
+            let (bytes, mut file) = read(path)?;
+            let ranges: Ranges = serde_json::from_slice(&bytes)
+                .with_context(|| format!("reading {}", path.display()))?;
+            file.count = ranges.nonhuman_ip_ranges.len() as u64;
+            lists.nonhuman = ranges.nonhuman_ip_ranges;
+            lists.data_centres.push(file);
+        }
+        Ok(lists)
+    }
+
+    fn bots(&mut self, path: &Path) -> Result<Agents> {
+        let (bytes, mut file) = read(path)?;
+        let agents: Agents = serde_json::from_slice(&bytes)
+            .with_context(|| format!("reading {}", path.display()))?;
+        file.count = agents.entries.len() as u64;
+        self.bots.push(file);
+        Ok(agents)
+    }
+
+    /// Are these the lists that a document names? One that names none takes any.
+    pub(crate) fn check(&self, document: &Document) -> Result<()> {
+        let pairs = [
+            ("bots", "--lists", &document.bots, &self.bots),
+            (
+                "data_centres",
+                "--nonhuman-ranges",
+                &document.data_centres,
+                &self.data_centres,
+            ),
+        ];
+        for (parameter, option, named, given) in pairs {
+            for list in named {
+                if !given.iter().any(|file| file.sha256 == list.sha256) {
+                    let ListFile { file, sha256, .. } = list;
+                    let why =
+                        format!("it names {file} with SHA-256 {sha256}; {option} does not give it");
+                    bail!(DocumentError::of(parameter, why));
+                }
+            }
+            for list in given.iter().filter(|_| !named.is_empty()) {
+                if !named.iter().any(|file| file.sha256 == list.sha256) {
+                    let why = format!(
+                        "it does not name {} with SHA-256 {}",
+                        list.file, list.sha256
+                    );
+                    bail!(DocumentError::of(parameter, why));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The classes of addresses: these networks, and what a document lets in on a date.
+    pub(crate) fn ranges(&self, document: &Document, today: Date) -> Result<IpRanges> {
+        let holds = document
+            .inclusion
+            .iter()
+            .filter(|entry| entry.holds_on(today));
+        let included = holds.map(|entry| (IpClass::Included, entry.range.as_str()));
+        let nonhuman = self.nonhuman.iter();
+        let nonhuman = nonhuman.map(|range| (IpClass::DataCentre, range.as_str()));
+        IpRanges::new(included.chain(nonhuman)).context("reading the ranges")
+    }
+}
+
+/// A file, and what it is known by; its entries are still to be counted.
+fn read(path: &Path) -> Result<(Vec<u8>, ListFile)> {
+    let reading = || format!("reading {}", path.display());
+    let bytes = std::fs::read(path).with_context(reading)?;
+    let modified = std::fs::metadata(path).and_then(|known| known.modified());
+    let modified = Timestamp::try_from(modified.with_context(reading)?).unwrap_or_default();
+    let file = path.file_name().unwrap_or_default();
+    let file = ListFile {
+        file: file.to_string_lossy().into_owned(),
+        sha256: sha256_hex(&bytes),
+        count: 0,
+        date: EventTimeMs(modified.as_millisecond()).day().to_string(),
+    };
+    Ok((bytes, file))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests panic")]
+    use super::*;
+    use hostread_rules::document::{Inclusion, shipped};
+
+    const SHA256: &str = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+
+    fn document() -> Document {
+        shipped("2.2").unwrap()
+    }
+
+    fn list(sha256: &str) -> ListFile {
+        ListFile {
+            file: "a.json".to_owned(),
+            sha256: sha256.to_owned(),
+            count: 1,
+            date: "2026-11-09".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_list_is_the_one_that_is_named() {
+        let given = Lists {
+            bots: vec![list(SHA256)],
+            ..Lists::default()
+        };
+        given.check(&document()).unwrap();
+        let mut document = document();
+        document.bots = vec![list(SHA256)];
+        given.check(&document).unwrap();
+        let none = Lists::default().check(&document).unwrap_err().to_string();
+        assert!(
+            none.starts_with("parameters.bots: it names a.json"),
+            "{none}"
+        );
+        let other = Lists {
+            bots: vec![list(SHA256), list("0")],
+            ..Lists::default()
+        };
+        let other = other.check(&document).unwrap_err().to_string();
+        assert!(
+            other.contains("it does not name a.json with SHA-256 0"),
+            "{other}"
+        );
+    }
+
+    #[test]
+    fn an_inclusion_lets_in_until_it_expires() {
+        let mut document = document();
+        document.inclusion = vec![Inclusion {
+            range: "192.0.2.128/25".to_owned(),
+            who: "A. Example".to_owned(),
+            when: "2026-11-01".to_owned(),
+            evidence: "a letter".to_owned(),
+            expires: "2026-12-01".to_owned(),
+        }];
+        let lists = Lists {
+            nonhuman: vec!["192.0.2.0/24".to_owned()],
+            ..Lists::default()
+        };
+        let class = |day, address: &str| {
+            let ranges = lists
+                .ranges(&document, jiff::civil::date(2026, 11, day))
+                .unwrap();
+            ranges.class(address.parse().unwrap())
+        };
+        assert_eq!(class(30, "192.0.2.200"), IpClass::Included);
+        assert_eq!(class(30, "192.0.2.1"), IpClass::DataCentre);
+        document.inclusion[0].expires = "2026-11-30".to_owned();
+        let ranges = lists
+            .ranges(&document, jiff::civil::date(2026, 11, 30))
+            .unwrap();
+        assert_eq!(
+            ranges.class("192.0.2.200".parse().unwrap()),
+            IpClass::DataCentre
+        );
+    }
+}

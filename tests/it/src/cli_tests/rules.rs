@@ -1,0 +1,251 @@
+//! `hostread rules` and `hostread method`: a document is shown, edited, checked, counted by, and published to a running Hostread,
+//! where the past is counted anew and published numbers that move leave a restatement.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use super::{API_KEY, Running, hostread, printed, run, sql, text, write_settings};
+
+/// Whole files: by requests of one range each, 60 s and 70 s of audio at 80 bit/s.
+const SECS: [(u64, u64); 2] = [(60, 12), (70, 5)];
+const DOWNLOADS: &str = "SELECT sum(downloads) FROM hostread.downloads_daily FORMAT TabSeparated";
+const RESTATED: &str = "SELECT sum(difference) FROM hostread.restatements WHERE of_view = 'downloads_daily' \
+    AND metric = 'downloads' AND cause = 'event' AND cause_event != '' FORMAT TabSeparated";
+
+/// A shipped rule set, edited.
+fn edited(dir: &Path, file: &str, edit: impl FnOnce(&mut Value)) {
+    let shown = printed(dir, &["rules", "show", "2.3", "--format", "json"]);
+    let mut document: Value = serde_json::from_str(&shown).unwrap();
+    edit(&mut document);
+    std::fs::write(dir.join(file), document.to_string()).unwrap();
+}
+
+fn strict(document: &mut Value) {
+    document["name"] = json!("acme-strict");
+    document["parameters"]["threshold_secs"] =
+        json!({"value": 70, "source": "contract with a buyer"});
+}
+
+#[test]
+fn a_document_is_shown_edited_checked_and_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let all = printed(dir, &["rules", "show"]);
+    assert!(
+        all.contains("iab-2.1+1") && all.contains("iab-2.3+1"),
+        "{all}"
+    );
+    let table = printed(dir, &["rules", "show", "2.1"]);
+    assert!(table.contains("not verified"), "{table}");
+    edited(dir, "strict.json", strict);
+    let difference = printed(
+        dir,
+        &["rules", "diff", "2.3", "strict.json", "--format", "json"],
+    );
+    let difference: Value = serde_json::from_str(&difference).unwrap();
+    let expected = json!({"parameter": "threshold_secs", "one": 60, "other": 70});
+    assert_eq!(difference, expected);
+    assert!(printed(dir, &["rules", "diff", "2.2", "2.3"]).contains("count the same"));
+    let valid = printed(dir, &["rules", "validate", "strict.json"]);
+    assert!(valid.contains("the pipeline can apply it"), "{valid}");
+
+    edited(dir, "wide.json", |document| {
+        document["parameters"]["statuses"]["value"] = json!([200, 206, 304]);
+    });
+    let refused = run(dir, &["rules", "validate", "wide.json"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        text(&refused).contains("parameters.statuses: the engine applies"),
+        "{}",
+        text(&refused)
+    );
+    edited(dir, "rolling.json", |document| {
+        document["parameters"]["window"]["value"] = json!("last-touch");
+    });
+    let valid = printed(dir, &["rules", "validate", "rolling.json"]);
+    assert!(
+        valid.contains("not by the pipeline: parameters.window"),
+        "{valid}"
+    );
+    let publish = ["rules", "publish", "rolling.json", "--tenant", "acme"];
+    let refused = text(&run(dir, &publish));
+    assert!(refused.contains("parameters.window"), "{refused}");
+    let missing = text(&run(dir, &["rules", "show", "2.4"]));
+    assert!(missing.contains("none of 2.1, 2.2, 2.3"), "{missing}");
+}
+
+#[test]
+fn count_goes_by_a_document() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(
+        dir.join("catalog.json"),
+        json!({"episodes": [episode()]}).to_string(),
+    )
+    .unwrap();
+    std::fs::write(dir.join("access.log"), log("09/Nov/2026:10:00:00 +0000")).unwrap();
+    edited(dir, "strict.json", |document| {
+        strict(document);
+        document["parameters"]["window"]["value"] = json!("first-touch");
+        document["parameters"]["zone"]["value"] = json!("Europe/Berlin");
+    });
+    let counted = |more: &[&str]| -> Value {
+        let args = [
+            &[
+                "count",
+                "--format",
+                "json",
+                "--catalog",
+                "catalog.json",
+                "access.log",
+            ],
+            more,
+        ]
+        .concat();
+        serde_json::from_str(&printed(dir, &args)).unwrap()
+    };
+    let said = |report: &Value| {
+        let said = ["rules", "window", "tz", "downloads"].map(|field| report[field].clone());
+        Value::from(said.to_vec())
+    };
+    assert_eq!(said(&counted(&[])), json!(["2.2", "calendar", "UTC", 17]));
+    assert_eq!(
+        said(&counted(&["--rules", "2.3"])),
+        json!(["2.3", "calendar", "UTC", 17])
+    );
+    let strict = ["--rules", "strict.json"];
+    let by_document = json!(["acme-strict+1", "first-touch", "Europe/Berlin", 5]);
+    assert_eq!(said(&counted(&strict)), by_document);
+    let options = [&strict[..], &["--window", "calendar", "--tz", "UTC"]].concat();
+    assert_eq!(
+        said(&counted(&options)),
+        json!(["acme-strict+1", "calendar", "UTC", 5])
+    );
+}
+
+/// 100 s at 80 bit/s behind 50 bytes.
+fn episode() -> Value {
+    json!({"id": "one", "path": "/one.mp3", "size_bytes": 1050, "id3_bytes": 50, "bit_rate": 80, "seconds": 100})
+}
+
+/// A listener a line.
+fn log(time: &str) -> String {
+    let mut log = String::new();
+    for (secs, listeners) in SECS {
+        for listener in 0..listeners {
+            let bytes = 50 + 10 * secs;
+            let range = format!("\"bytes=0-{}\" \"bytes 0-{}/1050\"", bytes - 1, bytes - 1);
+            log += &format!(
+                "198.51.{secs}.{listener} - - [{time}] \"GET /one.mp3 HTTP/1.1\" 206 {bytes} \"-\" \"Player/1\" {range}\n"
+            );
+        }
+    }
+    log
+}
+
+async fn wait_for(door: &str, query: &str, wanted: &str) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        let found = sql(door, API_KEY, query).await;
+        if found == wanted {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{query}: {found} instead of {wanted}"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Through the doors: an episode, and a log of six days ago, which is published long since.
+async fn fill(dir: &Path, gateway: &str) {
+    let said = json!([{"type": "episode", "id": "e", "time": "2026-01-01T00:00:00Z", "show": "s", "episode": "one",
+        "enclosures": ["/one.mp3"], "size_bytes": 1050, "header_bytes": 50, "bit_rate": 80, "duration_secs": 100}]);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let post = client
+        .post(format!("{gateway}/v1/events"))
+        .bearer_auth(API_KEY);
+    let answer = post.body(said.to_string()).send().await.unwrap();
+    assert!(
+        answer.status().is_success(),
+        "{}",
+        answer.text().await.unwrap()
+    );
+    let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(6 * 24);
+    let log = log(&at.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string());
+    std::fs::write(dir.join("access.log"), log).unwrap();
+    let args = [
+        "--config",
+        "hostread.toml",
+        "import",
+        "combined",
+        "access.log",
+        "--gateway",
+        gateway,
+    ];
+    let import = hostread(dir, &args)
+        .env("HOSTREAD_API_KEY", API_KEY)
+        .output()
+        .unwrap();
+    assert!(import.status.success(), "{}", text(&import));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_published_rule_set_restates_the_past() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write_settings(dir);
+    let mut up = Running::start(hostread(dir, &["--config", "hostread.toml", "up"]));
+    let (gateway, door) = (up.address("gateway  "), up.address("/sql "));
+    fill(dir, &gateway).await;
+    wait_for(&door, DOWNLOADS, "17").await;
+
+    edited(dir, "strict.json", strict);
+    let publish = |file: &str, key: &str| {
+        let args = [
+            "--config",
+            "hostread.toml",
+            "rules",
+            "publish",
+            file,
+            "--tenant",
+            "acme",
+            "--gateway",
+            &gateway,
+        ];
+        hostread(dir, &args)
+            .env("HOSTREAD_API_KEY", key)
+            .output()
+            .unwrap()
+    };
+    let refused = publish("strict.json", "another key");
+    assert!(
+        text(&refused).contains("not one of acme"),
+        "{}",
+        text(&refused)
+    );
+    let said = text(&publish("strict.json", API_KEY));
+    assert!(
+        said.contains("acme-strict+1 is published for acme"),
+        "{said}"
+    );
+    wait_for(&door, DOWNLOADS, "5").await;
+    wait_for(&door, RESTATED, "-12").await;
+    let method = ["--config", "hostread.toml", "method", "--tenant", "acme"];
+    let page = printed(dir, &method);
+    assert!(
+        page.contains("acme-strict+1") && page.contains("| threshold_secs | `70` |"),
+        "{page}"
+    );
+
+    let back = publish("2.3", API_KEY);
+    assert!(back.status.success(), "{}", text(&back));
+    wait_for(&door, DOWNLOADS, "17").await;
+    wait_for(&door, RESTATED, "0").await;
+    assert!(printed(dir, &method).contains("iab-2.3+1"));
+    assert_eq!(up.stop(Signal::SIGINT), Some(0));
+}
