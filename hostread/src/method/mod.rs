@@ -149,7 +149,7 @@ impl Method {
     pub(crate) fn page(&self, today: Date, audits: &[Date]) -> String {
         let mut page = format!(
             "# How downloads are counted {}\n\nAs of {today}. Written by `hostread method`.\n\n## Rule set\n\
-             `{}`{}{}. It implements these guidelines; it is not certified.\n\n| parameter | value | rests on |\n|---|---|---|\n",
+             `{}`{}{}. Hostread implements the guidelines as far as these parameters follow them; nothing here is certified.\n\n| parameter | value | rests on |\n|---|---|---|\n",
             self.of,
             self.rule_set,
             if self.title.is_empty() { "" } else { ": " },

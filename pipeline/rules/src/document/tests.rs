@@ -104,7 +104,7 @@ fn a_mistake_is_told_by_its_field() {
                         .as_object_mut()
                         .expect("an object")
                         .remove("zone"),
-                )
+                );
             }),
             "parameters.zone: is missing",
         ),

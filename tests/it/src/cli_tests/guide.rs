@@ -1,6 +1,7 @@
 //! The guides' commands print what the guides say: every block ```` ```console ```` is run by a shell, in a folder with the samples.
 //! `UPDATE=1` writes what they print into the page.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -45,7 +46,7 @@ fn run_again(dir: &Path, page: &str) -> String {
         let printed: Vec<&str> = printed.lines().map(str::trim_end).collect();
         let printed = printed.join("\n");
         let block = format!("{command}\n{printed}").trim_end().to_owned();
-        now += &format!("{BEGIN}{block}\n```\n{rest}");
+        write!(now, "{BEGIN}{block}\n```\n{rest}").unwrap();
     }
     now
 }

@@ -1,6 +1,7 @@
 //! `hostread rules` and `hostread method`: a document is shown, edited, checked, counted by, and published to a running Hostread,
 //! where the past is counted anew and published numbers that move leave a restatement.
 
+use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -138,9 +139,8 @@ fn log(time: &str) -> String {
         for listener in 0..listeners {
             let bytes = 50 + 10 * secs;
             let range = format!("\"bytes=0-{}\" \"bytes 0-{}/1050\"", bytes - 1, bytes - 1);
-            log += &format!(
-                "198.51.{secs}.{listener} - - [{time}] \"GET /one.mp3 HTTP/1.1\" 206 {bytes} \"-\" \"Player/1\" {range}\n"
-            );
+            let from = format!("198.51.{secs}.{listener}");
+            writeln!(log, "{from} - - [{time}] \"GET /one.mp3 HTTP/1.1\" 206 {bytes} \"-\" \"Player/1\" {range}").unwrap();
         }
     }
     log
