@@ -62,12 +62,13 @@ fn short_escape(text: &[u8]) -> Option<(u8, &[u8])> {
 /// Path of an address without scheme, host, query and fragment, percent-decoded once; `None` when it is not UTF-8 or holds a NUL.
 #[must_use]
 pub fn enclosure_path(address: &str) -> Option<String> {
+    // First of all without its query, which may hold an address too.
+    let address = address.split(['?', '#']).next().unwrap_or_default();
     let behind_scheme = address.split_once("://").map(|(_, rest)| rest);
     let path = match behind_scheme {
         Some(rest) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
         None => address,
     };
-    let path = path.split(['?', '#']).next().unwrap_or_default();
     let decoded = percent_decode(path.as_bytes()).into_owned();
     String::from_utf8(decoded)
         .ok()
@@ -133,7 +134,10 @@ mod tests {
             enclosure_path("https://cdn.example.com/a%20b/e.mp3?x=1#y").as_deref(),
             Some("/a b/e.mp3")
         );
-        assert_eq!(enclosure_path("/a/e.mp3?x").as_deref(), Some("/a/e.mp3"));
+        for query in ["x", "from=https://x.example/y", "u=//x.example/y"] {
+            let address = format!("/a/e.mp3?{query}");
+            assert_eq!(enclosure_path(&address).as_deref(), Some("/a/e.mp3"));
+        }
         assert_eq!(
             enclosure_path("https://cdn.example.com").as_deref(),
             Some("/")
