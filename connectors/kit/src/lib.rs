@@ -6,6 +6,7 @@
 //! ```text
 //! Pseudonymizer  address, e-mail -> keyed hashes + class          signature   HMAC and API keys, compared in constant time
 //! Connector      one raw input -> events or rejections            conformance the suite for it
+//! prefix         addresses inside addresses
 //! DeadLetters    what could not be used, encrypted, bounded       dead_letters, list and open it again
 //! ```
 
@@ -15,6 +16,7 @@ mod deadletter;
 mod deadletter_list;
 mod deadletter_retry;
 mod ip;
+pub mod prefix;
 mod pseudonym;
 pub mod signature;
 pub mod text;

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::prefix;
+
 /// Replaces each `%HH` by its byte, once (`%2520` becomes `%20`). A `%` without two digits stays.
 #[must_use]
 pub fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
@@ -59,14 +61,18 @@ fn short_escape(text: &[u8]) -> Option<(u8, &[u8])> {
     Some((byte, rest))
 }
 
-/// Path of an address without scheme, host, query and fragment, percent-decoded once; `None` when it is not UTF-8 or holds a NUL.
+/// Path of an address without scheme, host, query and fragment, percent-decoded once, behind all prefixes that are known; `None`
+/// when it is not UTF-8 or holds a NUL.
 #[must_use]
 pub fn enclosure_path(address: &str) -> Option<String> {
     // First of all without its query, which may hold an address too.
     let address = address.split(['?', '#']).next().unwrap_or_default();
     let behind_scheme = address.split_once("://").map(|(_, rest)| rest);
     let path = match behind_scheme {
-        Some(rest) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
+        Some(rest) => {
+            let rest = prefix::unwrap(rest).address;
+            rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/")
+        }
         None => address,
     };
     let decoded = percent_decode(path.as_bytes()).into_owned();
@@ -137,6 +143,12 @@ mod tests {
         for query in ["x", "from=https://x.example/y", "u=//x.example/y"] {
             let address = format!("/a/e.mp3?{query}");
             assert_eq!(enclosure_path(&address).as_deref(), Some("/a/e.mp3"));
+        }
+        for wrapped in [
+            "https://op3.dev/e/cdn.example.com/a%20b/e.mp3?x=1",
+            "/p/feed/https://pdst.fm/e/https://cdn.example.com/a%20b/e.mp3",
+        ] {
+            assert_eq!(enclosure_path(wrapped).as_deref(), Some("/a b/e.mp3"));
         }
         assert_eq!(
             enclosure_path("https://cdn.example.com").as_deref(),

@@ -1,0 +1,214 @@
+//! Addresses inside addresses: an enclosure behind the prefixes of trackers, each of which redirects to what is written behind it.
+//! Promises: pure, and bounded by `CHAIN_MAX`; of one episode, every wrapping gives the same address.
+//! Leaves out: asking anyone. A prefix that the table does not have is part of the address.
+
+use std::sync::LazyLock;
+
+/// Prefixes around one address.
+pub const CHAIN_MAX: usize = 12;
+
+static TABLE: LazyLock<Vec<Prefix>> = LazyLock::new(|| {
+    let lines = include_str!("prefixes.txt").lines();
+    let known = lines.filter(|line| !line.starts_with('#'));
+    known.filter_map(Prefix::read).collect()
+});
+
+/// A line of the table.
+struct Prefix {
+    text: &'static str,
+    host: &'static str,
+    segments: Vec<&'static str>,
+}
+
+impl Prefix {
+    fn read(text: &'static str) -> Option<Self> {
+        let (host, path) = text
+            .strip_suffix('/')?
+            .split_once('/')
+            .unwrap_or((text.strip_suffix('/')?, ""));
+        let segments = path.split('/').filter(|segment| !segment.is_empty());
+        Some(Self {
+            text,
+            host,
+            segments: segments.collect(),
+        })
+    }
+
+    /// What is written behind it.
+    fn behind<'a>(&self, host: &str, mut path: &'a str) -> Option<&'a str> {
+        if !host.eq_ignore_ascii_case(self.host) {
+            return None;
+        }
+        path = path.strip_prefix('/')?;
+        for pattern in &self.segments {
+            let (segment, rest) = path.split_once('/')?;
+            let fits = match pattern.strip_suffix('*') {
+                Some(start) => segment.len() > start.len() && segment.starts_with(start),
+                None => segment == *pattern,
+            };
+            path = fits.then_some(rest)?;
+        }
+        Some(path)
+    }
+}
+
+/// An address without its prefixes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwrapped<'a> {
+    /// The prefixes around it, as the table writes them, outermost first.
+    pub prefixes: Vec<&'static str>,
+    /// From its host on, without a scheme.
+    pub address: &'a str,
+    /// It is itself behind a prefix and no address: where it leads is not known.
+    pub open: bool,
+}
+
+/// Takes the known prefixes off an address.
+#[must_use]
+pub fn unwrap(address: &str) -> Unwrapped<'_> {
+    let mut address = without_scheme(address);
+    let mut prefixes = Vec::new();
+    loop {
+        let behind = known(address);
+        let next = behind.map(|(prefix, rest)| (prefix, without_scheme(rest)));
+        match next {
+            Some((prefix, rest)) if is_address(rest) && prefixes.len() < CHAIN_MAX => {
+                prefixes.push(prefix);
+                address = rest;
+            }
+            _ => {
+                return Unwrapped {
+                    prefixes,
+                    address,
+                    open: next.is_some(),
+                };
+            }
+        }
+    }
+}
+
+/// The prefix at the front of an address, and what is written behind it.
+fn known(address: &str) -> Option<(&'static str, &str)> {
+    let at = address.find('/')?;
+    let (authority, path) = address.split_at(at);
+    let host = authority.split(':').next().unwrap_or_default();
+    let mut table = TABLE.iter();
+    table.find_map(|prefix| Some((prefix.text, prefix.behind(host, path)?)))
+}
+
+/// Some who redirect write one slash for two.
+fn without_scheme(address: &str) -> &str {
+    for scheme in ["https:/", "http:/"] {
+        let start = address.get(..scheme.len());
+        if start.is_some_and(|start| start.eq_ignore_ascii_case(scheme)) {
+            let rest = address.get(scheme.len()..).unwrap_or_default();
+            return rest.strip_prefix('/').unwrap_or(rest);
+        }
+    }
+    address
+}
+
+/// Begins with a host that has a domain, and has a path.
+fn is_address(text: &str) -> bool {
+    let Some((authority, path)) = text.split_once('/') else {
+        return false;
+    };
+    let host = authority.split(':').next().unwrap_or_default();
+    let domain = host.rsplit_once('.').is_some_and(|(name, last)| {
+        !name.is_empty() && last.len() > 1 && last.bytes().all(|byte| byte.is_ascii_alphabetic())
+    });
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    domain && host.bytes().all(plain) && !path.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const EPISODE: &str = "media.example.com/show/ep%201.mp3?a=https://x.example/y";
+
+    #[test]
+    fn every_wrapping_is_the_one_address() {
+        for (wrapped, count) in [
+            ("media.example.com/show/ep%201.mp3?a=https://x.example/y", 0),
+            (
+                "https://media.example.com/show/ep%201.mp3?a=https://x.example/y",
+                0,
+            ),
+            (
+                "https://op3.dev/e/media.example.com/show/ep%201.mp3?a=https://x.example/y",
+                1,
+            ),
+            (
+                "https://op3.dev/e,pg=1b2c/https://media.example.com/show/ep%201.mp3?a=https://x.example/y",
+                1,
+            ),
+            (
+                "HTTP://OP3.dev/e/http:/media.example.com/show/ep%201.mp3?a=https://x.example/y",
+                1,
+            ),
+            (
+                "https://www.podtrac.com/pts/redirect.mp3/pdst.fm/e/chrt.fm/track/A1B2/2.gum.fm/mgln.ai/e/35/https://media.blubrry.com/some-show/media.example.com/show/ep%201.mp3?a=https://x.example/y",
+                6,
+            ),
+        ] {
+            let found = unwrap(wrapped);
+            assert_eq!(
+                (found.address, found.prefixes.len(), found.open),
+                (EPISODE, count, false),
+                "{wrapped}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_prefix_stays() {
+        for address in [
+            "chrt.fm/about/media.example.com/a.mp3",
+            "notop3.dev/e/media.example.com/a.mp3",
+            "tracker.example/e/https://media.example.com/a.mp3",
+            "media.blubrry.example/show/media.example.com/a.mp3",
+        ] {
+            let found = unwrap(address);
+            assert_eq!((found.address, found.open), (address, false));
+        }
+        for address in [
+            "chrt.fm/track/A1/",
+            "op3.dev/e/a.mp3",
+            "op3.dev/e/evil%2Ecom/a",
+            "chrt.fm/track/A/u@evil.com/a",
+        ] {
+            let found = unwrap(address);
+            assert_eq!((found.address, found.open), (address, true));
+        }
+    }
+
+    #[test]
+    fn twelve_and_no_more() {
+        let of = |count: usize| format!("{}media.example.com/a.mp3", "pdst.fm/e/".repeat(count));
+        assert_eq!(unwrap(&of(12)).address, "media.example.com/a.mp3");
+        let more = of(13);
+        let more = unwrap(&more);
+        assert_eq!((more.prefixes.len(), more.open), (12, true));
+    }
+
+    #[test]
+    fn the_table_is_whole() {
+        let lines = include_str!("prefixes.txt").lines();
+        let count = lines.filter(|line| !line.starts_with('#')).count();
+        assert_eq!(TABLE.len(), count);
+        for prefix in TABLE.iter() {
+            let one = format!("{}media.example.com/a.mp3", prefix.text.replace('*', "x"));
+            assert_eq!(unwrap(&one).prefixes, [prefix.text]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_unwrapped_to_a_part_of_itself(text in "(pdst.fm/e/|op3.dev|/|http:|\\PC){0,20}") {
+            let found = unwrap(&text);
+            prop_assert!(text.ends_with(found.address) && found.prefixes.len() <= CHAIN_MAX);
+        }
+    }
+}
