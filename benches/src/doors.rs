@@ -181,6 +181,7 @@ async fn import(address: &str, dir: &Path, lines: u64) -> Result<()> {
         gateway: format!("http://{address}"),
         api_key: KEY.to_owned(),
         format: "cloudfront".to_owned(),
+        mapping: None,
         source: None,
         prefix: false,
         stitched: false,

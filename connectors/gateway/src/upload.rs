@@ -6,14 +6,16 @@
 //!
 //! Pieces are cut at line ends of the unpacked file, so a note's offset means the same for a plain and a packed file.
 
+mod pieces;
+
 use std::fs::File;
-use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hostread_connectors::lines::unpack;
+use hostread_connectors::mapped::Mapping;
+use hostread_connectors::unpack::unpack;
 use hostread_connectors_kit::signature::sha256_hex;
 use hostread_connectors_kit::text::cut;
 use hostread_disk::{Disk, DiskError, RealDisk, read_all, replace_file};
@@ -21,15 +23,9 @@ use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::doors::import::LOG_FIELDS_HEADER;
+use self::pieces::{CountedFile, Pieces, head, skip};
+use crate::doors::import::{LOG_FIELDS_HEADER, LOG_MAPPING_HEADER};
 
-/// A piece; the door takes 8 MiB.
-const PIECE_BYTES: usize = 4 << 20;
-/// A line that does not fit a piece is cut here: the door calls it malformed either way.
-const PIECE_BYTES_MAX: usize = 6 << 20;
-/// A file is known by its name and its first line that is no header: a log that grows stays the same file, the next one of the
-/// same name is another. Looked for in so many bytes.
-const IDENTITY_BYTES: u64 = 64 << 10;
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// Tries of one piece; waits double from `RETRY_FIRST`.
 const TRIES_MAX: u32 = 8;
@@ -44,8 +40,10 @@ pub struct Upload {
     pub gateway: String,
     /// API key of the tenant.
     pub api_key: String,
-    /// `cloudfront` or `combined`.
+    /// One of `LOG_FORMATS`.
     pub format: String,
+    /// What the lines of the format `mapped` say.
+    pub mapping: Option<Arc<Mapping>>,
     /// Name of the feed; the format's name without one.
     pub source: Option<String>,
     /// The log is of a redirect prefix.
@@ -82,7 +80,7 @@ pub struct Progress {
     pub malformed_by_reason: BTreeMap<String, u64>,
     /// The first of them.
     pub malformed: Vec<MalformedLine>,
-    /// CloudFront's `#Fields:` line, once it was seen.
+    /// The newest header line.
     fields: Option<String>,
     /// Bytes of the file as it lies on disk that were read, for a progress bar.
     #[serde(skip)]
@@ -183,6 +181,7 @@ impl Upload {
                 break;
             };
             let answer = self.send(&client, url.clone(), path, &done, &piece).await?;
+            done.learn(&piece, self.has_head());
             done.add(&piece, answer);
             done.file_bytes_read = pieces.file_bytes_read();
             // A line without an end may be half written: the next call reads it again.
@@ -215,7 +214,7 @@ impl Upload {
             None => None,
             Some(dir) => {
                 RealDisk.create_dir(dir).map_err(UploadError::Note)?;
-                let head = head(unpack(file).map_err(wrong)?.as_mut());
+                let head = head(unpack(file).map_err(wrong)?.as_mut(), self.has_head());
                 Some(dir.join(self.note_name(path, &head)))
             }
         };
@@ -250,6 +249,13 @@ impl Upload {
         Ok((pieces, done))
     }
 
+    /// Whether a file's first line names its columns.
+    fn has_head(&self) -> bool {
+        self.mapping
+            .as_ref()
+            .is_some_and(|mapping| mapping.has_head())
+    }
+
     /// One note per gateway, feed and file.
     fn note_name(&self, path: &Path, head: &[u8]) -> String {
         let source = self.source.as_deref().unwrap_or(&self.format);
@@ -258,6 +264,9 @@ impl Upload {
         let mut all = [&self.gateway, key.as_str(), &self.format, source, &name]
             .join("\0")
             .into_bytes();
+        if let Some(mapping) = &self.mapping {
+            all.extend_from_slice(mapping.text().as_bytes());
+        }
         all.extend_from_slice(head);
         let hash = sha256_hex(&all);
         format!("{}.json", hash.get(..32).unwrap_or_default())
@@ -293,7 +302,10 @@ impl Upload {
                 .bearer_auth(&self.api_key)
                 .body(piece.to_vec());
             if let Some(fields) = &done.fields {
-                request = request.header(LOG_FIELDS_HEADER, fields);
+                request = request.header(LOG_FIELDS_HEADER, fields.as_bytes());
+            }
+            if let Some(mapping) = &self.mapping {
+                request = request.header(LOG_MAPPING_HEADER, mapping.text());
             }
             match request.send().await {
                 Ok(response) if response.status() == StatusCode::OK => {
@@ -333,120 +345,22 @@ impl Progress {
         let room = EXAMPLES_MAX.saturating_sub(self.malformed.len());
         self.malformed
             .extend(answer.malformed.into_iter().take(room));
-        for line in piece
-            .split(|byte| *byte == b'\n')
-            .filter(|line| line.starts_with(b"#Fields:"))
-        {
-            self.fields = std::str::from_utf8(line)
-                .ok()
-                .map(|line| line.trim_end().to_owned());
-        }
-    }
-}
-
-/// Pieces of whole lines.
-struct Pieces {
-    reader: Box<dyn BufRead + Send>,
-    /// The start of a line whose end was not read yet.
-    carry: Vec<u8>,
-    /// Met after lines that could be read: they go first.
-    damage: Option<std::io::Error>,
-    read: Arc<AtomicU64>,
-    note: Option<PathBuf>,
-}
-
-impl Pieces {
-    /// The next piece. The last line of a file goes even without a line end, as a piece of its own.
-    fn next(&mut self) -> std::io::Result<Option<Vec<u8>>> {
-        if let Some(damage) = self.damage.take() {
-            return Err(damage);
-        }
-        let mut piece = std::mem::take(&mut self.carry);
-        loop {
-            let chunk = match self.reader.fill_buf() {
-                Ok(chunk) => chunk,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    let Some(end) = piece.iter().rposition(|byte| *byte == b'\n') else {
-                        return Err(error);
-                    };
-                    piece.truncate(end + 1);
-                    self.damage = Some(error);
-                    return Ok(Some(piece));
-                }
-            };
-            if chunk.is_empty() {
-                if let Some(end) = piece.iter().rposition(|byte| *byte == b'\n') {
-                    self.carry = piece.split_off(end + 1);
-                }
-                return Ok((!piece.is_empty()).then_some(piece));
-            }
-            let taken = chunk.len().min(PIECE_BYTES_MAX - piece.len());
-            piece.extend_from_slice(chunk.get(..taken).unwrap_or_default());
-            self.reader.consume(taken);
-            if piece.len() < PIECE_BYTES {
-                continue;
-            }
-            if let Some(end) = piece.iter().rposition(|byte| *byte == b'\n') {
-                self.carry = piece.split_off(end + 1);
-                return Ok(Some(piece));
-            }
-            if piece.len() >= PIECE_BYTES_MAX {
-                return Ok(Some(piece));
-            }
-        }
     }
 
-    fn file_bytes_read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
-    }
-}
-
-struct CountedFile {
-    file: File,
-    read: Arc<AtomicU64>,
-}
-
-impl Read for CountedFile {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        self.read.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
-    }
-}
-
-/// Header lines and the first other line, whole; less in a file that has no more yet.
-fn head(reader: &mut dyn BufRead) -> Vec<u8> {
-    let mut head = Vec::new();
-    let mut reader = reader.take(IDENTITY_BYTES);
-    loop {
-        let start = head.len();
-        let ended = reader.read_until(b'\n', &mut head).is_err() || head.last() != Some(&b'\n');
-        let line = head.get(start..).unwrap_or_default();
-        if ended {
-            // Half a line is no identity: it may be longer the next time.
-            head.truncate(start);
-            return head;
-        }
-        if !line.starts_with(b"#") {
-            return head;
+    /// Takes note of header lines: the next piece cannot be read without.
+    fn learn(&mut self, piece: &[u8], has_head: bool) {
+        let first_is_head = has_head && self.fields.is_none();
+        let mut lines = piece.split(|byte| *byte == b'\n');
+        let head = if first_is_head {
+            lines.find(|line| !line.trim_ascii().is_empty())
+        } else {
+            lines.rfind(|line| line.starts_with(b"#Fields:"))
+        };
+        if let Some(head) = head {
+            let text = std::str::from_utf8(head).ok();
+            self.fields = text.map(|line| line.trim_end_matches('\r').to_owned());
         }
     }
-}
-
-/// Skips so many bytes, or to the end; says how many it were.
-fn skip(reader: &mut dyn BufRead, bytes: u64) -> std::io::Result<u64> {
-    let mut left = bytes;
-    while left > 0 {
-        let chunk = reader.fill_buf()?.len() as u64;
-        if chunk == 0 {
-            break;
-        }
-        let step = chunk.min(left);
-        reader.consume(usize::try_from(step).unwrap_or(usize::MAX));
-        left -= step;
-    }
-    Ok(bytes - left)
 }
 
 fn noted(note: &Path) -> Result<Progress, UploadError> {

@@ -4,10 +4,12 @@
 //!
 //! ```text
 //! cloudfront combined    lines of delivery logs -> request          pixel impression redemption    doors for sites and ad servers
+//! cloudflare mapped      lines of JSON or CSV -> request
 //! shopify                signed webhooks -> order                   events_json deals_csv          every event as JSON, facts as CSV
 //! ```
 
 pub mod blocks;
+pub mod cloudflare;
 pub mod cloudfront;
 pub mod combined;
 pub mod deals_csv;
@@ -15,9 +17,12 @@ pub mod events_json;
 pub mod impression;
 pub mod lines;
 pub mod log;
+pub mod mapped;
 pub mod pixel;
+mod range;
 pub mod redemption;
 pub mod shopify;
+pub mod unpack;
 mod web;
 
 /// The public key in a query string or JSON object, if it names one.
@@ -30,6 +35,8 @@ pub fn public_key(body: &[u8]) -> Option<String> {
 pub const CONNECTORS: &[&str] = &[
     "cloudfront",
     "combined",
+    "cloudflare",
+    "mapped",
     "shopify",
     "pixel",
     "impression",

@@ -1,34 +1,11 @@
-//! Lines of a log file or of a piece of one, plain or gzip (told by its first bytes), in bounded memory.
+//! Lines of a log file or of a piece of one, in bounded memory.
 //! Promises: a line over `LINE_BYTES_MAX` is skipped and reported, never held; a last line without a line end is a line.
 //! Leaves out: what a line means.
 
-use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
-
-use flate2::read::MultiGzDecoder;
+use std::io::{self, BufRead};
 
 /// A longer line is no log line but damage.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
-const BUFFER_BYTES: usize = 256 << 10;
-const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
-
-/// Unpacks gzip, leaves everything else as it is.
-pub fn unpack<'a>(mut input: impl Read + Send + 'a) -> io::Result<Box<dyn BufRead + Send + 'a>> {
-    let mut start = Vec::with_capacity(GZIP_MAGIC.len());
-    input
-        .by_ref()
-        .take(GZIP_MAGIC.len() as u64)
-        .read_to_end(&mut start)?;
-    let gzip = start == GZIP_MAGIC;
-    let whole: Chain<Cursor<Vec<u8>>, _> = Cursor::new(start).chain(input);
-    Ok(if gzip {
-        Box::new(BufReader::with_capacity(
-            BUFFER_BYTES,
-            MultiGzDecoder::new(BufReader::with_capacity(BUFFER_BYTES, whole)),
-        ))
-    } else {
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, whole))
-    })
-}
 
 /// Where a line stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,6 +108,7 @@ impl<R> std::fmt::Debug for Lines<R> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests panic")]
     use super::*;
+    use crate::unpack::unpack;
     use std::io::Write;
 
     fn all(input: &[u8]) -> Vec<(u64, u64, Option<Vec<u8>>)> {

@@ -5,8 +5,12 @@ use hostread_connectors_kit::{Mapped, Origin, Rejected};
 use hostread_schemas::event::{Body, Method, Request, SourceKind};
 use hostread_schemas::unit::EventTimeMs;
 
+use std::sync::Arc;
+
+use crate::cloudflare;
 use crate::cloudfront::Cloudfront;
 use crate::combined::Combined;
+use crate::mapped::{MappedLog, Mapping};
 use crate::web::clean_agent;
 
 /// What a log feed is, beyond its format.
@@ -19,41 +23,102 @@ pub struct LogSettings {
     pub stitched: bool,
 }
 
-/// A log format, by its name in commands and addresses.
+/// Every log format, by its name in commands and addresses.
+pub const LOG_FORMATS: [&str; 4] = ["cloudfront", "combined", "cloudflare", MAPPED];
+/// The format that a mapping says.
+pub const MAPPED: &str = "mapped";
+
+/// A log format.
 #[derive(Clone, Debug)]
 pub enum LogFormat {
     /// CloudFront standard access log.
     Cloudfront(Box<Cloudfront>),
     /// nginx, Apache, Fastly.
     Combined(Combined),
+    /// JSON or CSV as a mapping says; Cloudflare's is one that comes with the product.
+    Mapped(Box<MappedLog>),
 }
 
 impl LogFormat {
-    /// `cloudfront` or `combined`.
+    /// One of `LOG_FORMATS`; `mapped` needs a mapping.
     #[must_use]
-    pub fn named(name: &str, settings: LogSettings) -> Option<Self> {
+    pub fn named(
+        name: &str,
+        settings: LogSettings,
+        mapping: Option<&Arc<Mapping>>,
+    ) -> Option<Self> {
+        let mapped = |mapping| Self::Mapped(Box::new(MappedLog::new(mapping, settings)));
         match name {
             "cloudfront" => Some(Self::Cloudfront(Box::new(Cloudfront::new(settings)))),
             "combined" => Some(Self::Combined(Combined::new(settings))),
+            "cloudflare" => Some(mapped(cloudflare::mapping())),
+            MAPPED => mapping.map(|mapping| mapped(Arc::clone(mapping))),
             _ => None,
         }
     }
 
-    /// Takes note of a header line, which changes how the later ones are read; any other line changes nothing.
+    /// The format of a file by a line, if it tells one: as the mapping says, if the line fits it.
+    #[must_use]
+    pub fn told_by(
+        line: &[u8],
+        settings: LogSettings,
+        mapping: Option<&Arc<Mapping>>,
+    ) -> Option<Self> {
+        let quoted = |line: &[u8]| line.windows(3).any(|three| three == b"] \"");
+        let name = match line {
+            _ if mapping.is_some_and(|mapping| mapping.fits(line)) => MAPPED,
+            [b'#', ..] => "cloudfront",
+            [b'{', ..] => "cloudflare",
+            line if line.get(10) == Some(&b'\t') => "cloudfront",
+            line if quoted(line) => "combined",
+            _ => return None,
+        };
+        Self::named(name, settings, mapping)
+    }
+
+    /// Takes note of a header line, which changes how the later ones are read; any other line changes nothing, except that
+    /// the first of CSV is one.
     pub fn learn(&mut self, line: &[u8]) {
         match self {
             Self::Cloudfront(log) => log.learn(line),
             Self::Combined(_) => {}
+            Self::Mapped(log) => log.learn(line),
         }
     }
 
     /// The next line of the file.
     pub fn line(&mut self, origin: &Origin<'_>, line: &[u8]) -> Mapped {
-        self.learn(line);
         match self {
-            Self::Cloudfront(log) => log.read(origin, line),
+            Self::Cloudfront(log) => {
+                log.learn(line);
+                log.read(origin, line)
+            }
             Self::Combined(log) => log.read(origin, line),
+            Self::Mapped(log) => log.line(origin, line),
         }
+    }
+
+    /// Whether later lines cannot be read without this one.
+    #[must_use]
+    pub fn is_head(&self, line: &[u8]) -> bool {
+        match self {
+            Self::Cloudfront(_) => line.starts_with(b"#Fields:"),
+            Self::Combined(_) => false,
+            Self::Mapped(log) => log.is_head(line),
+        }
+    }
+}
+
+/// What response headers take of bytes that a log counts with them. Only used where the body's length must be derived: a
+/// transfer that was cut, or one without a length. Real headers are some 350 to 650 bytes; a minute of audio is hundreds of
+/// thousands.
+const RESPONSE_HEADER_BYTES: u64 = 500;
+
+/// Bytes of the body, of bytes with headers: all of it unless fewer bytes than its length were sent altogether.
+pub(crate) fn body_of(bytes_with_headers: u64, length: Option<u64>) -> u64 {
+    match length {
+        Some(length) if bytes_with_headers >= length => length,
+        _ => bytes_with_headers.saturating_sub(RESPONSE_HEADER_BYTES),
     }
 }
 
@@ -135,6 +200,11 @@ pub(crate) fn time(
     Ok(EventTimeMs(utc.as_millisecond() - offset_secs * 1000))
 }
 
+/// 2000 to 2100: before it there were no podcasts, and what lies behind it is a clock gone wrong.
+const TIMES: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
+/// 1 TiB: larger is no audio file, and sums of such sizes would not fit.
+const BODY_BYTES_MAX: u64 = 1 << 40;
+
 /// What a line says, before the feed's settings.
 pub(crate) struct Delivery<'a> {
     pub(crate) own_id: &'a [u8],
@@ -159,6 +229,13 @@ impl Delivery<'_> {
             .ok_or_else(|| Rejected::field("ip", "ip", "is not an address"))?;
         let enclosure = enclosure_path(self.target)
             .ok_or_else(|| Rejected::field("utf8", "path", "is not UTF-8 once it is decoded"))?;
+        if !TIMES.contains(&self.time.0) {
+            return Err(Rejected::field("date", "time", "is no time of a podcast"));
+        }
+        let end = self.request.sent_first.checked_add(self.request.sent_bytes);
+        if end.is_none_or(|end| end > BODY_BYTES_MAX) {
+            return Err(Rejected::field("number", "bytes", "is no size of a file"));
+        }
         let mut request = Request {
             enclosure,
             ip,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use hostread_connectors::blocks::Blocks;
-use hostread_connectors::lines::unpack;
 use hostread_connectors::log::LogSettings;
+use hostread_connectors::unpack::unpack;
 use hostread_rules::Window;
 use hostread_schemas::event::SourceKind;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
@@ -23,9 +23,12 @@ const STDIN: &str = "-";
 /// What `count` was asked for.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct CountArgs {
-    /// Delivery logs, plain or gzip, CloudFront or combined in any mix; - is standard input
+    /// Delivery logs, plain, gzip or zstd, of CloudFront, Cloudflare or combined in any mix; - is standard input
     #[arg(required = true, value_name = "LOG")]
     logs: Vec<PathBuf>,
+    /// Which field of a line is what, as JSON; for logs of JSON or CSV lines
+    #[arg(long, value_name = "FILE")]
+    mapping: Option<PathBuf>,
     /// Episodes with sizes, bit rates and ads, as JSON; without it each path is an episode and the
     /// byte rule is not applied
     #[arg(long, value_name = "FILE")]
@@ -191,10 +194,15 @@ fn counter(args: &CountArgs, threads: usize) -> Result<Counter> {
         Source::Cdn => SourceKind::Cdn,
         Source::Prefix => SourceKind::Prefix,
     };
+    let prefix = args.source == Source::Prefix;
+    let mapping = args.mapping.as_deref();
     let settings = Settings {
         rules: rules::said(&args.rules, &document),
         window: args.window.map_or(document.window, WindowArg::window),
         zone: args.tz.clone().unwrap_or(document.zone),
+        mapping: mapping
+            .map(|path| super::import::mapping(path, prefix))
+            .transpose()?,
         log: LogSettings {
             source_kind,
             stitched: false,

@@ -2,9 +2,11 @@
 //! Promises: stopped at any moment, the same line goes on where it was; a line sent twice is one event.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use hostread_connectors::mapped::Mapping;
 use hostread_gateway::upload::{Progress, Upload};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -21,7 +23,7 @@ pub(crate) struct ImportArgs {
     /// What the lines look like
     #[arg(value_enum)]
     format: Format,
-    /// Log files, plain or gzip
+    /// Log files, plain, gzip or zstd
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Name of the feed; the same log always under the same name [default: the format's name]
@@ -32,6 +34,9 @@ pub(crate) struct ImportArgs {
     gateway: Option<String>,
     #[command(flatten)]
     api_key: ApiKeyArgs,
+    /// Which field of a line is what, as JSON; for the format mapped
+    #[arg(long, value_name = "FILE", required_if_eq("format", "mapped"))]
+    mapping: Option<PathBuf>,
     /// The log is of a redirect prefix, which sees no bytes
     #[arg(long)]
     prefix: bool,
@@ -49,6 +54,10 @@ enum Format {
     Cloudfront,
     /// Apache and nginx combined
     Combined,
+    /// Cloudflare Logpush, dataset http_requests
+    Cloudflare,
+    /// JSON or CSV lines, as --mapping says
+    Mapped,
 }
 
 impl Format {
@@ -56,6 +65,8 @@ impl Format {
         match self {
             Self::Cloudfront => "cloudfront",
             Self::Combined => "combined",
+            Self::Cloudflare => "cloudflare",
+            Self::Mapped => "mapped",
         }
     }
 }
@@ -63,6 +74,14 @@ impl Format {
 /// Sends every file.
 pub(crate) async fn run(config: Config, args: ImportArgs) -> Result<bool> {
     let notes = config.data_dir.join(NOTES_DIR);
+    let mapping = args
+        .mapping
+        .as_deref()
+        .map(|path| mapping(path, args.prefix));
+    let mapping = mapping.transpose()?;
+    if mapping.is_some() && !matches!(args.format, Format::Mapped) {
+        bail!("--mapping is for the format mapped");
+    }
     let upload = Upload {
         gateway: args
             .gateway
@@ -70,6 +89,7 @@ pub(crate) async fn run(config: Config, args: ImportArgs) -> Result<bool> {
             .unwrap_or_else(|| format!("http://{}", config.gateway.listen)),
         api_key: args.api_key.read()?,
         format: args.format.name().to_owned(),
+        mapping,
         source: args.source.clone(),
         prefix: args.prefix,
         stitched: args.stitched,
@@ -89,6 +109,17 @@ pub(crate) async fn run(config: Config, args: ImportArgs) -> Result<bool> {
         );
     }
     Ok(true)
+}
+
+/// Reads a mapping file; only the log of a prefix may know no bytes.
+pub(crate) fn mapping(path: &Path, prefix: bool) -> Result<Arc<Mapping>> {
+    let reading = || format!("reading {}", path.display());
+    let text = std::fs::read(path).with_context(reading)?;
+    let mapping = Mapping::read(&text).with_context(reading)?;
+    if !prefix {
+        mapping.check_bytes().with_context(reading)?;
+    }
+    Ok(Arc::new(mapping))
 }
 
 async fn send(upload: &Upload, file: &Path) -> Result<()> {

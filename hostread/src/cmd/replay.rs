@@ -5,7 +5,7 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use hostread_connectors::lines::unpack;
+use hostread_connectors::unpack::unpack;
 use hostread_schemas::EventTimeMs;
 use hostread_schemas::event::Event;
 use hostread_schemas::intern::IdHasher;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
+use hostread_connectors_kit::text::enclosure_path;
 use hostread_rules::counting::Dimensions;
 use hostread_rules::{AgentClass, CompiledRules};
 use hostread_schemas::event::ControllingSource;
@@ -113,7 +114,8 @@ impl Catalog {
             None => None,
         };
         let hasher = IdHasher::new(KEY);
-        let enclosure = hasher.name(NameKind::Enclosure, hasher.tenant(NAME), &episode.path);
+        let path = path_of(&episode.path);
+        let enclosure = hasher.name(NameKind::Enclosure, hasher.tenant(NAME), &path);
         let slot = |(at, ad): (usize, &Ad)| SlotFact {
             slot: SlotId(at as u64 + 1),
             episode: EpisodeId(enclosure),
@@ -229,5 +231,13 @@ impl Dimensions for Catalog {
 
     fn line(&self, _: LineId) -> Option<&LineFact> {
         Some(&self.line)
+    }
+}
+
+/// A whole address is given by its path, behind all prefixes; a path stands as requests are known by.
+fn path_of(path: &str) -> String {
+    match path.split_once("://") {
+        Some(_) => enclosure_path(path).unwrap_or_else(|| path.to_owned()),
+        None => path.to_owned(),
     }
 }

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use hostread_connectors::blocks::Block;
 use hostread_connectors::lines::{LINE_BYTES_MAX, Line};
 use hostread_connectors::log::{LogFormat, LogSettings};
+use hostread_connectors::mapped::Mapping;
 use hostread_connectors_kit::{IpRanges, Mapped, Origin, Pseudonymizer, TenantKey};
 use hostread_rules::counting::window::Windows;
 use hostread_rules::counting::{Dimensions, Exposure, Item, filtered};
@@ -55,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) zone: String,
     /// What the logs are.
     pub(crate) log: LogSettings,
+    /// Which field of a line is what, in logs of JSON or CSV lines.
+    pub(crate) mapping: Option<Arc<Mapping>>,
 }
 
 /// What a line is.
@@ -85,7 +88,7 @@ pub(crate) struct Counter {
     homes: Homes,
 }
 
-/// A file being read: its format is told by its first line.
+/// A file being read: its format is told by its first line that tells one.
 #[derive(Clone)]
 pub(crate) struct Reading {
     format: Option<LogFormat>,
@@ -97,18 +100,16 @@ impl Reading {
         Self { format: None }
     }
 
-    /// CloudFront's lines begin with a header, or with a date and a tab.
-    fn format(&mut self, line: &[u8], settings: LogSettings) -> Option<&mut LogFormat> {
-        if self.format.is_none() && !line.is_empty() {
-            let cloudfront = line.starts_with(b"#") || line.get(10) == Some(&b'\t');
-            let name = if cloudfront { "cloudfront" } else { "combined" };
-            self.format = LogFormat::named(name, settings);
+    fn format(&mut self, line: &[u8], settings: &Settings) -> Option<&mut LogFormat> {
+        if self.format.is_none() {
+            let mapping = settings.mapping.as_ref();
+            self.format = LogFormat::told_by(line, settings.log, mapping);
         }
         self.format.as_mut()
     }
 
     /// Takes note of what a block says of the lines behind it.
-    fn learn(&mut self, block: &Block, settings: LogSettings) {
+    fn learn(&mut self, block: &Block, settings: &Settings) {
         for (_, line) in block.lines() {
             let Line::Text(text) = line else { continue };
             if self.format.is_some() && !text.starts_with(b"#") {
@@ -188,8 +189,12 @@ impl Counter {
                 return (Said::Malformed(why), None);
             }
         };
-        let Some(format) = reading.format(text, self.settings.log) else {
-            return (Said::Nothing, None);
+        let Some(format) = reading.format(text, &self.settings) else {
+            let said = match text.trim_ascii() {
+                [] => Said::Nothing,
+                _ => Said::Malformed("is not of a format that can be told".to_owned()),
+            };
+            return (said, None);
         };
         let origin = Origin {
             tenant: NAME,

@@ -20,6 +20,7 @@ fn zoned(zone: &str, source_kind: SourceKind) -> Settings {
         rules: "2.2".to_owned(),
         window: Window::Calendar,
         zone: zone.to_owned(),
+        mapping: None,
         log: LogSettings {
             source_kind,
             stitched: false,

@@ -8,9 +8,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hostread_connectors::blocks::{Block, Blocks};
-use hostread_connectors::log::LogSettings;
 
-use super::{Counter, Reading, Said};
+use super::{Counter, Reading, Said, Settings};
 
 /// Blocks that wait for a thread.
 const WAITING_MAX: usize = 4;
@@ -48,7 +47,7 @@ pub(crate) fn count_logs(
     let (sender, receiver) = sync_channel::<Work>(WAITING_MAX);
     let blocks = Arc::new(Mutex::new(receiver));
     let mut wrong = Wrong::default();
-    let settings = counter.settings.log;
+    let settings = counter.settings.clone();
     std::thread::scope(|scope| {
         let counters = others.iter_mut().chain([&mut *counter]);
         let counting: Vec<_> = counters
@@ -61,7 +60,7 @@ pub(crate) fn count_logs(
         drop(blocks);
         let read = logs.iter().enumerate().try_for_each(|(log, open)| {
             let blocks = Blocks::new(open()?);
-            let damage = read_log(log, blocks, settings, &sender);
+            let damage = read_log(log, blocks, &settings, &sender);
             wrong.damaged.extend(damage.map(|error| (log, error)));
             anyhow::Ok(())
         });
@@ -81,7 +80,7 @@ pub(crate) fn count_logs(
 fn read_log(
     log: usize,
     mut blocks: Blocks<impl BufRead>,
-    settings: LogSettings,
+    settings: &Settings,
     threads: &SyncSender<Work>,
 ) -> Option<io::Error> {
     let mut reading = Reading::new();

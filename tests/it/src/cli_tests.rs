@@ -9,6 +9,7 @@
 
 mod answers;
 mod count;
+mod count_input;
 mod dead_letters;
 mod demo;
 mod doctor;

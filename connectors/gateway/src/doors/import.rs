@@ -1,4 +1,4 @@
-//! `POST /v1/import/{cloudfront|combined}`: a piece of a delivery log, plain or gzip, cut at line ends. What `hostread import` and
+//! `POST /v1/import/{format}`: a piece of a delivery log, plain, gzip or zstd, cut at line ends. What `hostread import` and
 //! any log shipper talk to: addresses are hashed here, so no key leaves the server.
 //! A line that cannot be read is counted, answered with its number and kept in the dead letters; it never stops a piece. Sending a
 //! piece again changes nothing: a line is the same event however often it comes.
@@ -12,8 +12,10 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State as With};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use hostread_connectors::lines::{Line, LineAt, Lines, unpack};
-use hostread_connectors::log::{LogFormat, LogSettings};
+use hostread_connectors::lines::{Line, LineAt, Lines};
+use hostread_connectors::log::{LOG_FORMATS, LogFormat, LogSettings, MAPPED};
+use hostread_connectors::mapped::Mapping;
+use hostread_connectors::unpack::{UnpackError, unpack_within};
 use hostread_connectors_kit::{Mapped, Resend};
 use hostread_schemas::event::{Event, SourceKind};
 use hostread_schemas::json::NAME_BYTES_MAX;
@@ -28,8 +30,10 @@ use crate::server::State;
 use crate::telemetry;
 use crate::tenants::{Door, Tenant};
 
-/// A CloudFront file's `#Fields:` line, for pieces that do not begin with it.
+/// A file's header line (CloudFront's `#Fields:`, the columns' names of CSV), for pieces that do not begin with it.
 pub(crate) const LOG_FIELDS_HEADER: &str = "x-log-fields";
+/// Which field of a line is what, in the format `mapped`: a mapping file on one line.
+pub(crate) const LOG_MAPPING_HEADER: &str = "x-log-mapping";
 /// Malformed lines named in an answer.
 const EXAMPLES_MAX: usize = 20;
 /// Of a malformed line this much is kept.
@@ -110,11 +114,11 @@ async fn take(
         },
         stitched: asked.stitched,
     };
-    let (name, mut format) = ["cloudfront", "combined"]
-        .into_iter()
-        .find(|name| *name == format)
-        .and_then(|name| Some((name, LogFormat::named(name, settings)?)))
-        .ok_or(Problem::NotFound)?;
+    let name = LOG_FORMATS.into_iter().find(|name| *name == format);
+    let name = name.ok_or(Problem::NotFound)?;
+    let mapping = (name == MAPPED).then(|| mapping(headers, settings));
+    let mapping = mapping.transpose()?;
+    let mut format = LogFormat::named(name, settings, mapping.as_ref()).ok_or(Problem::NotFound)?;
     for (field, named) in [("source", &asked.source), ("batch", &asked.batch)] {
         // Otherwise every line of the piece would be refused for it.
         let usable = |text: &String| {
@@ -129,9 +133,7 @@ async fn take(
         .get(LOG_FIELDS_HEADER)
         .map_or(&[][..], |fields| fields.as_bytes())
         .to_vec();
-    if let LogFormat::Cloudfront(log) = &mut format {
-        log.learn(&fields);
-    }
+    format.learn(&fields);
     let limits = &state.config.limits;
     let body = body::read(body, limits.batch_bytes_max, limits.body_secs_max).await?;
     let permit = state
@@ -141,7 +143,15 @@ async fn take(
         .map_err(|_| Problem::Internal)?;
     let (mapper, of_tenant) = (Arc::clone(&state), Arc::clone(&tenant));
     let piece = tokio::task::spawn_blocking(move || {
-        map(&mapper, &of_tenant, name, format, fields, &asked, &body)
+        let feed = Feed {
+            name,
+            source: asked.source.as_deref().unwrap_or(name),
+            batch_id: asked.batch.as_deref().unwrap_or("import"),
+            asked: &asked,
+            fields,
+            mapping: mapping.as_deref(),
+        };
+        map(&mapper, &of_tenant, format, feed, &body)
     })
     .await
     .map_err(|_| Problem::Internal)??;
@@ -161,40 +171,45 @@ async fn take(
     Ok(Json(piece.counts).into_response())
 }
 
+/// The mapping that the sender gives with the piece.
+fn mapping(headers: &HeaderMap, settings: LogSettings) -> Result<Arc<Mapping>, Problem> {
+    let wrong = |message: String| Problem::invalid(LOG_MAPPING_HEADER, message);
+    let text = headers.get(LOG_MAPPING_HEADER);
+    let text = text.ok_or_else(|| wrong("is missing: the format needs a mapping".to_owned()))?;
+    let mapping = Mapping::read(text.as_bytes()).map_err(|error| wrong(error.to_string()))?;
+    if settings.source_kind != SourceKind::Prefix {
+        let checked = mapping.check_bytes();
+        checked.map_err(|error| wrong(error.to_string()))?;
+    }
+    Ok(Arc::new(mapping))
+}
+
 fn map(
     state: &State,
     tenant: &Tenant,
-    name: &'static str,
     mut format: LogFormat,
-    fields: Vec<u8>,
-    asked: &Asked,
+    mut feed: Feed<'_>,
     body: &Bytes,
 ) -> Result<Piece, Problem> {
     let now_ms = state.intake.now_ms();
-    let source = asked.source.as_deref().unwrap_or(name);
-    let batch_id = asked.batch.as_deref().unwrap_or("import");
-    let origin = state.origin(tenant, source, batch_id, now_ms);
+    let asked = feed.asked;
+    let origin = state.origin(tenant, feed.source, feed.batch_id, now_ms);
     let unreadable = |_| Problem::invalid("", "the piece cannot be read");
-    let reader = unpack(&body[..]).map_err(unreadable)?;
+    let bytes_max = state.config.limits.unpacked_bytes_max;
+    let reader = unpack_within(&body[..], bytes_max).map_err(unreadable)?;
     let mut lines = Lines::starting_at(reader, asked.line.unwrap_or(1), asked.at);
-    let mut feed = Feed {
-        name,
-        source,
-        batch_id,
-        asked,
-        fields,
-    };
     let mut piece = Piece {
         counts: Counts::default(),
         events: Vec::new(),
         letters: Vec::new(),
     };
-    let bytes_max = state.config.limits.unpacked_bytes_max;
-    let mut seen = 0;
     loop {
         let (at, line) = match lines.next() {
             Ok(Some(next)) => next,
             Ok(None) => break,
+            Err(error) if UnpackError::of(&error).is_some() => {
+                return Err(Problem::TooLarge { bytes_max });
+            }
             // The lines before the damage count; the sender reads that the rest is missing.
             Err(_) => {
                 let at = LineAt {
@@ -205,23 +220,20 @@ fn map(
                     &feed,
                     at,
                     &[],
-                    "gzip",
+                    "damaged",
                     "the archive is damaged from here on",
                 );
                 break;
             }
         };
-        seen += at.bytes;
-        if seen > bytes_max {
-            return Err(Problem::TooLarge { bytes_max });
-        }
         piece.counts.lines += 1;
         match line {
             Line::TooLong(start) => {
                 piece.malformed(&feed, at, start, "too_long", "the line is too long");
             }
             Line::Text(text) => match format.line(&origin, text) {
-                Mapped::Nothing => feed.learn(text),
+                Mapped::Nothing if format.is_head(text) => feed.fields = text.to_vec(),
+                Mapped::Nothing => {}
                 Mapped::Rejected(rejected) => {
                     let message = rejected.to_string();
                     piece.malformed(&feed, at, text, rejected.reason, &message);
@@ -284,17 +296,12 @@ struct Feed<'a> {
     source: &'a str,
     batch_id: &'a str,
     asked: &'a Asked,
-    /// CloudFront's newest `#Fields:` line.
+    /// The newest header line.
     fields: Vec<u8>,
+    mapping: Option<&'a Mapping>,
 }
 
 impl Feed<'_> {
-    fn learn(&mut self, line: &[u8]) {
-        if line.starts_with(b"#Fields:") {
-            self.fields = line.to_vec();
-        }
-    }
-
     /// How one of its lines comes again: as a piece of its own, at its own place.
     fn resend(&self, at: LineAt, line: &[u8]) -> Option<Resend> {
         if line.is_empty() || line.len() > LETTER_BYTES_MAX {
@@ -319,7 +326,9 @@ impl Feed<'_> {
         }
         let fields = std::str::from_utf8(&self.fields).ok()?.trim_end();
         let fields = (!fields.is_empty()).then_some((LOG_FIELDS_HEADER, fields));
+        let mapping = self.mapping.map(|m| (LOG_MAPPING_HEADER, m.text()));
+        let headers: Vec<(&str, &str)> = fields.into_iter().chain(mapping).collect();
         let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
-        Resend::new(&path, fields.as_slice())
+        Resend::new(&path, &headers)
     }
 }

@@ -5,13 +5,9 @@ use hostread_connectors_kit::{Origin, Rejected};
 use hostread_schemas::event::{Event, Method, Request};
 
 use crate::log::{
-    Delivery, LogSettings, decoded, malformed, method, number, number_or_none, status, text_of,
-    time,
+    Delivery, LogSettings, body_of, decoded, malformed, method, number, number_or_none, status,
+    text_of, time,
 };
-
-/// What response headers take of `sc-bytes`. Only used where the body's length must be derived: a transfer that was cut, or one
-/// without a length. Real headers are some 350 to 650 bytes; a minute of audio is hundreds of thousands.
-const RESPONSE_HEADER_BYTES: u64 = 500;
 
 const NAMES: [&str; 13] = [
     "date",
@@ -109,13 +105,13 @@ pub(super) fn delivery(
         range_end,
     ] = fields;
     let method = method(verb);
-    let sent = Sent {
-        bytes: number(sc_bytes, "sc-bytes")?,
-        length: number_or_none(length, "sc-content-len")?,
-        first: number_or_none(range_start, "sc-range-start")?,
-        last: number_or_none(range_end, "sc-range-end")?,
+    let length = number_or_none(length, "sc-content-len")?;
+    let first = number_or_none(range_start, "sc-range-start")?;
+    let last = number_or_none(range_end, "sc-range-end")?;
+    let body_bytes = match (method, number(sc_bytes, "sc-bytes")?) {
+        (Method::Get, bytes) => body_of(bytes, length),
+        _ => 0,
     };
-    let body_bytes = sent.body_bytes(method);
     // CloudFront writes 000 when the client was gone before the last byte of the answer's head was out. If bytes of a body did go
     // out it is a 206 cut short; with none nothing was delivered and the status stays what it is.
     let status = match status(code)? {
@@ -137,38 +133,16 @@ pub(super) fn delivery(
         request: Request {
             method,
             status,
-            range_first: sent.first,
-            range_last: sent.last.filter(|_| sent.first.is_some()),
-            sent_first: sent.first.unwrap_or(0),
+            range_first: first,
+            range_last: last.filter(|_| first.is_some()),
+            sent_first: first.unwrap_or(0),
             sent_bytes: body_bytes,
-            total_bytes: sent
-                .length
-                .filter(|_| sent.first.is_none() && status == 200),
+            total_bytes: length.filter(|_| first.is_none() && status == 200),
             agent: decode(agent, "cs(User-Agent)")?,
             ..Request::default()
         },
     }
     .event(origin, settings)
-}
-
-struct Sent {
-    bytes: u64,
-    length: Option<u64>,
-    first: Option<u64>,
-    last: Option<u64>,
-}
-
-impl Sent {
-    /// Bytes of the body that went out: all of it unless fewer bytes than its length were sent altogether.
-    fn body_bytes(&self, method: Method) -> u64 {
-        if method != Method::Get {
-            return 0;
-        }
-        match self.length {
-            Some(length) if self.bytes >= length => length,
-            _ => self.bytes.saturating_sub(RESPONSE_HEADER_BYTES),
-        }
-    }
 }
 
 /// Undoes the log's own encoding; `-` is nothing.

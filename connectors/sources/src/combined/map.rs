@@ -12,6 +12,7 @@ use crate::log::{
     Delivery, LogSettings, decoded, malformed, method, number, number_or_none, status, text_of,
     time,
 };
+use crate::range::{default_first, range_asked, served_range};
 
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -126,14 +127,6 @@ pub(super) fn delivery(
     .event(origin, settings)
 }
 
-/// Without a Content-Range, a 206 starts where it was asked to.
-fn default_first(status: u16, asked: Option<(u64, Option<u64>)>) -> u64 {
-    match (status, asked) {
-        (206, Some((first, _))) => first,
-        _ => 0,
-    }
-}
-
 /// `-` is nothing.
 fn unescape(field: &str, name: &str) -> Result<String, Rejected> {
     match field {
@@ -197,46 +190,4 @@ fn clock(text: &str) -> Result<EventTimeMs, Rejected> {
         [digits(12..14)?, digits(15..17)?, digits(18..20)?],
         offset_secs,
     )
-}
-
-/// First and last byte of a single explicit range; a suffix, several ranges or anything else is none.
-fn range_asked(text: &str) -> Option<(u64, Option<u64>)> {
-    let (first, last) = text.strip_prefix("bytes=")?.trim().split_once('-')?;
-    let first = number(first.trim(), "range").ok()?;
-    let last = match last.trim() {
-        "" => None,
-        last => Some(number(last, "range").ok()?),
-    };
-    Some((first, last))
-}
-
-#[derive(Clone, Copy)]
-struct Served {
-    first: u64,
-    total: Option<u64>,
-}
-
-/// `bytes 0-1576068/51203377`, total `*` when it is not known; `bytes */123` (416) is none.
-fn served_range(text: &str) -> Result<Option<Served>, Rejected> {
-    if text == "-" || text.is_empty() || text.starts_with("bytes */") {
-        return Ok(None);
-    }
-    let wrong = || Rejected::field("number", "content-range", "is not a range");
-    let (range, total) = text
-        .strip_prefix("bytes ")
-        .and_then(|range| range.split_once('/'))
-        .ok_or_else(wrong)?;
-    let (first, last) = range.split_once('-').ok_or_else(wrong)?;
-    let (first, last) = (
-        number(first, "content-range")?,
-        number(last, "content-range")?,
-    );
-    if last < first {
-        return Err(wrong());
-    }
-    let total = match total {
-        "*" => None,
-        total => Some(number(total, "content-range")?),
-    };
-    Ok(Some(Served { first, total }))
 }

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
+use hostread_connectors::mapped::Mapping;
 use hostread_gateway::upload::{Progress, Upload};
 use hostread_schemas::event::Body;
 use tempfile::TempDir;
@@ -37,6 +39,7 @@ impl Sender {
             gateway: self.doors.url.clone(),
             api_key: "key-north".to_owned(),
             format: format.to_owned(),
+            mapping: None,
             source: Some("host".to_owned()),
             prefix: false,
             stitched: false,
@@ -110,14 +113,22 @@ async fn damaged_archives_and_bombs() {
     let answer = doors.post("/v1/import/combined", half).await;
     assert_eq!(answer.status, 200);
     let counts = answer.json();
-    assert_eq!(counts["malformed_by_reason"]["gzip"], 1);
+    assert_eq!(counts["malformed_by_reason"]["damaged"], 1);
     assert_eq!(
         counts["accepted"].as_u64().unwrap(),
         doors.events().await.len() as u64
     );
-    let bomb = gzip(&vec![b'\n'; 100 << 20]);
-    let answer = doors.post("/v1/import/combined", bomb).await;
-    answer.problem(413, "body_too_large");
+    let packed = zstd::encode_all(many.as_bytes(), 1).unwrap();
+    let counts = doors.post("/v1/import/combined", packed).await.json();
+    assert_eq!(counts["accepted"], 1_000);
+    // Lines, and one line without an end.
+    for byte in [b'\n', b'x'] {
+        let much = vec![byte; 100 << 20];
+        for bomb in [gzip(&much), zstd::encode_all(&much[..], 1).unwrap()] {
+            let answer = doors.post("/v1/import/combined", bomb).await;
+            answer.problem(413, "body_too_large");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -279,4 +290,128 @@ async fn refusals_reach_the_caller() {
         .file(&sender.dir.path().join("none"), |_| ())
         .await;
     assert!(nowhere.is_err());
+}
+
+const MAPPING: &str = r#"{"lines": "csv", "fields": {"time": "when", "ip": "from", "method": "verb", "path": "url",
+    "status": "status", "agent": "ua", "bytes": "sent"}}"#;
+
+/// As many lines of CSV behind their head as make two pieces, the last of them no line.
+fn csv_log() -> String {
+    let mut log = String::from("from,when,verb,url,status,ua,sent\r\n");
+    for n in 0..60_000 {
+        let time = 1_794_184_985 + n / 100;
+        let agent = "Agent/1.0 (a long name that fills the file)";
+        writeln!(
+            log,
+            "86.225.{}.{},{time},GET,/a.mp3,200,{agent},{n}\r",
+            n / 250 % 250,
+            n % 250
+        )
+        .unwrap();
+    }
+    log + "86.225.1.1,yesterday,GET,/a.mp3,200,A,9\n"
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_csv_is_read_by_its_mapping_and_its_first_line() {
+    let sender = Sender::new().await;
+    let path = sender.dir.path().join("a.csv");
+    std::fs::write(&path, csv_log()).unwrap();
+    let mut upload = sender.upload("mapped");
+    upload.mapping = Some(Arc::new(Mapping::read(MAPPING.as_bytes()).unwrap()));
+    let done = upload.file(&path, |_| ()).await.unwrap();
+    assert_eq!(
+        (done.lines, done.accepted, done.malformed_count()),
+        (60_002, 60_000, 1)
+    );
+    assert_eq!(done.malformed[0].message, "when: is not a date and time");
+    let events = sender.doors.events().await;
+    assert_eq!(events.len(), 60_000);
+    let again = upload.file(&path, |_| ()).await.unwrap();
+    assert_eq!(again.resumed_lines, 60_002);
+
+    // The letter comes again with its columns and its mapping.
+    let letter = sender.doors.letters().pop().unwrap();
+    let resend = letter.resend.unwrap();
+    let headers: Vec<(&str, &str)> = (resend.headers.iter())
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let repaired = "86.225.1.1,2026-11-09T10:00:00Z,GET,/a.mp3,200,A,9";
+    let answer = sender
+        .doors
+        .post_as("key-north", &resend.path, repaired, &headers)
+        .await;
+    assert_eq!(
+        (answer.status, &answer.json()["accepted"]),
+        (200, &1.into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_that_cannot_be_used_is_refused_by_name() {
+    let doors = Doors::open().await;
+    for (mapping, said) in [
+        (None, "is missing"),
+        (Some("{"), "cannot be read"),
+        (
+            Some(
+                &*MAPPING
+                    .replace("\"status\":", "\"range\":")
+                    .replace('\n', " "),
+            ),
+            "\\\"status\\\"",
+        ),
+        (
+            Some(
+                &*MAPPING
+                    .replace("\"bytes\":", "\"length\":")
+                    .replace('\n', " "),
+            ),
+            "bytes_with_headers",
+        ),
+    ] {
+        let headers: Vec<(&str, &str)> =
+            mapping.map(|m| ("x-log-mapping", m)).into_iter().collect();
+        let answer = doors
+            .post_as("key-north", "/v1/import/mapped", "a,b\n", &headers)
+            .await;
+        let text = String::from_utf8_lossy(&answer.bytes).into_owned();
+        assert!(
+            answer.status == 422 && text.contains(said),
+            "{said}: {text}"
+        );
+        assert!(text.contains("x-log-mapping"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cloudflare_comes_in_as_it_is_pushed() {
+    let doors = Doors::open().await;
+    let line = |ray: u32, bytes: &str| {
+        format!(
+            "{{\"ClientIP\":\"86.225.1.1\",\"ClientRequestHost\":\"m.example\",\"ClientRequestMethod\":\"GET\",\"ClientRequestURI\":\"/a.mp3?x\",\"ClientRequestUserAgent\":\"A\",\"EdgeStartTimestamp\":1794184985000000000,\"EdgeResponseStatus\":200,\"EdgeResponseBytes\":{bytes},\"RayID\":\"{ray}\"}}\n"
+        )
+    };
+    let body = [line(1, "1500"), line(1, "1500"), line(2, "-1")].concat();
+    let answer = doors
+        .post("/v1/import/cloudflare", gzip(body.as_bytes()))
+        .await;
+    let counts = answer.json();
+    assert_eq!(
+        (&counts["accepted"], &counts["malformed_count"]),
+        (&2.into(), &1.into())
+    );
+    assert_eq!(
+        counts["malformed"][0]["message"],
+        "EdgeResponseBytes: is not a number"
+    );
+    let events = doors.events().await;
+    assert_eq!(events[0].meta.id, events[1].meta.id);
+    let Body::Request(request) = &events[0].body else {
+        panic!("{:?}", events[0])
+    };
+    assert_eq!(
+        (request.enclosure.as_str(), request.sent_bytes),
+        ("/a.mp3", 1_000)
+    );
 }
