@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use hostread_connectors::prefix::PrefixFeed;
 use hostread_connectors_kit::signature::{hex, sha256_hex};
 use hostread_disk::RealDisk;
 use hostread_eventlog::{EmbeddedLog, EmbeddedSettings, EventLog, TopicSpec};
@@ -40,17 +41,7 @@ const KEY: &str = "bench-key";
 pub(crate) async fn run(asked: Asked) -> Result<()> {
     ensure!(asked.connections > 0, "--connections is at least 1");
     let dir = tempfile::tempdir()?;
-    let topics: Vec<TopicSpec> = EventType::ALL
-        .iter()
-        .map(|event_type| TopicSpec::new(event_type.topic(), 1))
-        .collect();
-    let log = Arc::new(EmbeddedLog::open(
-        Arc::new(RealDisk),
-        &dir.path().join("log"),
-        &topics,
-        EmbeddedSettings::default(),
-    )?);
-    let gateway = open(dir.path(), Arc::<EmbeddedLog>::clone(&log))?;
+    let (gateway, log) = open(dir.path())?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -76,7 +67,18 @@ pub(crate) async fn run(asked: Asked) -> Result<()> {
     Ok(())
 }
 
-fn open(dir: &Path, log: Arc<EmbeddedLog>) -> Result<Gateway> {
+/// Doors of one tenant over an empty log.
+pub(crate) fn open(dir: &Path) -> Result<(Gateway, Arc<EmbeddedLog>)> {
+    let topics: Vec<TopicSpec> = EventType::ALL
+        .iter()
+        .map(|event_type| TopicSpec::new(event_type.topic(), 1))
+        .collect();
+    let log = Arc::new(EmbeddedLog::open(
+        Arc::new(RealDisk),
+        &dir.join("log"),
+        &topics,
+        EmbeddedSettings::default(),
+    )?);
     let ids: BTreeMap<EventType, u32> = EventType::ALL.into_iter().zip(1..).collect();
     let config = GatewayConfig {
         limits: LimitsConfig {
@@ -92,11 +94,17 @@ fn open(dir: &Path, log: Arc<EmbeddedLog>) -> Result<Gateway> {
         public_key: "pk".to_owned(),
         hash_key: hex(&[7; 32]),
         connections: BTreeMap::new(),
+        prefixes: BTreeMap::from([(
+            "bench".to_owned(),
+            PrefixFeed {
+                hosts: vec!["media.example.com".to_owned()],
+            },
+        )]),
     };
-    Ok(Gateway::open(GatewayParts {
+    let gateway = Gateway::open(GatewayParts {
         config,
         tenants: vec![tenant],
-        log,
+        log: Arc::<EmbeddedLog>::clone(&log),
         encoder: Encoder::new(ids),
         ids: IdHasher::new([3; 16]),
         disk: Arc::new(RealDisk),
@@ -105,7 +113,8 @@ fn open(dir: &Path, log: Arc<EmbeddedLog>) -> Result<Gateway> {
         metrics: None,
         explain: None,
         pipeline_ready: None,
-    })?)
+    })?;
+    Ok((gateway, log))
 }
 
 /// Every 2xx is a pixel in the synced log; a connection sends the next one when it has the answer.

@@ -12,6 +12,7 @@ mod cpu;
 mod dataflow;
 mod doors;
 mod pipeline;
+mod prefix;
 mod rules;
 
 use anyhow::{Result, bail};
@@ -74,12 +75,18 @@ fn main() -> Result<()> {
                 .build()?;
             runtime.block_on(doors::run(asked))
         }
+        Some("prefix") => prefix::run(prefix::Asked {
+            rate: option("--rate", 5_000)?,
+            secs: option("--secs", 20)?,
+            connections: option("--connections", 64)?,
+        }),
         _ => bail!(
             "benches: dataflow [--events N] [--workers W] [--tick N] | \
              pipeline [--events N] [--workers W] [--tick N] [--rate N] [--horizon DAYS] [--days N] [--minutes 1] [--restart 1] | \
              rules [--events N] [--workers W] | \
              memory [--events N] | \
-             doors [--events N] [--connections N] [--lines N]"
+             doors [--events N] [--connections N] [--lines N] | \
+             prefix [--rate N] [--secs N] [--connections N]"
         ),
     }
 }

@@ -125,6 +125,7 @@ fn tenant_config(sample: &TenantSample) -> TenantConfig {
                 (c.connection.clone(), connection)
             })
             .collect(),
+        prefixes: std::collections::BTreeMap::new(),
     }
 }
 

@@ -38,6 +38,10 @@ hash_key = \"64 hexadecimal digits\"
 [tenants.connections.acme-shop]
 store = \"acme.myshopify.com\"
 secret = \"the webhook's signing secret\"
+
+# Redirect prefixes, by the name in the address /p/NAME/https://media.example.com/episode.mp3: hosts that it may lead to.
+[tenants.prefixes.acme-show]
+hosts = [\"media.example.com\", \"*.cdn.example\"]
 ```
 ";
 

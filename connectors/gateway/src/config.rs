@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use hostread_connectors::prefix::PrefixFeed;
 use hostread_connectors::shopify::ShopifyConnection;
 use hostread_connectors_kit::{IpRangeError, IpRanges, TenantKey, TenantKeyError};
 use hostread_schemas::event::IpClass;
@@ -53,8 +54,10 @@ pub struct LimitsConfig {
     pub single_requests_per_sec: u32,
     /// How long the log may take to make a batch durable.
     pub append_ms_max: u64,
-    /// Pixels and impressions kept on disk while the log is away.
+    /// Pixels, impressions and hits of prefixes kept on disk while the log is away.
     pub spill_bytes_max: u64,
+    /// Hits of prefixes that wait in memory for the log or the spill; about half a KiB each.
+    pub prefix_hits_max: u32,
     /// Dead letters kept on disk.
     pub dead_letter_bytes_max: u64,
 }
@@ -71,6 +74,7 @@ impl Default for LimitsConfig {
             single_requests_per_sec: 20_000,
             append_ms_max: 10_000,
             spill_bytes_max: 256 << 20,
+            prefix_hits_max: 65_536,
             dead_letter_bytes_max: 128 << 20,
         }
     }
@@ -94,6 +98,9 @@ pub struct TenantConfig {
     /// Shopify stores by the name in the webhook's address; a name is used once in the whole installation.
     #[serde(default)]
     pub connections: BTreeMap<String, ShopifyConnection>,
+    /// Redirect prefixes by the feed's name in the address; a name is used once in the whole installation.
+    #[serde(default)]
+    pub prefixes: BTreeMap<String, PrefixFeed>,
 }
 
 impl fmt::Debug for TenantConfig {
@@ -152,6 +159,7 @@ impl GatewayConfig {
         let mut names = BTreeSet::new();
         let mut public_keys = BTreeSet::new();
         let mut connections = BTreeSet::new();
+        let mut prefixes = BTreeSet::new();
         for tenant in tenants {
             let wrong = |message: &str| ConfigError::Tenant {
                 tenant: tenant.name.clone(),
@@ -178,6 +186,19 @@ impl GatewayConfig {
                 if connection.secret.is_empty() || connection.store.trim().is_empty() {
                     return Err(wrong(&format!(
                         "connection \"{name}\" needs a store and a secret"
+                    )));
+                }
+            }
+            for (name, feed) in &tenant.prefixes {
+                let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+                if name.is_empty() || !name.bytes().all(plain) || !prefixes.insert(name) {
+                    return Err(wrong(&format!(
+                        "prefix \"{name}\" is there twice, or no name of letters, digits, - and _"
+                    )));
+                }
+                if !feed.is_usable() {
+                    return Err(wrong(&format!(
+                        "prefix \"{name}\" needs hosts such as media.example.com or *.example.com"
                     )));
                 }
             }
@@ -221,6 +242,7 @@ impl LimitsConfig {
                 u64::from(self.single_requests_per_sec),
             ),
             ("append_ms_max", self.append_ms_max),
+            ("prefix_hits_max", u64::from(self.prefix_hits_max)),
         ]
         .into_iter()
         .find(|(_, value)| *value == 0);
@@ -248,6 +270,7 @@ mod tests {
             public_key: format!("pk-{name}"),
             hash_key: "0b".repeat(32),
             connections: BTreeMap::new(),
+            prefixes: BTreeMap::new(),
         }
     }
 
@@ -278,6 +301,24 @@ mod tests {
             ..tenant(name)
         };
         assert!(config.check(&[of("a"), of("b")]).is_err());
+        let leads = |name: &str, feed: &str, host: &str| TenantConfig {
+            prefixes: BTreeMap::from([(
+                feed.to_owned(),
+                PrefixFeed {
+                    hosts: vec![host.to_owned()],
+                },
+            )]),
+            ..tenant(name)
+        };
+        let good = leads("a", "show", "media.example.com");
+        assert_eq!(config.check(std::slice::from_ref(&good)), Ok(()));
+        for wrong in [
+            leads("b", "show", "media.example.com"),
+            leads("b", "a/b", "media.example.com"),
+            leads("b", "other", "*"),
+        ] {
+            assert!(config.check(&[good.clone(), wrong]).is_err());
+        }
         let ranges = GatewayConfig {
             trusted_proxies: vec!["nowhere".to_owned()],
             ..GatewayConfig::default()

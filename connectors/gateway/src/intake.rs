@@ -103,29 +103,47 @@ impl Intake {
         Err(())
     }
 
-    /// Makes one event durable: in the log, or while that is away in the spill.
-    pub(crate) async fn append_or_spill(&self, event: Event) -> Result<(), Problem> {
-        if !self.log_away() && self.append_records(vec![self.record(&event)]).await.is_ok() {
-            return Ok(());
-        }
-        let mut line = Vec::with_capacity(512);
-        hostread_schemas::json::write(&event, &mut line);
-        let spill = Arc::clone(&self.spill);
-        let spilled = tokio::task::spawn_blocking(move || spill.append(&[line])).await;
-        match spilled {
-            Ok(Ok(appended)) if appended.kept == 1 => {
-                telemetry::spilled();
-                Ok(())
+    /// Makes single events durable: in the log, or while that is away in the spill. Says how many found no room there.
+    pub(crate) async fn append_or_spill(&self, events: &[Event]) -> u64 {
+        let mut cut = 0;
+        for part in events.chunks(APPEND_RECORDS_MAX) {
+            let there = !self.log_away() && {
+                let records = part.iter().map(|event| self.record(event)).collect();
+                self.append_records(records).await.is_ok()
+            };
+            if !there {
+                cut += self.spill(part).await;
             }
-            Ok(Ok(_)) => {
-                telemetry::spill_cut();
-                Err(Problem::LogAway)
+        }
+        cut
+    }
+
+    /// Says how many are not in the spill.
+    async fn spill(&self, events: &[Event]) -> u64 {
+        let lines: Vec<Vec<u8>> = events
+            .iter()
+            .map(|event| {
+                let mut line = Vec::with_capacity(512);
+                hostread_schemas::json::write(event, &mut line);
+                line
+            })
+            .collect();
+        let spill = Arc::clone(&self.spill);
+        let spilled = tokio::task::spawn_blocking(move || spill.append(&lines)).await;
+        let count = events.len() as u64;
+        match spilled {
+            Ok(Ok(appended)) => {
+                telemetry::spilled(count - appended.cut);
+                if appended.cut > 0 {
+                    telemetry::spill_cut(appended.cut);
+                }
+                appended.cut
             }
             Ok(Err(error)) => {
                 telemetry::spill_failed(&error);
-                Err(Problem::LogAway)
+                count
             }
-            Err(_) => Err(Problem::Internal),
+            Err(_) => count,
         }
     }
 

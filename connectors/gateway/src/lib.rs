@@ -7,6 +7,7 @@
 //! POST /v1/events  /v1/redemptions  /v1/import/{format}     API key          ─► intake ─► log
 //! GET  /v1/pixel.gif  /v1/impression.gif   POST /v1/pixel   public key `k`   ─► intake ─► log, or spill ─► log
 //! POST /hooks/shopify/{connection}                          HMAC             ─► intake ─► log, or dead letters
+//! GET  /p/{feed}/{url}                                  nothing          ─► 302, and later intake ─► log, or spill ─► log
 //! GET  /v1/explain/{kind}/{id}                             API key          ◄─ whoever can explain numbers
 //! GET  /livez  /readyz  /readyz/pipeline  /metrics
 //! ```
@@ -14,6 +15,7 @@
 mod body;
 mod config;
 mod doors;
+mod hits;
 mod intake;
 mod problem;
 mod server;

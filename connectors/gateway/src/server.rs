@@ -27,6 +27,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::config::{ConfigError, GatewayConfig, TenantConfig};
 use crate::doors;
 use crate::doors::explain::Explain;
+use crate::doors::prefix::HitIds;
+use crate::hits::Hits;
 use crate::intake::{Clock, Intake};
 use crate::problem::Problem;
 use crate::tenants::{Tenant, Tenants};
@@ -96,6 +98,8 @@ pub(crate) struct State {
     pub(crate) pipeline_ready: Option<PipelineReady>,
     pub(crate) explain: Option<Explain>,
     pub(crate) explaining: Arc<Semaphore>,
+    pub(crate) hits: Hits,
+    pub(crate) hit_ids: HitIds,
     proxies: IpRanges,
 }
 
@@ -157,6 +161,8 @@ impl Gateway {
             intake: Arc::new(intake),
             ids: parts.ids,
             proxies: parts.config.proxies()?,
+            hits: Hits::new(parts.config.limits.prefix_hits_max),
+            hit_ids: HitIds::new(),
             config: parts.config,
             batches: Semaphore::new(BATCHES_AT_ONCE),
             metrics: parts.metrics,
@@ -186,6 +192,7 @@ impl Gateway {
             )
             .route("/hooks/shopify/{connection}", post(doors::shopify::post))
             .route("/v1/explain/{kind}/{*id}", get(doors::explain::get))
+            .route("/p/{*url}", get(doors::prefix::get))
             .route("/livez", get(doors::health::live))
             .route("/readyz", get(doors::health::ready))
             .route("/readyz/pipeline", get(doors::health::pipeline_ready))
@@ -206,16 +213,25 @@ impl Gateway {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), GatewayError> {
         let drain = tokio::spawn(Arc::clone(&self.0.intake).drain());
+        let hits = Arc::clone(&self.0);
+        let kept = tokio::spawn(async move { hits.hits.drain(&hits.intake).await });
         let service = self
             .router()
             .into_make_service_with_connect_info::<SocketAddr>();
         let served = axum::serve(listener, service)
             .with_graceful_shutdown(shutdown)
             .await;
+        self.0.hits.close();
+        kept.await.ok();
         drain.abort();
         // What is spilled stays on disk and is drained after the next start.
         drain.await.ok();
         Ok(served?)
+    }
+
+    /// Hits of prefixes that are not durable yet, and that are lost since start.
+    pub fn prefix_hits(&self) -> (u64, u64) {
+        (self.0.hits.waiting_count(), self.0.hits.lost_count())
     }
 
     /// How much waits for the log.

@@ -3,8 +3,10 @@
 use hostread_connectors_kit::DeadLetterError;
 use hostread_disk::DiskError;
 use hostread_eventlog::LogError;
-use metrics::counter;
+use metrics::{counter, gauge};
 use tracing::{error, warn};
+
+use crate::hits::Lost;
 
 /// An error with its causes, on one line.
 struct Chain<'a>(&'a dyn std::error::Error);
@@ -25,6 +27,7 @@ impl std::fmt::Display for Chain<'_> {
 pub(crate) fn answered(door: &'static str, status: u16) {
     let status = match status {
         200..=299 => "2xx",
+        302 => "302",
         401 => "401",
         413 => "413",
         422 => "422",
@@ -61,15 +64,29 @@ pub(crate) fn log_slow(waited: std::time::Duration) {
     );
 }
 
-/// One event went to the spill.
-pub(crate) fn spilled() {
-    counter!("gateway_spilled_events_total").increment(1);
+/// Events went to the spill.
+pub(crate) fn spilled(count: u64) {
+    counter!("gateway_spilled_events_total").increment(count);
 }
 
-/// The spill is full: one event was refused.
-pub(crate) fn spill_cut() {
-    counter!("gateway_spill_cut_events_total").increment(1);
-    warn!("the spill is full and the log is away: an event was refused");
+/// The spill is full: events were refused.
+pub(crate) fn spill_cut(count: u64) {
+    counter!("gateway_spill_cut_events_total").increment(count);
+    warn!(
+        events = count,
+        "the spill is full and the log is away: events were refused"
+    );
+}
+
+/// Hits of a prefix are durable; so many are not yet.
+pub(crate) fn hits_kept(count: u64, waiting: u64) {
+    accepted("prefix", usize::try_from(count).unwrap_or(usize::MAX));
+    gauge!("gateway_prefix_hits_waiting").set(waiting as f64);
+}
+
+/// Hits of a prefix were led on and are not kept.
+pub(crate) fn hits_lost(why: Lost, count: u64) {
+    counter!("gateway_prefix_hits_lost_total", "reason" => why.name()).increment(count);
 }
 
 /// The spill's files failed.

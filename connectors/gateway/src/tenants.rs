@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use hostread_connectors::prefix::PrefixFeed;
 use hostread_connectors::shopify::ShopifyConnection;
 use hostread_connectors_kit::signature::{equal, sha256_hex};
 use hostread_connectors_kit::{IpRanges, Pseudonymizer, TenantKey};
@@ -21,10 +22,11 @@ pub(crate) enum Door {
     Impression,
     Shopify,
     Explain,
+    Prefix,
 }
 
 impl Door {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Events,
         Self::Redemptions,
         Self::Import,
@@ -32,6 +34,7 @@ impl Door {
         Self::Impression,
         Self::Shopify,
         Self::Explain,
+        Self::Prefix,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -43,6 +46,7 @@ impl Door {
             Self::Impression => "impression",
             Self::Shopify => "shopify",
             Self::Explain => "explain",
+            Self::Prefix => "prefix",
         }
     }
 
@@ -63,6 +67,7 @@ pub(crate) struct Tenant {
     api_key_sha256: Vec<String>,
     public_key: String,
     connections: Vec<(String, ShopifyConnection)>,
+    prefixes: Vec<(String, Arc<PrefixFeed>)>,
     rates: [DefaultDirectRateLimiter; Door::ALL.len()],
 }
 
@@ -104,6 +109,9 @@ impl Tenants {
                     .collect(),
                 public_key: config.public_key.clone(),
                 connections: config.connections.clone().into_iter().collect(),
+                prefixes: (config.prefixes.clone().into_iter())
+                    .map(|(name, feed)| (name, Arc::new(feed)))
+                    .collect(),
                 rates: Door::ALL.map(|door| rate(door, limits)),
             }))
         });
@@ -144,6 +152,14 @@ impl Tenants {
                 Some((Arc::clone(tenant), connection.clone()))
             })
             .ok_or(Problem::Signature)
+    }
+
+    /// The tenant of a prefix's feed, and where it may lead.
+    pub(crate) fn prefix(&self, name: &str) -> Option<(Arc<Tenant>, Arc<PrefixFeed>)> {
+        self.0.iter().find_map(|tenant| {
+            let (_, feed) = tenant.prefixes.iter().find(|(there, _)| there == name)?;
+            Some((Arc::clone(tenant), Arc::clone(feed)))
+        })
     }
 
     fn find(&self, matches: impl Fn(&Tenant) -> bool) -> Result<Arc<Tenant>, Problem> {

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cloudfront combined    lines of delivery logs -> request          pixel impression redemption    doors for sites and ad servers
-//! cloudflare mapped      lines of JSON or CSV -> request
+//! cloudflare mapped      lines of JSON or CSV -> request            prefix                     hits of the redirect -> request
 //! shopify                signed webhooks -> order                   events_json deals_csv          every event as JSON, facts as CSV
 //! ```
 
@@ -19,6 +19,7 @@ pub mod lines;
 pub mod log;
 pub mod mapped;
 pub mod pixel;
+pub mod prefix;
 mod range;
 pub mod redemption;
 pub mod shopify;
@@ -37,6 +38,7 @@ pub const CONNECTORS: &[&str] = &[
     "combined",
     "cloudflare",
     "mapped",
+    "prefix",
     "shopify",
     "pixel",
     "impression",

@@ -358,6 +358,7 @@ mod tests {
             public_key: String::new(),
             hash_key: "0b".repeat(32),
             connections: std::collections::BTreeMap::new(),
+            prefixes: std::collections::BTreeMap::new(),
         };
         let key = TenantKey::from_hex(&tenant.hash_key).unwrap();
         let pseudonyms = Pseudonymizer::new(&key, Arc::new(IpRanges::default()));

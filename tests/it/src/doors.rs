@@ -9,6 +9,7 @@ mod fuzz;
 mod import;
 mod killed;
 mod orders;
+mod prefix;
 mod refused;
 mod silent;
 mod taken;

@@ -19,7 +19,7 @@ pub(crate) async fn live() -> Response {
     Json(json!({"live": true})).into_response()
 }
 
-/// Not ready while the log is away; pixels and impressions are taken all the same.
+/// Not ready while the log is away; pixels, impressions and hits of prefixes are taken all the same.
 pub(crate) async fn ready(With(state): With<Arc<State>>) -> Response {
     let log = tokio::time::timeout(READY_WAIT, state.intake.log.end_offsets()).await;
     let there = matches!(log, Ok(Ok(_))) && !state.intake.log_away();
@@ -29,6 +29,8 @@ pub(crate) async fn ready(With(state): With<Arc<State>>) -> Response {
         "log": if there { "there" } else { "away" },
         "spilled_events": spill.records,
         "spill_cut_events": spill.cut_total,
+        "prefix_hits_waiting": state.hits.waiting_count(),
+        "prefix_hits_lost": state.hits.lost_count(),
         "dead_letters": state.intake.dead_letters.stats().letters,
     });
     let status = if there {

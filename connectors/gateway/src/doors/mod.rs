@@ -4,6 +4,7 @@ pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod health;
 pub(crate) mod import;
+pub(crate) mod prefix;
 pub(crate) mod redemptions;
 pub(crate) mod shopify;
 pub(crate) mod web;

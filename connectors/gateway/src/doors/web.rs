@@ -194,7 +194,10 @@ async fn take(
     };
     let event =
         checked(event, now_ms).map_err(|error| Problem::invalid(error.field, error.message))?;
-    state.intake.append_or_spill(event).await?;
+    let cut = state.intake.append_or_spill(std::slice::from_ref(&event));
+    if cut.await > 0 {
+        return Err(Problem::LogAway);
+    }
     telemetry::accepted(door.name(), 1);
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostread_connectors::prefix::PrefixFeed;
 use hostread_connectors::shopify::ShopifyConnection;
 use hostread_connectors_kit::signature::{hex, hmac_sha256_base64, sha256_hex};
 use hostread_connectors_kit::{StoredDeadLetter, TenantKey, dead_letters};
@@ -69,6 +70,12 @@ pub(crate) fn tenant(name: &str, secret: &str) -> TenantConfig {
             ShopifyConnection {
                 store: "northwind".to_owned(),
                 secret: secret.to_owned(),
+            },
+        )]),
+        prefixes: BTreeMap::from([(
+            format!("{name}-show"),
+            PrefixFeed {
+                hosts: vec!["media.example.com".to_owned(), "pdst.fm".to_owned()],
             },
         )]),
     }

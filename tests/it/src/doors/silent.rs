@@ -17,9 +17,9 @@ const ORDER: &str =
     include_str!("../../../../connectors/sources/src/shopify/fixtures/orders-create.json");
 
 /// The real log, until it falls silent.
-struct Silent {
-    log: EmbeddedLog,
-    now: AtomicBool,
+pub(super) struct Silent {
+    pub(super) log: EmbeddedLog,
+    pub(super) now: AtomicBool,
 }
 
 #[async_trait]
