@@ -92,6 +92,8 @@ enum Command {
     Method(cmd::method::MethodArgs),
     /// Count the downloads of delivery logs, without a server
     Count(cmd::count::CountArgs),
+    /// Read size, header, bit rate and length of audio files, as a catalog has them
+    Probe(cmd::probe::ProbeArgs),
     /// Run events from a file through the same dataflow, without a server
     Replay(cmd::replay::ReplayArgs),
     /// Make up a world with its truth, or the workload of load tests
@@ -144,6 +146,7 @@ fn run(cli: Cli) -> Result<bool> {
             Command::Rules(command) => cmd::rules::run(config, command).await,
             Command::Method(args) => cmd::method::run(config, &args),
             Command::Count(args) => cmd::count::run(&args),
+            Command::Probe(args) => cmd::probe::run(args).await,
             Command::Replay(args) => cmd::replay::run(&config?, &args),
             Command::Simulate(args) => cmd::simulate::run(&args),
         }

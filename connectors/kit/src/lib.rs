@@ -6,10 +6,11 @@
 //! ```text
 //! Pseudonymizer  address, e-mail -> keyed hashes + class          signature   HMAC and API keys, compared in constant time
 //! Connector      one raw input -> events or rejections            conformance the suite for it
-//! prefix         addresses inside addresses
+//! audio          what a file of sound says of itself            prefix      addresses inside addresses
 //! DeadLetters    what could not be used, encrypted, bounded       dead_letters, list and open it again
 //! ```
 
+pub mod audio;
 pub mod conformance;
 pub mod connector;
 mod deadletter;

@@ -13,6 +13,7 @@ pub(crate) mod journal;
 pub(crate) mod method;
 pub(crate) mod migrate;
 pub(crate) mod pipeline;
+pub(crate) mod probe;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod rules;

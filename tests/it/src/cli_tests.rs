@@ -16,6 +16,7 @@ mod doctor;
 mod explain;
 mod guide;
 mod import;
+mod probe;
 mod replay;
 mod rules;
 
