@@ -1,5 +1,7 @@
 //! What the connectors for delivery logs share: settings of a feed, reading numbers and texts, the event of a line.
 
+use std::borrow::Cow;
+
 use hostread_connectors_kit::text::{enclosure_path, host_of};
 use hostread_connectors_kit::{Mapped, Origin, Rejected};
 use hostread_schemas::event::{Body, Method, Request, SourceKind};
@@ -133,6 +135,21 @@ pub(crate) fn text_of(line: &[u8]) -> Result<&str, Rejected> {
         return Err(malformed("nul", "the line holds a NUL byte"));
     }
     std::str::from_utf8(line).map_err(|_| malformed("utf8", "the line is not UTF-8"))
+}
+
+/// A piece of a line's text without the log's own encoding; `-` is nothing. Most pieces stay as they are.
+pub(crate) fn undone<'a>(
+    field: &'a str,
+    name: &str,
+    decode: impl Fn(&'a [u8]) -> Cow<'a, [u8]>,
+) -> Result<Cow<'a, str>, Rejected> {
+    if field == "-" {
+        return Ok(Cow::Borrowed(""));
+    }
+    match decode(field.as_bytes()) {
+        Cow::Borrowed(_) => Ok(Cow::Borrowed(field)),
+        Cow::Owned(bytes) => decoded(bytes, name).map(Cow::Owned),
+    }
 }
 
 /// A decoded piece of a line as text.

@@ -1,6 +1,6 @@
 //! What the lines come to, as JSON, CSV and tables.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use comfy_table::{Cell, CellAlignment, Table};
 use hostread_rules::Window;
@@ -45,7 +45,7 @@ pub(crate) struct Report {
     pub(crate) episodes: Vec<Episode>,
     /// With a download, by episode.
     #[serde(skip)]
-    listeners: BTreeSet<(usize, ListenerId)>,
+    listeners: HashSet<(usize, ListenerId)>,
 }
 
 /// Of an episode.
@@ -88,7 +88,7 @@ impl Report {
             counted: 0,
             downloads: 0,
             episodes: episodes.iter().map(Episode::new).collect(),
-            listeners: BTreeSet::new(),
+            listeners: HashSet::new(),
         }
     }
 

@@ -1,12 +1,14 @@
 //! One line to a request. Pure.
 
+use std::borrow::Cow;
+
 use hostread_connectors_kit::text::percent_decode;
 use hostread_connectors_kit::{Origin, Rejected};
 use hostread_schemas::event::{Event, Method, Request};
 
 use crate::log::{
-    Delivery, LogSettings, body_of, decoded, malformed, method, number, number_or_none, status,
-    text_of, time,
+    Delivery, LogSettings, body_of, malformed, method, number, number_or_none, status, text_of,
+    time, undone,
 };
 
 const NAMES: [&str; 13] = [
@@ -138,19 +140,15 @@ pub(super) fn delivery(
             sent_first: first.unwrap_or(0),
             sent_bytes: body_bytes,
             total_bytes: length.filter(|_| first.is_none() && status == 200),
-            agent: decode(agent, "cs(User-Agent)")?,
+            agent: decode(agent, "cs(User-Agent)")?.into_owned(),
             ..Request::default()
         },
     }
     .event(origin, settings)
 }
 
-/// Undoes the log's own encoding; `-` is nothing.
-fn decode(field: &str, name: &str) -> Result<String, Rejected> {
-    match field {
-        "-" => Ok(String::new()),
-        text => decoded(percent_decode(text.as_bytes()).into_owned(), name),
-    }
+fn decode<'a>(field: &'a str, name: &str) -> Result<Cow<'a, str>, Rejected> {
+    undone(field, name, percent_decode)
 }
 
 fn triple(text: &str, separator: char) -> Result<[u64; 3], Rejected> {

@@ -3,14 +3,15 @@
 //! ip ident user [time offset] "METHOD target protocol" status body_bytes "referer" "agent" ["range" "content-range"]
 //! ```
 
+use std::borrow::Cow;
+
 use hostread_connectors_kit::text::backslash_decode;
 use hostread_connectors_kit::{Origin, Rejected};
 use hostread_schemas::event::{Event, Request};
 use hostread_schemas::unit::EventTimeMs;
 
 use crate::log::{
-    Delivery, LogSettings, decoded, malformed, method, number, number_or_none, status, text_of,
-    time,
+    Delivery, LogSettings, malformed, method, number, number_or_none, status, text_of, time, undone,
 };
 use crate::range::{default_first, range_asked, served_range};
 
@@ -32,18 +33,23 @@ impl<'a> Rest<'a> {
     }
 
     /// Up to `end`, which is taken too.
-    fn until(&mut self, end: char) -> Result<&'a str, Rejected> {
-        let (found, rest) = self.0.split_once(end).ok_or_else(Self::wrong)?;
-        self.0 = rest;
+    fn until(&mut self, end: u8) -> Result<&'a str, Rejected> {
+        self.taken(memchr::memchr(end, self.0.as_bytes()), 1)
+    }
+
+    /// What stands before `at`; what is between is taken too.
+    fn taken(&mut self, at: Option<usize>, between: usize) -> Result<&'a str, Rejected> {
+        let (found, rest) = self.0.split_at(at.ok_or_else(Self::wrong)?);
+        self.0 = rest.get(between..).unwrap_or_default();
         Ok(found)
     }
 
     /// Up to two characters, which are taken too.
-    fn until_both(&mut self, end: [u8; 2]) -> Result<&'a str, Rejected> {
-        let at = memchr::memmem::find(self.0.as_bytes(), &end).ok_or_else(Self::wrong)?;
-        let (found, rest) = self.0.split_at(at);
-        self.0 = rest.get(end.len()..).unwrap_or_default();
-        Ok(found)
+    fn until_both(&mut self, [one, other]: [u8; 2]) -> Result<&'a str, Rejected> {
+        let bytes = self.0.as_bytes();
+        let ends = |at: &usize| bytes.get(at + 1) == Some(&other);
+        let at = memchr::memchr_iter(one, bytes).find(ends);
+        self.taken(at, 2)
     }
 
     /// What stands between quotes; a quote behind a backslash does not end it.
@@ -61,9 +67,7 @@ impl<'a> Rest<'a> {
                 == 1
         };
         let end = memchr::memchr_iter(b'"', bytes).find(|end| !escaped(end));
-        let (found, rest) = self.0.split_at(end.ok_or_else(Self::wrong)?);
-        self.0 = rest.get(1..).unwrap_or_default();
-        Ok(found)
+        self.taken(end, 1)
     }
 }
 
@@ -73,7 +77,7 @@ pub(super) fn delivery(
     settings: LogSettings,
 ) -> Result<Event, Rejected> {
     let mut rest = Rest(text_of(line)?);
-    let ip = rest.until(' ')?;
+    let ip = rest.until(b' ')?;
     // ident and user: a user's name may hold blanks.
     let names = rest.until_both(*b" [")?;
     if !names.contains(' ') {
@@ -82,8 +86,8 @@ pub(super) fn delivery(
     let time = clock(rest.until_both(*b"] ")?)?;
     let asked = rest.quoted()?;
     rest.eat(" ")?;
-    let status = status(rest.until(' ')?)?;
-    let body_bytes = number_or_none(rest.until(' ')?, "body_bytes")?.unwrap_or(0);
+    let status = status(rest.until(b' ')?)?;
+    let body_bytes = number_or_none(rest.until(b' ')?, "body_bytes")?.unwrap_or(0);
     let referrer = rest.quoted()?;
     rest.eat(" ")?;
     let agent = rest.quoted()?;
@@ -120,19 +124,15 @@ pub(super) fn delivery(
                 Some(served) => served.total,
                 None => (status == 200).then_some(body_bytes),
             },
-            agent: unescape(agent, "agent")?,
+            agent: unescape(agent, "agent")?.into_owned(),
             ..Request::default()
         },
     }
     .event(origin, settings)
 }
 
-/// `-` is nothing.
-fn unescape(field: &str, name: &str) -> Result<String, Rejected> {
-    match field {
-        "-" => Ok(String::new()),
-        text => decoded(backslash_decode(text.as_bytes()).into_owned(), name),
-    }
+fn unescape<'a>(field: &'a str, name: &str) -> Result<Cow<'a, str>, Rejected> {
+    undone(field, name, backslash_decode)
 }
 
 fn request_line(text: &str) -> Result<(&str, &str), Rejected> {
