@@ -5,6 +5,7 @@
 
 pub(crate) mod bench;
 mod durable;
+mod full;
 mod fuzz;
 mod import;
 mod killed;

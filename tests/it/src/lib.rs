@@ -20,3 +20,5 @@ mod oracle_tests;
 mod shared_data;
 #[cfg(test)]
 mod sinks_tests;
+#[cfg(test)]
+mod small_disk;

@@ -86,19 +86,21 @@ pub(crate) fn tenants() -> Vec<TenantConfig> {
     vec![tenant("north", SECRET), tenant("south", SECRET)]
 }
 
-/// The log on a disk, as one process opens it.
+/// The log on a simulated disk, as one process opens it.
 pub(crate) fn open_log(disk: &SimDisk) -> hostread_eventlog::Result<EmbeddedLog> {
+    open_log_in(Arc::new(disk.clone()), Path::new(LOG_DIR))
+}
+
+/// The log in a folder of a disk.
+pub(crate) fn open_log_in(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+) -> hostread_eventlog::Result<EmbeddedLog> {
     let topics: Vec<TopicSpec> = EventType::ALL
         .iter()
         .map(|event_type| TopicSpec::new(event_type.topic(), 2))
         .collect();
-    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    EmbeddedLog::open(
-        disk,
-        Path::new(LOG_DIR),
-        &topics,
-        EmbeddedSettings::default(),
-    )
+    EmbeddedLog::open(disk, dir, &topics, EmbeddedSettings::default())
 }
 
 /// Everything in a log, by topic and offset.

@@ -1,9 +1,6 @@
 //! The disk under the journal is full, really: the pipeline stops and says so, and when there is room it goes on.
 //! Needs: root, for a file system of its own. Without it nothing is tried here; `stopped.rs` has a simulated disk.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hostread_schemas::event::Event;
@@ -16,6 +13,7 @@ use super::feed::Feed;
 use super::process::Pipeline;
 use super::settings;
 use super::uninterrupted::Run;
+use crate::small_disk::Small;
 
 const STUCK: Duration = Duration::from_mins(1);
 const QUIET: Duration = Duration::from_millis(300);
@@ -23,42 +21,6 @@ const QUIET: Duration = Duration::from_millis(300);
 const LEFT: [usize; 3] = [0, 30_000, 300_000];
 /// Events that come before, and each time.
 const PIECE: usize = 10_000;
-
-/// A small file system.
-struct Small(PathBuf);
-
-impl Small {
-    fn mount(at: &Path) -> Option<Self> {
-        std::fs::create_dir_all(at).unwrap();
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"])
-            .arg(at);
-        let mounted = mount.stderr(Stdio::null()).status();
-        let is_there = mounted.is_ok_and(|status| status.success());
-        is_there.then(|| Self(at.to_owned()))
-    }
-
-    /// Takes all but so many bytes.
-    fn fill(&self, left: usize) {
-        let mut file = std::fs::File::create(self.0.join("filler")).unwrap();
-        let mut size = 0;
-        while file.write_all(&[0; 4_096]).is_ok() {
-            size += 4_096_u64;
-        }
-        file.set_len(size.saturating_sub(left as u64)).unwrap();
-    }
-
-    fn empty(&self) {
-        std::fs::remove_file(self.0.join("filler")).unwrap();
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        Command::new("umount").arg("-l").arg(&self.0).status().ok();
-    }
-}
 
 async fn drained(pipeline: &mut Pipeline, events: &[Event]) {
     let clock_ms = events.last().unwrap().meta.received_at.0;
@@ -69,7 +31,6 @@ async fn drained(pipeline: &mut Pipeline, events: &[Event]) {
 async fn a_full_disk_stops_the_pipeline_until_there_is_room() {
     let (seed, dir) = (seed(), tempfile::tempdir().unwrap());
     let Some(disk) = Small::mount(&dir.path().join("journal")) else {
-        println!("not root: no small disk to fill");
         return;
     };
     let databases = Databases::start().await;
