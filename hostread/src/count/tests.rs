@@ -96,6 +96,22 @@ fn bytes_of_a_day_make_a_download_and_its_ads() {
     assert!(report.text().contains("1 downloads"));
 }
 
+/// Published on the 8th at 22:00: the second request of each comes a day and an hour later.
+#[test]
+fn a_download_has_the_age_of_its_first_request() {
+    let both = |ip| {
+        [
+            line(ip, "09/Nov/2026:21:00:00", 0, 400, "A"),
+            line(ip, "09/Nov/2026:23:00:00", 400, 400, "A"),
+        ]
+        .concat()
+    };
+    let log: String = (1..=12).map(both).collect();
+    let report = report(with_catalog(utc()), &[&log]);
+    let ages = report.episodes[0].by_age.as_ref().unwrap();
+    assert_eq!((report.downloads, ages["D1"]), (12, 12));
+}
+
 #[test]
 fn midnight_is_that_of_the_zone() {
     let log = [
