@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hostread_connectors::lines::{Block, Blocks, LineAt};
 use hostread_connectors::mapped::Mapping;
 use hostread_connectors::unpack::unpack;
 use hostread_connectors_kit::signature::sha256_hex;
@@ -23,7 +24,7 @@ use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use self::pieces::{CountedFile, Pieces, head, skip};
+use self::pieces::{CountedFile, PIECE_BYTES, Pieces, head, skip};
 use crate::doors::import::{LOG_FIELDS_HEADER, LOG_MAPPING_HEADER};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
@@ -172,7 +173,7 @@ impl Upload {
         progress(&done);
         loop {
             let (back, piece) = blocking(move || {
-                let piece = pieces.next();
+                let piece = pieces.blocks.next();
                 Ok((pieces, piece))
             })
             .await?;
@@ -180,12 +181,14 @@ impl Upload {
             let Some(piece) = piece.map_err(|source| file_error(path, source))? else {
                 break;
             };
-            let answer = self.send(&client, url.clone(), path, &done, &piece).await?;
-            done.learn(&piece, self.has_head());
+            let answer = self
+                .send(&client, url.clone(), path, &done, piece.bytes())
+                .await?;
+            done.learn(piece.bytes(), self.has_head());
             done.add(&piece, answer);
             done.file_bytes_read = pieces.file_bytes_read();
             // A line without an end may be half written: the next call reads it again.
-            if piece.ends_with(b"\n") {
+            if piece.is_whole() {
                 let (note, kept) = (pieces.note.clone(), done.clone());
                 blocking(move || keep(note.as_deref(), &kept)).await?;
             }
@@ -239,10 +242,12 @@ impl Upload {
         done.resumed_lines = done.lines;
         done.file_bytes = file_bytes;
         done.file_bytes_read = read.load(Ordering::Relaxed);
+        let at = LineAt {
+            number: done.lines + 1,
+            offset: done.offset,
+        };
         let pieces = Pieces {
-            reader,
-            carry: Vec::new(),
-            damage: None,
+            blocks: Blocks::of_bytes(reader, at, PIECE_BYTES),
             read,
             note,
         };
@@ -335,8 +340,8 @@ impl Upload {
 }
 
 impl Progress {
-    fn add(&mut self, piece: &[u8], answer: Answer) {
-        self.offset += piece.len() as u64;
+    fn add(&mut self, piece: &Block, answer: Answer) {
+        self.offset += piece.taken();
         self.lines += answer.lines;
         self.accepted += answer.accepted;
         for (reason, count) in answer.malformed_by_reason {

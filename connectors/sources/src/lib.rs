@@ -8,7 +8,6 @@
 //! shopify                signed webhooks -> order                   events_json deals_csv          every event as JSON, facts as CSV
 //! ```
 
-pub mod blocks;
 pub mod cloudflare;
 pub mod cloudfront;
 pub mod combined;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use hostread_connectors::blocks::Blocks;
+use hostread_connectors::lines::{Blocks, LineAt};
 use hostread_connectors::log::LogSettings;
 use hostread_connectors::unpack::unpack;
 use hostread_rules::Window;
@@ -143,10 +143,10 @@ fn explain(args: &CountArgs, counter: &mut Counter, verdicts: &Verdicts) -> Resu
     for log in &args.logs {
         let file = log.display();
         let mut reading = Reading::new();
-        let mut blocks = Blocks::new(open(log)?);
+        let mut blocks = Blocks::new(open(log)?, LineAt::FIRST);
         // Damage was told when the lines were counted.
         while let Ok(Some(block)) = blocks.next() {
-            for (number, line) in block.lines() {
+            for (at, line) in block.lines() {
                 let (said, time) = counter.say(&mut reading, line);
                 let verdict = match said {
                     Said::Nothing => continue,
@@ -157,7 +157,7 @@ fn explain(args: &CountArgs, counter: &mut Counter, verdicts: &Verdicts) -> Resu
                         verdict.map_or("", |verdict| verdict.as_str())
                     }
                 };
-                writeln!(out, "{file}\t{number}\t{verdict}").ok();
+                writeln!(out, "{file}\t{}\t{verdict}", at.number).ok();
             }
         }
     }

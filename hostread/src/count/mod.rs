@@ -19,8 +19,7 @@ use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use hostread_connectors::blocks::Block;
-use hostread_connectors::lines::{LINE_BYTES_MAX, Line};
+use hostread_connectors::lines::{Block, LINE_BYTES_MAX, Line};
 use hostread_connectors::log::{LogFormat, LogSettings};
 use hostread_connectors::mapped::Mapping;
 use hostread_connectors_kit::{IpRanges, Mapped, Origin, Pseudonymizer, TenantKey};

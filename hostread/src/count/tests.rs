@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 use super::*;
+use hostread_connectors::lines::{Blocks, LineAt};
 use hostread_schemas::event::SourceKind;
 use proptest::prelude::*;
 
@@ -113,6 +114,13 @@ fn a_download_has_the_age_of_its_first_request() {
 }
 
 #[test]
+fn a_listener_of_two_days_is_one() {
+    let day = |day| line(1, &format!("{day}/Nov/2026:10:00:00"), 0, 1050, "A");
+    let report = report(with_catalog(utc()), &[day("09"), day("10"), day("12")]);
+    assert_eq!((report.downloads, report.episodes[0].listeners), (3, 1));
+}
+
+#[test]
 fn midnight_is_that_of_the_zone() {
     let log = [
         line(1, "09/Nov/2026:22:30:00", 0, 400, "A"),
@@ -175,7 +183,7 @@ fn the_verdict_of_a_rolling_window_is_that_of_the_moment() {
         let (others, _) = count_logs(&mut counter, 3, &[&open]).unwrap();
         let (_, verdicts) = counter.finish(others, true);
         let (mut said, mut reading) = (Vec::new(), Reading::new());
-        let mut blocks = hostread_connectors::blocks::Blocks::new(log.as_bytes());
+        let mut blocks = Blocks::new(log.as_bytes(), LineAt::FIRST);
         while let Some(block) = blocks.next().unwrap() {
             for (_, line) in block.lines() {
                 let (Said::Open(place), time) = counter.say(&mut reading, line) else {

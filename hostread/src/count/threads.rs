@@ -7,7 +7,7 @@ use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hostread_connectors::blocks::{Block, Blocks};
+use hostread_connectors::lines::{Block, Blocks, LineAt};
 
 use super::{Counter, Reading, Said, Settings};
 
@@ -59,7 +59,7 @@ pub(crate) fn count_logs(
         // Should no thread be left, nobody waits for one.
         drop(blocks);
         let read = logs.iter().enumerate().try_for_each(|(log, open)| {
-            let blocks = Blocks::new(open()?);
+            let blocks = Blocks::new(open()?, LineAt::FIRST);
             let damage = read_log(log, blocks, &settings, &sender);
             wrong.damaged.extend(damage.map(|error| (log, error)));
             anyhow::Ok(())
@@ -116,11 +116,11 @@ fn count_blocks(counter: &mut Counter, blocks: &Mutex<Receiver<Work>>) -> Vec<Ma
         else {
             return malformed;
         };
-        for (number, line) in block.lines() {
+        for (at, line) in block.lines() {
             if let Said::Malformed(why) = counter.count(&mut reading, line)
                 && malformed.len() < TOLD_MAX
             {
-                malformed.push((log, number, why));
+                malformed.push((log, at.number, why));
             }
         }
     }

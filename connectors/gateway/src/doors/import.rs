@@ -12,11 +12,11 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State as With};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use hostread_connectors::lines::{Line, LineAt, Lines};
+use hostread_connectors::lines::{Blocks, Line, LineAt};
 use hostread_connectors::log::{LOG_FORMATS, LogFormat, LogSettings, MAPPED};
 use hostread_connectors::mapped::Mapping;
 use hostread_connectors::unpack::{UnpackError, unpack_within};
-use hostread_connectors_kit::{Mapped, Resend};
+use hostread_connectors_kit::{Mapped, Origin, Resend};
 use hostread_schemas::event::{Event, SourceKind};
 use hostread_schemas::json::NAME_BYTES_MAX;
 use reqwest::Url;
@@ -197,68 +197,84 @@ fn map(
     let unreadable = |_| Problem::invalid("", "the piece cannot be read");
     let bytes_max = state.config.limits.unpacked_bytes_max;
     let reader = unpack_within(&body[..], bytes_max).map_err(unreadable)?;
-    let mut lines = Lines::starting_at(reader, asked.line.unwrap_or(1), asked.at);
+    let mut at = LineAt {
+        number: asked.line.unwrap_or(1),
+        offset: asked.at,
+    };
+    let mut blocks = Blocks::new(reader, at);
     let mut piece = Piece {
         counts: Counts::default(),
         events: Vec::new(),
         letters: Vec::new(),
     };
     loop {
-        let (at, line) = match lines.next() {
-            Ok(Some(next)) => next,
-            Ok(None) => break,
+        let block = match blocks.next() {
+            Ok(Some(block)) => block,
+            Ok(None) => return Ok(piece),
             Err(error) if UnpackError::of(&error).is_some() => {
                 return Err(Problem::TooLarge { bytes_max });
             }
             // The lines before the damage count; the sender reads that the rest is missing.
             Err(_) => {
-                let at = LineAt {
-                    number: asked.line.unwrap_or(1) + piece.counts.lines,
-                    ..LineAt::default()
-                };
-                piece.malformed(
-                    &feed,
-                    at,
-                    &[],
-                    "damaged",
-                    "the archive is damaged from here on",
-                );
-                break;
+                let message = "the archive is damaged from here on";
+                piece.malformed(&feed, at, &[], "damaged", message);
+                return Ok(piece);
             }
         };
-        piece.counts.lines += 1;
-        match line {
-            Line::TooLong(start) => {
-                piece.malformed(&feed, at, start, "too_long", "the line is too long");
-            }
-            Line::Text(text) => match format.line(&origin, text) {
-                Mapped::Nothing if format.is_head(text) => feed.fields = text.to_vec(),
-                Mapped::Nothing => {}
-                Mapped::Rejected(rejected) => {
-                    let message = rejected.to_string();
-                    piece.malformed(&feed, at, text, rejected.reason, &message);
-                }
-                Mapped::Event(event) => match checked(*event, now_ms) {
-                    Ok(event) => {
-                        piece.counts.accepted += 1;
-                        piece.events.push(event);
-                    }
-                    Err(error) => {
-                        let reason = if error.field == "time" {
-                            "time"
-                        } else {
-                            "value"
-                        };
-                        piece.malformed(&feed, at, text, reason, &error.to_string());
-                    }
-                },
-            },
+        for (stands, line) in block.lines() {
+            piece.line(&mut feed, &mut format, &origin, now_ms, (stands, line));
+            at.number += 1;
         }
+        at.offset += block.taken();
     }
-    Ok(piece)
 }
 
 impl Piece {
+    fn line(
+        &mut self,
+        feed: &mut Feed<'_>,
+        format: &mut LogFormat,
+        origin: &Origin<'_>,
+        now_ms: i64,
+        (at, line): (LineAt, Line<'_>),
+    ) {
+        self.counts.lines += 1;
+        let text = match line {
+            Line::TooLong(start) => {
+                self.malformed(feed, at, start, "too_long", "the line is too long");
+                return;
+            }
+            Line::Text(text) => text,
+        };
+        let event = match format.line(origin, text) {
+            Mapped::Nothing if format.is_head(text) => {
+                feed.fields = text.to_vec();
+                return;
+            }
+            Mapped::Nothing => return,
+            Mapped::Rejected(rejected) => {
+                let message = rejected.to_string();
+                self.malformed(feed, at, text, rejected.reason, &message);
+                return;
+            }
+            Mapped::Event(event) => event,
+        };
+        match checked(*event, now_ms) {
+            Ok(event) => {
+                self.counts.accepted += 1;
+                self.events.push(event);
+            }
+            Err(error) => {
+                let reason = if error.field == "time" {
+                    "time"
+                } else {
+                    "value"
+                };
+                self.malformed(feed, at, text, reason, &error.to_string());
+            }
+        }
+    }
+
     fn malformed(
         &mut self,
         feed: &Feed<'_>,

@@ -1,5 +1,4 @@
-//! A file in pieces of whole lines.
-//! Promises: at most two pieces in memory; lines before damage go first, then the damage is told.
+//! A file that is sent in pieces: how far it was read, and by what it is known.
 
 use std::fs::File;
 use std::io::{BufRead, Read};
@@ -7,67 +6,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hostread_connectors::lines::Blocks;
+
 /// A piece; the door takes 8 MiB.
-const PIECE_BYTES: usize = 4 << 20;
-/// A line that does not fit a piece is cut here: the door calls it malformed either way.
-const PIECE_BYTES_MAX: usize = 6 << 20;
+pub(super) const PIECE_BYTES: usize = 4 << 20;
 /// A file is known by its name and its first line that is no header: a log that grows stays the same file, the next one of the
 /// same name is another. Looked for in so many bytes.
 const IDENTITY_BYTES: u64 = 64 << 10;
 
 /// Pieces of whole lines.
 pub(super) struct Pieces {
-    pub(super) reader: Box<dyn BufRead + Send>,
-    /// The start of a line whose end was not read yet.
-    pub(super) carry: Vec<u8>,
-    /// Met after lines that could be read: they go first.
-    pub(super) damage: Option<std::io::Error>,
+    pub(super) blocks: Blocks<Box<dyn BufRead + Send>>,
     pub(super) read: Arc<AtomicU64>,
     pub(super) note: Option<PathBuf>,
 }
 
 impl Pieces {
-    /// The next piece. The last line of a file goes even without a line end, as a piece of its own.
-    pub(super) fn next(&mut self) -> std::io::Result<Option<Vec<u8>>> {
-        if let Some(damage) = self.damage.take() {
-            return Err(damage);
-        }
-        let mut piece = std::mem::take(&mut self.carry);
-        loop {
-            let chunk = match self.reader.fill_buf() {
-                Ok(chunk) => chunk,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    let Some(end) = piece.iter().rposition(|byte| *byte == b'\n') else {
-                        return Err(error);
-                    };
-                    piece.truncate(end + 1);
-                    self.damage = Some(error);
-                    return Ok(Some(piece));
-                }
-            };
-            if chunk.is_empty() {
-                if let Some(end) = piece.iter().rposition(|byte| *byte == b'\n') {
-                    self.carry = piece.split_off(end + 1);
-                }
-                return Ok((!piece.is_empty()).then_some(piece));
-            }
-            let taken = chunk.len().min(PIECE_BYTES_MAX - piece.len());
-            piece.extend_from_slice(chunk.get(..taken).unwrap_or_default());
-            self.reader.consume(taken);
-            if piece.len() < PIECE_BYTES {
-                continue;
-            }
-            if let Some(end) = piece.iter().rposition(|byte| *byte == b'\n') {
-                self.carry = piece.split_off(end + 1);
-                return Ok(Some(piece));
-            }
-            if piece.len() >= PIECE_BYTES_MAX {
-                return Ok(Some(piece));
-            }
-        }
-    }
-
     pub(super) fn file_bytes_read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
     }
