@@ -1,6 +1,8 @@
 //! Ids. Inside the pipeline every entity is a 64-bit keyed hash of its tenant and its own name
 //! (see [`crate::intern`]); the name itself lives in [`crate::names`]. Zero means "none".
 
+use std::hash::Hasher;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 macro_rules! id_kinds {
@@ -62,6 +64,18 @@ id_kinds! {
     BatchId = "bat_",
     /// One version of a rule set.
     RuleSetId = "rul_",
+    /// A pattern of agents, by its text: public, so hashed without a key.
+    PatternId = "pat_",
+}
+
+impl PatternId {
+    /// Of a pattern's text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let mut hasher = siphasher::sip::SipHasher24::new();
+        hasher.write(text.as_bytes());
+        Self(hasher.finish().max(1))
+    }
 }
 
 /// 128-bit identity of an event: a keyed hash per (tenant, source) of the source's own id, so that

@@ -9,14 +9,15 @@ use std::hash::Hasher;
 use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher128};
 
-use crate::event::{Body, Event, IpFacts, Order, OrderKind, Pixel, PixelKind, Redemption};
+use crate::event::{Body, Event, IpFacts, Order, OrderKind, Pixel, PixelKind, Redemption, RuleSet};
 use crate::fact::{
     EpisodeFact, Fact, FactBody, ImpressionFact, LineFact, RequestFact, RuleSetFact, SettingsFact,
     SignalFact, SignalKind, SlotFact,
 };
 use crate::id::{
     AgentId, BrandId, CampaignId, CodeId, ConversionId, EnclosureId, EpisodeId, EventId,
-    HouseholdId, LineId, ListenerId, NetId, RuleSetId, ShowId, SlotId, StoreId, TenantId,
+    HouseholdId, LineId, ListenerId, NetId, PatternId, RuleSetId, ShowId, SlotId, StoreId,
+    TenantId,
 };
 use crate::names::NameKind;
 use crate::unit::Day;
@@ -260,25 +261,31 @@ impl Scope<'_, '_> {
                 aired_at: e.aired_at,
                 episode_goal: e.episode_goal,
             },
-            Body::RuleSet(e) => FactBody::RuleSet(RuleSetFact {
-                rule_set: RuleSetId(self.id(NameKind::RuleSet, &e.rule_set)),
-                threshold_secs: e.threshold_secs,
-                bot_agents: e.bot_agents.clone(),
-                nonhuman_nets: e.nonhuman_nets.iter().map(|net| NetId(net.0)).collect(),
-                referrers_denied: e
-                    .referrers_denied
-                    .iter()
-                    .map(|host| self.id(NameKind::Referrer, &normal_host(host)))
-                    .collect(),
-                prefix_drops_range_0_1: e.prefix_drops_range_0_1,
-                ip_volume_downloads_max: e.ip_volume_downloads_max,
-            }),
+            Body::RuleSet(e) => FactBody::RuleSet(self.rule_set(e)),
             Body::Settings(e) => FactBody::Settings(SettingsFact {
                 lookback_secs: i64::from(e.lookback_hours) * 3600,
                 half_life_secs: i64::from(e.half_life_hours) * 3600,
                 shared_agents_day_max: e.shared_agents_day_max,
                 shared_agents_month_max: e.shared_agents_month_max,
             }),
+        }
+    }
+
+    fn rule_set(&mut self, e: &RuleSet) -> RuleSetFact {
+        for pattern in &e.bot_agents {
+            (self.learn)(NameKind::Pattern, PatternId::of(pattern).0, pattern);
+        }
+        let denied = e.referrers_denied.iter();
+        RuleSetFact {
+            rule_set: RuleSetId(self.id(NameKind::RuleSet, &e.rule_set)),
+            threshold_secs: e.threshold_secs,
+            bot_agents: e.bot_agents.clone(),
+            nonhuman_nets: e.nonhuman_nets.iter().map(|net| NetId(net.0)).collect(),
+            referrers_denied: denied
+                .map(|host| self.id(NameKind::Referrer, &normal_host(host)))
+                .collect(),
+            prefix_drops_range_0_1: e.prefix_drops_range_0_1,
+            ip_volume_downloads_max: e.ip_volume_downloads_max,
         }
     }
 

@@ -30,6 +30,8 @@ pub enum NameKind {
     Referrer,
     /// Title of a campaign, show or episode.
     Title,
+    /// Pattern of agents.
+    Pattern,
 }
 
 type NameMap = BTreeMap<(NameKind, u64), Arc<str>>;

@@ -5,11 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{AdKind, Model, PriceKind, SourceKind};
+use crate::event::{AdKind, IpClass, Method, Model, PriceKind, SourceKind};
 use crate::fact::{Series, SignalKind};
 use crate::id::{
     BrandId, CampaignId, CodeId, ConversionId, EnclosureId, EpisodeId, EventId, HouseholdId,
-    LineId, ListenerId, ShowId, StoreId, TenantId,
+    LineId, ListenerId, NetId, PatternId, ShowId, StoreId, TenantId,
 };
 use crate::unit::{Currency, Day, EventTimeMs, Hour, MoneyMicros, Tick};
 
@@ -160,6 +160,37 @@ impl Verdict {
         Self::IpVolume,
         Self::Referrer,
     ];
+}
+
+/// What a verdict rests on, where its word does not say it and no download does.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+)]
+pub enum Evidence {
+    /// The word says all; the bytes of a counted request are those of its download.
+    #[default]
+    None,
+    /// How it was asked.
+    Method(Method),
+    /// What was answered.
+    Status(u16),
+    /// The rule set's first pattern that matches the agent.
+    Pattern(PatternId),
+    /// Class of the address.
+    IpClass(IpClass),
+    /// The network that the rule set lists.
+    Net(NetId),
+    /// The host that the rule set denies.
+    Referrer(u64),
+    /// Bytes of all requests of the window for the same version of the file, and bytes that make a download.
+    Bytes {
+        /// United.
+        seen: u64,
+        /// In that version.
+        needed: u64,
+    },
+    /// Downloads of an address on a day above which it loses all of them.
+    DownloadsMax(u32),
 }
 
 /// Kind of window that makes requests one download.
@@ -347,7 +378,7 @@ impl PacingState {
 
 values! {
     /// A request's verdict.
-    VerdictRow { time: EventTimeMs, verdict: Verdict, enclosure: EnclosureId, episode: EpisodeId, listener: ListenerId, sent_bytes: u64, }
+    VerdictRow { time: EventTimeMs, verdict: Verdict, enclosure: EnclosureId, episode: EpisodeId, listener: ListenerId, sent_bytes: u64, evidence: Evidence, }
     /// A download: union of bytes, bytes that were needed, requests that made it.
     DownloadRow { show: ShowId, household: HouseholdId, source_kind: SourceKind, union_bytes: u64, needed_bytes: u64, requests: u32, }
     /// Downloads.

@@ -94,16 +94,16 @@ impl Report {
 
     /// Adds a listener's day.
     pub(super) fn add(&mut self, catalog: &Catalog, of: &Counted<'_>) {
-        for (_, _, verdict, _, episode, _) in &of.counted.verdicts {
-            let place = catalog.place(*episode).map(|(at, _)| at);
-            self.judge(*verdict, place, 1);
+        for one in &of.counted.verdicts {
+            let place = catalog.place(one.episode).map(|(at, _)| at);
+            self.judge(one.verdict, place, 1);
         }
         for (enclosure, requests) in &of.united {
             let mut verdicts = of.counted.verdicts.iter();
             // The requests of an episode that passed the filters have one verdict.
-            if let Some(one) = verdicts.find(|one| one.3 == *enclosure) {
-                let place = catalog.place(one.4).map(|(at, _)| at);
-                self.judge(one.2, place, *requests);
+            if let Some(one) = verdicts.find(|one| one.enclosure == *enclosure) {
+                let place = catalog.place(one.episode).map(|(at, _)| at);
+                self.judge(one.verdict, place, *requests);
             }
         }
         for download in &of.counted.downloads {

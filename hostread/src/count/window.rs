@@ -29,10 +29,13 @@ impl Verdicts {
         let verdicts = of.counted.verdicts.iter();
         match self {
             Self::ByDay(places) => {
-                places.extend(verdicts.map(|one| ((of.day, of.listener, one.4), one.2)));
+                places
+                    .extend(verdicts.map(|one| ((of.day, of.listener, one.episode), one.verdict)));
             }
             Self::ByTime(times) => {
-                times.extend(verdicts.map(|one| ((one.1, of.listener, one.4), one.2)));
+                times.extend(
+                    verdicts.map(|one| ((one.time, of.listener, one.episode), one.verdict)),
+                );
             }
         }
     }

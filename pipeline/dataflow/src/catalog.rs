@@ -286,7 +286,12 @@ mod tests {
         let mut touched = Touched::default();
         catalog.apply(&fact, 1, &mut touched);
         assert!(touched.rules);
-        for (agent, text) in [(1, "A radio/2"), (2, "A robot/1"), (3, "Both/1")] {
+        for (agent, text) in [
+            (1, "A radio/2"),
+            (2, "A robot/1"),
+            (3, "Both/1"),
+            (4, "Kept/1"),
+        ] {
             catalog.learn_agent(AgentId(agent), text, 1);
         }
         catalog
@@ -296,12 +301,12 @@ mod tests {
     fn a_change_of_lists_names_the_exposures_that_it_judges_differently() {
         let then = RuleSetFact {
             threshold_secs: 60,
-            bot_agents: vec!["^Both".to_owned()],
+            bot_agents: ["^Both", "^Kept"].map(str::to_owned).to_vec(),
             nonhuman_nets: vec![NetId(1)],
             ..RuleSetFact::default()
         };
         let now = RuleSetFact {
-            bot_agents: vec!["robot".to_owned(), "Both/1".to_owned()],
+            bot_agents: ["robot", "^Kept", "Both/1"].map(str::to_owned).to_vec(),
             nonhuman_nets: vec![NetId(2)],
             referrers_denied: vec![7],
             ..then.clone()
@@ -323,8 +328,9 @@ mod tests {
             }))
         };
         assert!(request(2, 0, 0) && request(1, 1, 0) && request(1, 2, 0) && request(1, 0, 7));
-        assert!(!request(1, 0, 0) && !request(3, 3, 8));
-        assert!(impression(2, 0) && impression(3, 1) && !impression(3, 3));
+        assert!(request(3, 3, 8), "it is refused for another pattern");
+        assert!(!request(1, 0, 0) && !request(4, 3, 8));
+        assert!(impression(2, 0) && impression(3, 1) && !impression(4, 3));
         let longer = RuleSetFact {
             threshold_secs: 61,
             ..then.clone()

@@ -91,7 +91,7 @@ impl Statement {
         differences(
             &self.verdicts,
             &new.verdicts,
-            |verdict| (verdict.1, verdict.0),
+            |verdict| (verdict.time, verdict.request),
             |verdict, diff| out.push((verdict_of(key, verdict), diff)),
         );
         differences(

@@ -109,7 +109,7 @@ impl CountedDay {
 
     pub(crate) fn verdict_row(&self, request: EventId) -> Option<ViewRow> {
         let mut verdicts = self.counted.verdicts.iter();
-        let verdict = verdicts.find(|verdict| verdict.0 == request)?;
+        let verdict = verdicts.find(|verdict| verdict.request == request)?;
         Some(verdict_row(self.tenant, self.day, self.listener, verdict).into())
     }
 

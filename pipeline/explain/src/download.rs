@@ -196,12 +196,12 @@ fn not_counted(known: &Known<'_>, day: &CountedDay, episode: EpisodeId) -> Vec<N
         .counted
         .verdicts
         .iter()
-        .filter(|verdict| verdict.4 != episode && verdict.2 != Verdict::Counted);
+        .filter(|verdict| verdict.episode != episode && verdict.verdict != Verdict::Counted);
     others
         .map(|verdict| NotCounted {
-            request: verdict.0,
-            episode: known.name(NameKind::Episode, verdict.4.0),
-            verdict: verdict.2.as_str(),
+            request: verdict.request,
+            episode: known.name(NameKind::Episode, verdict.episode.0),
+            verdict: verdict.verdict.as_str(),
         })
         .collect()
 }

@@ -92,8 +92,8 @@ pub(crate) fn episode_day(
     // One verdict per request, in order.
     let of_episode: Vec<(EventTimeMs, EventId, &RequestFact, Verdict)> = verdicts
         .zip(requests)
-        .filter(|(verdict, _)| verdict.4 == episode.episode)
-        .map(|(verdict, (time, id, request))| (time, id, request, verdict.2))
+        .filter(|(verdict, _)| verdict.episode == episode.episode)
+        .map(|(verdict, (time, id, request))| (time, id, request, verdict.verdict))
         .collect();
     let mut versions: Vec<(Group, Version, Vec<bytes::ByteRange>)> = Vec::new();
     let threshold_secs = dims.rules().threshold_secs();

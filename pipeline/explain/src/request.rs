@@ -1,7 +1,6 @@
 //! Why a request counted, or why not.
 
 use hostread_rules::counting::{AgentClass, Dimensions};
-use hostread_schemas::event::Method;
 use hostread_schemas::fact::{FactBody, RequestFact};
 use hostread_schemas::view::{Verdict, View, ViewKey, ViewRow, ViewValue};
 use hostread_schemas::{Day, EventId, EventTimeMs, NameKind};
@@ -175,9 +174,9 @@ fn because(
     request: &RequestFact,
 ) -> Request {
     let mut verdicts = day.counted.verdicts.iter();
-    let judged = verdicts.find(|verdict| verdict.0 == id);
+    let judged = verdicts.find(|verdict| verdict.request == id);
     let (verdict, episode_id, at) = judged.map_or_else(Default::default, |verdict| {
-        (Some(verdict.2), verdict.4, verdict.1)
+        (Some(verdict.verdict), verdict.episode, verdict.time)
     });
     let verdict = verdict.unwrap_or(Verdict::NotAnEpisode);
     let episode = fact_of(dims, request.enclosure, episode_id)
@@ -195,7 +194,7 @@ fn because(
         listener: day.listener.to_string(),
         household: household(request),
         agent: dims.agent(request.agent).to_owned(),
-        address: address(request),
+        address: words::ip_class(request.ip_class),
         source_kind: words::source_kind(request.source_kind),
         status: request.status,
         sent_first: request.sent_first,
@@ -216,23 +215,6 @@ fn household(request: &RequestFact) -> String {
         request.household.to_string()
     } else {
         String::new()
-    }
-}
-
-pub(crate) fn address(request: &RequestFact) -> &'static str {
-    address_word(request.ip_class)
-}
-
-pub(crate) const fn address_word(class: hostread_schemas::event::IpClass) -> &'static str {
-    use hostread_schemas::event::IpClass;
-    match class {
-        IpClass::Included => "included",
-        IpClass::Relay => "relay",
-        IpClass::DataCentre => "data_centre",
-        IpClass::Vpn => "vpn",
-        IpClass::Cellular => "cellular",
-        IpClass::Office => "office",
-        IpClass::Residential => "residential",
     }
 }
 
@@ -298,10 +280,7 @@ fn evidence(
             ),
             None => "no episode has this address".to_owned(),
         },
-        Verdict::Method => match request.method {
-            Method::Get => "GET".to_owned(),
-            _ => "not GET".to_owned(),
-        },
+        Verdict::Method => words::method(request.method).to_owned(),
         Verdict::Status => format!("status {}", request.status),
         Verdict::NoUserAgent if request.agent.is_some() => "there is an agent".to_owned(),
         Verdict::NoUserAgent => "the agent is empty".to_owned(),
@@ -344,9 +323,9 @@ fn bot_patterns(dims: &Dims) -> usize {
 
 fn address_evidence(dims: &Dims, request: &RequestFact) -> String {
     use hostread_schemas::event::IpClass;
-    let class = address(request);
+    let class = words::ip_class(request.ip_class);
     let listed = dims.rules().nonhuman_ip(IpClass::Residential, request.net);
-    match (request.ip_class, listed) {
+    match (request.ip_class, listed.is_some()) {
         (IpClass::Included, _) => "the address is on an inclusion list".to_owned(),
         (IpClass::DataCentre | IpClass::Vpn, _) => format!("the address is of class {class}"),
         (_, true) => format!("its network {} is on the rule set's list", request.net),

@@ -12,18 +12,21 @@
 //! Invariant 3: at most one delivery per (line, episode).
 //! Invariant 4: a request more never lowers the union of a version.
 
-use hostread_schemas::event::{ControllingSource, ImpressionKind, IpClass, Method, SourceKind};
+use hostread_schemas::event::{ControllingSource, ImpressionKind, IpClass, SourceKind};
 use hostread_schemas::fact::{EpisodeFact, ImpressionFact, LineFact, RequestFact, SlotFact};
-use hostread_schemas::view::Verdict;
+use hostread_schemas::view::{Evidence, Verdict};
 use hostread_schemas::{
-    AgentId, CampaignId, EnclosureId, EpisodeId, EventId, EventTimeMs, HouseholdId, LineId, NetId,
-    ShowId,
+    AgentId, CampaignId, EnclosureId, EpisodeId, EventId, EventTimeMs, HouseholdId, LineId, ShowId,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::{self, ByteRange};
 
+mod filter;
 pub mod window;
+
+pub use filter::filtered;
+use filter::{Judge, Judged, Passed, filter};
 
 pub use crate::rule_set::{AgentClass, CompiledRules};
 pub use crate::threshold::{needed_bytes, sent};
@@ -65,8 +68,24 @@ pub enum Exposure {
 /// An exposure with its place in the order.
 pub type Item = (EventTimeMs, EventId, Exposure);
 
-/// A verdict: request, its time, verdict, audio address, episode (none: not one), bytes sent.
-pub type RequestVerdict = (EventId, EventTimeMs, Verdict, EnclosureId, EpisodeId, u64);
+/// What became of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RequestVerdict {
+    /// Which.
+    pub request: EventId,
+    /// When.
+    pub time: EventTimeMs,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What it rests on.
+    pub evidence: Evidence,
+    /// Audio address.
+    pub enclosure: EnclosureId,
+    /// Its episode; none: not one.
+    pub episode: EpisodeId,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+}
 
 /// What one listener-day comes to.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -128,23 +147,6 @@ pub struct Delivery {
     pub ip_class: IpClass,
 }
 
-/// A request that passed the filters.
-#[derive(Clone, Copy)]
-struct Passed<'a> {
-    episode: &'a EpisodeFact,
-    request: &'a RequestFact,
-    time: EventTimeMs,
-    /// Place in `ListenerDay::verdicts`; also the order of requests.
-    index: usize,
-}
-
-impl Passed<'_> {
-    const fn version(&self) -> (EpisodeId, EnclosureId, u64) {
-        let (episode, request) = (self.episode.episode, self.request);
-        (episode, request.enclosure, request.total_bytes)
-    }
-}
-
 /// Counts one listener-day. `exposures` are sorted by (time, id); `over_volume` says that the household
 /// has more downloads on the day than the rules allow.
 #[must_use]
@@ -178,128 +180,6 @@ pub fn count_listener_day<D: Dimensions + ?Sized>(
     day
 }
 
-/// What the filters say of a request by itself: the first that says no, else `below_threshold`.
-#[must_use]
-pub fn filtered<D: Dimensions + ?Sized>(request: &RequestFact, dims: &D) -> Verdict {
-    let mut judge = Judge {
-        dims,
-        episode: None,
-        agent: None,
-    };
-    judge.request(request).1
-}
-
-/// Writes the verdicts (those that passed as `below_threshold` for now).
-fn filter<'a, D: Dimensions + ?Sized>(
-    exposures: &'a [(EventTimeMs, EventId, Exposure)],
-    dims: &'a D,
-    verdicts: &mut Vec<RequestVerdict>,
-) -> Vec<Passed<'a>> {
-    verdicts.reserve(exposures.len());
-    let mut passed = Vec::with_capacity(exposures.len());
-    let mut judge = Judge {
-        dims,
-        episode: None,
-        agent: None,
-    };
-    for (time, id, exposure) in exposures {
-        let Exposure::Request(request) = exposure else {
-            continue;
-        };
-        let (episode, verdict) = judge.request(request);
-        if let (Some(episode), Verdict::BelowThreshold) = (episode, verdict) {
-            passed.push(Passed {
-                episode,
-                request,
-                time: *time,
-                index: verdicts.len(),
-            });
-        }
-        let episode = episode.map_or(EpisodeId::NONE, |episode| episode.episode);
-        verdicts.push((
-            *id,
-            *time,
-            verdict,
-            request.enclosure,
-            episode,
-            request.sent_bytes,
-        ));
-    }
-    passed
-}
-
-/// The filters, with the last look-ups at hand: the exposures of a listener share them.
-struct Judge<'a, D: ?Sized> {
-    dims: &'a D,
-    episode: Option<(EnclosureId, Option<&'a EpisodeFact>)>,
-    agent: Option<(AgentId, AgentClass)>,
-}
-
-impl<'a, D: Dimensions + ?Sized> Judge<'a, D> {
-    fn episode_of(&mut self, enclosure: EnclosureId) -> Option<&'a EpisodeFact> {
-        match self.episode {
-            Some((known, episode)) if known == enclosure => episode,
-            _ => {
-                let episode = self.dims.episode_of(enclosure);
-                self.episode = Some((enclosure, episode));
-                episode
-            }
-        }
-    }
-
-    fn agent_class(&mut self, agent: AgentId) -> AgentClass {
-        match self.agent {
-            Some((known, class)) if known == agent => class,
-            _ => {
-                let class = self.dims.agent_class(agent);
-                self.agent = Some((agent, class));
-                class
-            }
-        }
-    }
-
-    /// The first filter that says no, else `below_threshold`.
-    fn request(&mut self, request: &RequestFact) -> (Option<&'a EpisodeFact>, Verdict) {
-        let Some(episode) = self.episode_of(request.enclosure) else {
-            return (None, Verdict::NotAnEpisode);
-        };
-        let rules = self.dims.rules();
-        let verdict = if request.method != Method::Get {
-            Verdict::Method
-        } else if !matches!(request.status, 200 | 206) {
-            Verdict::Status
-        } else if let Some(no) = self.agent(request.agent) {
-            no
-        } else if rules.nonhuman_ip(request.ip_class, request.net) {
-            Verdict::NonhumanIp
-        } else if request.range_0_1
-            && (request.source_kind == SourceKind::Cdn || rules.prefix_drops_range_0_1())
-        {
-            Verdict::Range01
-        } else if rules.referrer_denied(request.referrer) {
-            Verdict::Referrer
-        } else {
-            Verdict::BelowThreshold
-        };
-        (Some(episode), verdict)
-    }
-
-    fn agent(&mut self, agent: AgentId) -> Option<Verdict> {
-        if !agent.is_some() {
-            return Some(Verdict::NoUserAgent);
-        }
-        match self.agent_class(agent) {
-            AgentClass::Human => None,
-            AgentClass::Watch => Some(Verdict::Watch),
-            AgentClass::Bot => Some(Verdict::BotUserAgent),
-        }
-    }
-
-    fn human(&mut self, agent: AgentId, class: IpClass, net: NetId) -> bool {
-        self.agent(agent).is_none() && !self.dims.rules().nonhuman_ip(class, net)
-    }
-}
-
 /// The version that makes the download.
 struct Made<'g, 'a> {
     version: &'g [Passed<'a>],
@@ -331,6 +211,11 @@ fn count_episode<D: Dimensions + ?Sized>(
         let first = |other: &Made<'_, '_>, united: &mut _| {
             reached_at(&candidate, united) < reached_at(other, united)
         };
+        let seen = Evidence::Bytes {
+            seen: union_bytes,
+            needed: needed_bytes,
+        };
+        judge_all(version, &mut day.verdicts, (Verdict::BelowThreshold, seen));
         if union_bytes >= needed_bytes && made.as_ref().is_none_or(|other| first(other, united)) {
             made = Some(candidate);
         }
@@ -342,19 +227,14 @@ fn count_episode<D: Dimensions + ?Sized>(
     debug_assert!(made.union_bytes >= made.needed_bytes, "invariant 2");
     let limited = first.request.ip_class != IpClass::Included;
     day.volume += u32::from(limited);
-    let verdict = if limited && over_volume {
-        Verdict::IpVolume
-    } else {
-        Verdict::Counted
-    };
-    for passed in group {
-        if let Some(judged) = day.verdicts.get_mut(passed.index) {
-            judged.2 = verdict;
-        }
-    }
-    if verdict == Verdict::IpVolume {
+    if limited && over_volume {
+        let max = dims.rules().ip_volume_downloads_max();
+        let lost = (Verdict::IpVolume, Evidence::DownloadsMax(max));
+        judge_all(group, &mut day.verdicts, lost);
         return;
     }
+    let counted = (Verdict::Counted, Evidence::None);
+    judge_all(group, &mut day.verdicts, counted);
     let episode = made.version.first().unwrap_or(first).episode;
     let download = CountedDownload {
         episode: episode.episode,
@@ -369,6 +249,14 @@ fn count_episode<D: Dimensions + ?Sized>(
     };
     deliver_slots(&download, &made, dims, united, &mut day.deliveries);
     day.downloads.push(download);
+}
+
+fn judge_all(requests: &[Passed<'_>], verdicts: &mut [RequestVerdict], judged: Judged) {
+    for passed in requests {
+        if let Some(verdict) = verdicts.get_mut(passed.index) {
+            (verdict.verdict, verdict.evidence) = judged;
+        }
+    }
 }
 
 /// Unites the bytes of requests of one version into `united`.
@@ -439,11 +327,7 @@ fn count_impressions<'d, D: Dimensions + ?Sized>(
     download_of: impl Fn(EpisodeId, EventTimeMs) -> Option<&'d CountedDownload>,
     deliveries: &mut Vec<Delivery>,
 ) {
-    let mut judge = Judge {
-        dims,
-        episode: None,
-        agent: None,
-    };
+    let mut judge = Judge::new(dims);
     for (time, _, exposure) in exposures {
         let Exposure::Impression(ad) = exposure else {
             continue;

@@ -13,19 +13,19 @@ pub fn verdict_row(
     listener: ListenerId,
     verdict: &RequestVerdict,
 ) -> (VerdictKey, VerdictRow) {
-    let (request, time, verdict, enclosure, episode, sent_bytes) = *verdict;
     let key = VerdictKey {
         tenant,
         day,
-        request,
+        request: verdict.request,
     };
     let row = VerdictRow {
-        time,
-        verdict,
-        enclosure,
-        episode,
+        time: verdict.time,
+        verdict: verdict.verdict,
+        enclosure: verdict.enclosure,
+        episode: verdict.episode,
         listener,
-        sent_bytes,
+        sent_bytes: verdict.sent_bytes,
+        evidence: verdict.evidence,
     };
     (key, row)
 }

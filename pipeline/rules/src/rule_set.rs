@@ -6,9 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use hostread_schemas::NetId;
 use hostread_schemas::event::IpClass;
 use hostread_schemas::fact::RuleSetFact;
+use hostread_schemas::view::Evidence;
+use hostread_schemas::{NetId, PatternId};
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 /// Larger patterns are invalid: one rule set must not take the memory of a cell.
@@ -26,8 +27,8 @@ pub enum AgentClass {
     Human,
     /// A watch that fetches what its phone has fetched already.
     Watch,
-    /// A pattern of the rule set matches.
-    Bot,
+    /// A pattern of the rule set matches: the first that does.
+    Bot(PatternId),
 }
 
 /// A rule set, ready to judge.
@@ -124,15 +125,10 @@ impl CompiledRules {
         if is_watch(text) {
             return AgentClass::Watch;
         }
-        let bot = match &self.bots {
-            Bots::Together(set) => set.is_match(text),
-            Bots::OneByOne(patterns) => patterns.iter().any(|pattern| pattern.is_match(text)),
-        };
-        if bot {
-            AgentClass::Bot
-        } else {
-            AgentClass::Human
-        }
+        let bot = self.bot_pattern(text);
+        bot.map_or(AgentClass::Human, |pattern| {
+            AgentClass::Bot(PatternId::of(pattern))
+        })
     }
 
     /// The first pattern that says bot of a text: what [`Self::classify_agent`] goes by.
@@ -140,7 +136,9 @@ impl CompiledRules {
     pub fn bot_pattern(&self, text: &str) -> Option<&str> {
         match &self.bots {
             Bots::Together(set) => {
-                let first = set.matches(text).iter().next()?;
+                // Which one is asked of bots only: most agents are none, and that is quicker to tell.
+                let bot = set.is_match(text);
+                let first = bot.then(|| set.matches(text).iter().next()).flatten()?;
                 set.patterns().get(first).map(String::as_str)
             }
             Bots::OneByOne(patterns) => {
@@ -174,14 +172,15 @@ impl CompiledRules {
         self.prefix_drops_range_0_1
     }
 
-    /// Is the address one that no person listens from? (definition 3, `nonhuman_ip`)
+    /// What says that no person listens from an address, if anything does (definition 3, `nonhuman_ip`).
     #[must_use]
-    pub fn nonhuman_ip(&self, class: IpClass, net: NetId) -> bool {
+    pub fn nonhuman_ip(&self, class: IpClass, net: NetId) -> Option<Evidence> {
         match class {
-            IpClass::Included => false,
-            IpClass::DataCentre | IpClass::Vpn => true,
+            IpClass::Included => None,
+            IpClass::DataCentre | IpClass::Vpn => Some(Evidence::IpClass(class)),
             IpClass::Relay | IpClass::Cellular | IpClass::Office | IpClass::Residential => {
-                self.nonhuman_nets.binary_search(&net).is_ok()
+                let listed = self.nonhuman_nets.binary_search(&net).is_ok();
+                listed.then_some(Evidence::Net(net))
             }
         }
     }
@@ -235,6 +234,10 @@ mod tests {
         })
     }
 
+    fn bot(pattern: &str) -> AgentClass {
+        AgentClass::Bot(PatternId::of(pattern))
+    }
+
     #[test]
     fn watches() {
         let watch = [
@@ -254,7 +257,7 @@ mod tests {
         for text in watch {
             assert_eq!(rules.classify_agent(text), AgentClass::Watch, "{text}");
         }
-        let bots = other.map(|text| rules.classify_agent(text) == AgentClass::Bot);
+        let bots = other.map(|text| rules.classify_agent(text) == bot("^atc/"));
         assert_eq!(
             bots,
             [true, false, false, false, false],
@@ -266,11 +269,14 @@ mod tests {
     fn an_invalid_pattern_is_listed_and_the_others_work() {
         let rules = rules(&["Googlebot", "(", "(?:a{1000}){1000}", r"^curl/\d"]);
         assert_eq!(rules.invalid(), ["(", "(?:a{1000}){1000}"]);
-        assert_eq!(rules.classify_agent("x Googlebot/2.1"), AgentClass::Bot);
-        assert_eq!(rules.classify_agent("curl/8.1"), AgentClass::Bot);
+        assert_eq!(rules.classify_agent("x Googlebot/2.1"), bot("Googlebot"));
+        assert_eq!(rules.classify_agent("curl/8.1"), bot(r"^curl/\d"));
+        assert_eq!(
+            rules.classify_agent("curl/8.1 Googlebot"),
+            bot("Googlebot"),
+            "the first of the list, wherever it matches"
+        );
         assert_eq!(rules.classify_agent("curl/x"), AgentClass::Human);
-        assert_eq!(rules.bot_pattern("x Googlebot/2.1"), Some("Googlebot"));
-        assert_eq!(rules.bot_pattern("curl/8.1"), Some(r"^curl/\d"));
         assert_eq!(rules.bot_pattern("curl/x"), None);
         assert_eq!(
             CompiledRules::default().classify_agent("curl/8"),
@@ -317,16 +323,20 @@ mod tests {
     #[test]
     fn addresses() {
         let rules = rules(&[]);
-        assert!(rules.nonhuman_ip(IpClass::Vpn, NetId(1)));
-        assert!(rules.nonhuman_ip(IpClass::DataCentre, NetId(1)));
-        assert!(rules.nonhuman_ip(IpClass::Residential, NetId(3)));
-        assert!(rules.nonhuman_ip(IpClass::Relay, NetId(9)));
-        assert!(!rules.nonhuman_ip(IpClass::Relay, NetId(1)));
-        assert!(!rules.nonhuman_ip(IpClass::Included, NetId(9)));
-        assert!(
-            !rules.nonhuman_ip(IpClass::Residential, NetId(0)),
-            "no network is on no list"
-        );
+        let class = |class| Some(Evidence::IpClass(class));
+        let net = |net| Some(Evidence::Net(NetId(net)));
+        for (of, at, evidence) in [
+            (IpClass::Vpn, 1, class(IpClass::Vpn)),
+            (IpClass::DataCentre, 3, class(IpClass::DataCentre)),
+            (IpClass::Residential, 3, net(3)),
+            (IpClass::Relay, 9, net(9)),
+            (IpClass::Relay, 1, None),
+            (IpClass::Included, 9, None),
+            // No network is on no list.
+            (IpClass::Residential, 0, None),
+        ] {
+            assert_eq!(rules.nonhuman_ip(of, NetId(at)), evidence, "{of:?} {at}");
+        }
         assert!(rules.referrer_denied(2) && !rules.referrer_denied(0));
         assert!(rules.ip_volume_exceeded(101));
         assert!(!rules.ip_volume_exceeded(100));

@@ -18,8 +18,10 @@ use parquet::schema::types::ColumnPath;
 use crate::columns::Columns;
 
 const ROW: &str = "row";
-/// How `row` is written; another number is refused.
-const FORMAT: (&str, &str) = ("hostread.format", "1");
+/// How `row` is written; a number that is not known is refused.
+const FORMAT: (&str, &str) = ("hostread.format", "2");
+/// The number before: a verdict ended before its evidence.
+const WITHOUT_EVIDENCE: &str = "1";
 
 /// The rows as they stood before the tick.
 pub(crate) fn encode(view: View, tick: Tick, left: &[Change], names: &Names) -> Result<Vec<u8>> {
@@ -82,9 +84,12 @@ pub(crate) fn decode(bytes: Vec<u8>) -> Result<Vec<(ViewKey, Option<ViewValue>)>
     let metadata = file.metadata().file_metadata();
     let said = metadata.key_value_metadata().into_iter().flatten();
     let format = said.into_iter().find(|said| said.key == FORMAT.0);
-    if format.and_then(|said| said.value.as_deref()) != Some(FORMAT.1) {
-        return Err(damaged("the file is of another format"));
-    }
+    let format = format.and_then(|said| said.value.as_deref());
+    let evident = match format {
+        Some(format) if format == FORMAT.1 => true,
+        Some(WITHOUT_EVIDENCE) => metadata.schema_descr().name() != View::Verdicts.name(),
+        _ => return Err(damaged("the file is of another format")),
+    };
     let columns = metadata.schema_descr().columns().iter();
     let at = columns
         .map(|column| column.name())
@@ -100,14 +105,64 @@ pub(crate) fn decode(bytes: Vec<u8>) -> Result<Vec<(ViewKey, Option<ViewValue>)>
         let mut values = Vec::new();
         reader.read_records(count, None, None, &mut values)?;
         for value in values {
-            let row = postcard::from_bytes(value.data())
-                .map_err(|error| ParquetError::External(Box::new(error)))?;
-            rows.push(row);
+            rows.push(exact(value.data(), evident)?);
         }
     }
     Ok(rows)
 }
 
+/// A row as it was written.
+fn exact(bytes: &[u8], evident: bool) -> Result<(ViewKey, Option<ViewValue>)> {
+    let row = if evident {
+        postcard::from_bytes(bytes)
+    } else {
+        // `Evidence::None`; a row without a value ends before it.
+        postcard::from_bytes(&[bytes, &[0]].concat())
+    };
+    row.map_err(|error| ParquetError::External(Box::new(error)))
+}
+
 fn damaged(why: &str) -> ParquetError {
     ParquetError::General(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests panic")]
+    use super::*;
+    use hostread_schemas::view::{Evidence, Verdict, VerdictKey, VerdictRow};
+    use hostread_schemas::{
+        Day, EnclosureId, EpisodeId, EventId, EventTimeMs, ListenerId, TenantId,
+    };
+
+    #[test]
+    fn a_verdict_of_before_has_no_evidence() {
+        let key = VerdictKey {
+            tenant: TenantId(1),
+            day: Day(20_000),
+            request: EventId::from(7),
+        };
+        let row = |evidence| VerdictRow {
+            time: EventTimeMs(5),
+            verdict: Verdict::Status,
+            enclosure: EnclosureId(2),
+            episode: EpisodeId(3),
+            listener: ListenerId(4),
+            sent_bytes: 300,
+            evidence,
+        };
+        let stored = |value: Option<VerdictRow>| {
+            let row = (ViewKey::Verdicts(key), value.map(ViewValue::Verdicts));
+            (postcard::to_stdvec(&row).unwrap(), row)
+        };
+        let (mut bytes, then) = stored(Some(row(Evidence::None)));
+        assert_eq!(exact(&bytes, true).unwrap(), then);
+        bytes.pop();
+        assert_eq!(exact(&bytes, false).unwrap(), then);
+        assert!(exact(&bytes, true).is_err());
+        let (gone, row_gone) = stored(None);
+        assert_eq!(exact(&gone, false).unwrap(), row_gone);
+        let (bytes, now) = stored(Some(row(Evidence::Status(304))));
+        assert_eq!(exact(&bytes, true).unwrap(), now);
+    }
 }

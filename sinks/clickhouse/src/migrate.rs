@@ -57,6 +57,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0025_view_freshness"),
     migration!("0026_restating"),
     migration!("0027_view_freshness"),
+    migration!("0028_verdicts_evidence"),
+    migration!("0029_view_verdicts"),
 ];
 
 /// What must be there before the first file can be remembered.

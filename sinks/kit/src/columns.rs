@@ -2,13 +2,15 @@
 //!
 //! Invariant 1: a row that is gone has its key, and defaults for the rest.
 
+use std::borrow::Cow;
+
 use hostread_schemas::event::Model;
 use hostread_schemas::view::{
     AnomalyKey, AnomalyRow, AttributionDailyKey, AttributionDailyRow, BillingLineKey,
     BillingLineRow, Cause, ConversionKey, ConversionRow, CreditKey, CreditRow, DeliveryDailyKey,
-    DeliveryDailyRow, DownloadKey, DownloadRow, DownloadsDailyKey, DownloadsDailyRow, LateKey,
-    LateOf, LateRow, PacingKey, PacingRow, RestatementKey, RestatementRow, VerdictKey, VerdictRow,
-    View, ViewKey, ViewValue,
+    DeliveryDailyRow, DownloadKey, DownloadRow, DownloadsDailyKey, DownloadsDailyRow, Evidence,
+    LateKey, LateOf, LateRow, PacingKey, PacingRow, RestatementKey, RestatementRow, VerdictKey,
+    VerdictRow, View, ViewKey, ViewValue,
 };
 use hostread_schemas::{Day, EventId, EventTimeMs, NameKind, Names};
 
@@ -144,6 +146,31 @@ impl<'a, K, V, W: ColumnWriter> Table<'a, '_, K, V, W> {
     }
 }
 
+impl<W: ColumnWriter> Table<'_, '_, VerdictKey, VerdictRow, W> {
+    fn evidence(&mut self) -> Result<(), W::Error> {
+        let of = |row: &Row<'_, _, VerdictRow>| row.1.map_or(Evidence::None, |v| v.evidence);
+        let mut names = NameCache::new(self.names);
+        for row in &self.rows {
+            match of(row) {
+                Evidence::Pattern(pattern) => names.need(NameKind::Pattern, pattern.0),
+                Evidence::Referrer(host) => names.need(NameKind::Referrer, host),
+                _ => {}
+            }
+        }
+        let values = self.rows.iter().map(|row| match of(row) {
+            Evidence::None | Evidence::Bytes { .. } => Cow::Borrowed(""),
+            Evidence::Method(method) => Cow::Borrowed(words::method(method)),
+            Evidence::Status(status) => Cow::Owned(status.to_string()),
+            Evidence::Pattern(pattern) => Cow::Borrowed(names.get(NameKind::Pattern, pattern.0)),
+            Evidence::IpClass(class) => Cow::Borrowed(words::ip_class(class)),
+            Evidence::Net(net) => Cow::Owned(net.to_string()),
+            Evidence::Referrer(host) => Cow::Borrowed(names.get(NameKind::Referrer, host)),
+            Evidence::DownloadsMax(max) => Cow::Owned(max.to_string()),
+        });
+        self.writer.texts("evidence", values)
+    }
+}
+
 /// Gives a writer the columns of a view, the tenant first.
 ///
 /// # Errors
@@ -201,7 +228,14 @@ fn verdicts<W: ColumnWriter>(
     t.value_name("enclosure", NameKind::Enclosure, |v| v.enclosure.0)?;
     t.value_name("episode", NameKind::Episode, |v| v.episode.0)?;
     t.value("listener", |v| v.listener.0)?;
-    t.value("sent_bytes", |v| v.sent_bytes)
+    t.value("sent_bytes", |v| v.sent_bytes)?;
+    t.evidence()?;
+    let bytes = |v: &VerdictRow| match v.evidence {
+        Evidence::Bytes { seen, needed } => (seen, needed),
+        _ => (0, 0),
+    };
+    t.value("seen_bytes", |v| bytes(v).0)?;
+    t.value("needed_bytes", |v| bytes(v).1)
 }
 
 fn downloads<W: ColumnWriter>(

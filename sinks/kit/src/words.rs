@@ -1,7 +1,7 @@
 //! The words that tables use where the shared types have none of their own, and the text of a number's key.
 //! Promises: the same in every sink; the key's text has its fields in a fixed order.
 
-use hostread_schemas::event::{AdKind, PriceKind, SourceKind};
+use hostread_schemas::event::{AdKind, IpClass, Method, PriceKind, SourceKind};
 use hostread_schemas::fact::{Series, SignalKind};
 use hostread_schemas::view::{
     AttributionDailyKey, BillingLineKey, Cause, DeliveryDailyKey, DownloadsDailyKey, LateOf,
@@ -15,6 +15,30 @@ pub const fn source_kind(kind: SourceKind) -> &'static str {
     match kind {
         SourceKind::Cdn => "cdn",
         SourceKind::Prefix => "prefix",
+    }
+}
+
+/// How something was asked for.
+#[must_use]
+pub const fn method(method: Method) -> &'static str {
+    match method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Other => "other",
+    }
+}
+
+/// What an address is.
+#[must_use]
+pub const fn ip_class(class: IpClass) -> &'static str {
+    match class {
+        IpClass::Included => "included",
+        IpClass::Relay => "relay",
+        IpClass::DataCentre => "data_centre",
+        IpClass::Vpn => "vpn",
+        IpClass::Cellular => "cellular",
+        IpClass::Office => "office",
+        IpClass::Residential => "residential",
     }
 }
 

@@ -15,6 +15,8 @@ mod messages;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod mutations;
+#[cfg(test)]
 mod settings;
 #[cfg(test)]
 mod shape;

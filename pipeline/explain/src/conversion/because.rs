@@ -13,7 +13,6 @@ use crate::asked::DownloadId;
 use crate::dims::Dims;
 use crate::known::Known;
 use crate::path::{Credited, Life, NotOnPath, Seen};
-use crate::request::address_word;
 use crate::said::{Because, Found, KnownFrom};
 use crate::signals::{Merged, Signal};
 
@@ -269,7 +268,7 @@ fn said(known: &Known<'_>, signal: &Signal, gives: Vec<&'static str>) -> SignalS
         currency: fact.currency.as_str().to_owned(),
         code: known.name(NameKind::Code, fact.code.0),
         address: if fact.household.is_some() {
-            address_word(fact.ip_class)
+            words::ip_class(fact.ip_class)
         } else {
             ""
         },

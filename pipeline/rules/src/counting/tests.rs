@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hostread_schemas::SlotId;
+use hostread_schemas::event::Method;
+use hostread_schemas::{NetId, PatternId, SlotId};
 
 use super::*;
 
@@ -13,6 +14,7 @@ mod windows;
 const EPISODE: EpisodeId = EpisodeId(7);
 const ENCLOSURE: EnclosureId = EnclosureId(70);
 const BOT: AgentId = AgentId(2);
+const PATTERN: PatternId = PatternId(22);
 const WATCH: AgentId = AgentId(3);
 type Given = (EventTimeMs, EventId, Exposure);
 
@@ -31,7 +33,7 @@ impl Dimensions for World {
     fn agent_class(&self, agent: AgentId) -> AgentClass {
         assert!(agent.is_some(), "never asked of no agent");
         match agent {
-            BOT => AgentClass::Bot,
+            BOT => AgentClass::Bot(PATTERN),
             WATCH => AgentClass::Watch,
             _ => AgentClass::Human,
         }
@@ -123,5 +125,5 @@ fn requests(requests: impl IntoIterator<Item = RequestFact>) -> Vec<Given> {
 }
 
 fn verdicts(day: &ListenerDay) -> Vec<Verdict> {
-    day.verdicts.iter().map(|verdict| verdict.2).collect()
+    day.verdicts.iter().map(|verdict| verdict.verdict).collect()
 }

@@ -18,8 +18,9 @@ use hostread_schemas::{Day, EnclosureId, EpisodeId, EventTimeMs, HouseholdId};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Delivery, Dimensions, Item, ListenerDay, Passed, count_episode, count_impressions,
-    downloadable, filter, needed_bytes, sent,
+    Delivery, Dimensions, Item, ListenerDay, count_episode, count_impressions, downloadable,
+    filter::{Passed, filter},
+    needed_bytes, sent,
 };
 use crate::bytes::Sliding;
 use crate::delivery::{civil_day, day_start};
@@ -219,7 +220,7 @@ pub fn count_listener<D: Dimensions + ?Sized>(
         count_impressions(exposures, dims, in_window, &mut all.deliveries);
     }
     for verdict in all.verdicts {
-        days.entry(day_of(verdict.1))
+        days.entry(day_of(verdict.time))
             .or_default()
             .verdicts
             .push(verdict);

@@ -1,18 +1,19 @@
 //! Rows for the suite: keys and values of every view, from a number. Names are as unfriendly as names may be.
 
-use hostread_schemas::event::{AdKind, Model, PriceKind, SourceKind};
+use hostread_schemas::event::{AdKind, IpClass, Method, Model, PriceKind, SourceKind};
 use hostread_schemas::fact::{Series, SignalKind};
 use hostread_schemas::view::{
     AnomalyKey, AnomalyRow, AttributionDailyKey, AttributionDailyRow, BillingLineKey,
     BillingLineRow, Cause, ConversionKey, ConversionRow, CreditKey, CreditRow, DeliveryDailyKey,
-    DeliveryDailyRow, DownloadKey, DownloadRow, DownloadsDailyKey, DownloadsDailyRow, LateKey,
-    LateOf, LateRow, Metric, NumberKey, PacingKey, PacingRow, PacingState, Period, RestatementKey,
-    RestatementRow, Verdict, VerdictKey, VerdictRow, View, ViewKey, ViewValue, WindowKind,
+    DeliveryDailyRow, DownloadKey, DownloadRow, DownloadsDailyKey, DownloadsDailyRow, Evidence,
+    LateKey, LateOf, LateRow, Metric, NumberKey, PacingKey, PacingRow, PacingState, Period,
+    RestatementKey, RestatementRow, Verdict, VerdictKey, VerdictRow, View, ViewKey, ViewValue,
+    WindowKind,
 };
 use hostread_schemas::{
     BatchId, BrandId, CampaignId, CodeId, ConversionId, Currency, Day, EnclosureId, EpisodeId,
     EventId, EventTimeMs, Hour, HouseholdId, LineId, ListenerId, MoneyMicros, NameKind, Names,
-    ShowId, StoreId, TenantId, Tick,
+    NetId, PatternId, ShowId, StoreId, TenantId, Tick,
 };
 
 /// Names that have broken a store before: quotes, separators, escapes, other scripts, other lengths.
@@ -177,6 +178,23 @@ pub fn key(view: View, n: u64) -> ViewKey {
     }
 }
 
+fn evidence(n: u64) -> Evidence {
+    match n % 9 {
+        0 => Evidence::None,
+        1 => Evidence::Method(Method::Head),
+        2 => Evidence::Status(u16::MAX),
+        3 => Evidence::Pattern(PatternId(n)),
+        4 => Evidence::IpClass(IpClass::Vpn),
+        5 => Evidence::Net(NetId(n)),
+        6 => Evidence::Referrer(n),
+        7 => Evidence::Bytes {
+            seen: n,
+            needed: u64::MAX,
+        },
+        _ => Evidence::DownloadsMax(n as u32),
+    }
+}
+
 /// The n-th value of a view; small n differ from each other.
 #[must_use]
 pub fn value(view: View, n: u64) -> ViewValue {
@@ -189,6 +207,7 @@ pub fn value(view: View, n: u64) -> ViewValue {
             episode: EpisodeId(n % 7),
             listener: ListenerId(u64::MAX - n),
             sent_bytes: u64::MAX - n,
+            evidence: evidence(n),
         }),
         View::Downloads => ViewValue::Downloads(DownloadRow {
             show: ShowId(n % 9),

@@ -115,11 +115,25 @@ pub(super) async fn every_kind(demo: &Demo<'_>, postgres: &sqlx::PgPool) {
 }
 
 async fn requests(demo: &Demo<'_>, tenant: &str, key: &str) {
-    let query = "SELECT request, verdict, sent_bytes FROM hostread.verdicts ORDER BY request LIMIT 1 BY verdict";
+    let query = "SELECT request, verdict, sent_bytes, evidence, seen_bytes, needed_bytes FROM hostread.verdicts \
+                 ORDER BY request LIMIT 1 BY verdict";
     for row in demo.rows(key, query).await {
         let id = row["request"].as_str().unwrap();
         let said = demo.said(tenant, "request", id, &[]);
         same(&said, &row, &["verdict", "sent_bytes"]);
+        let filters = said["because"]["filters"].as_array().unwrap();
+        let no = filters.iter().find(|filter| filter["says"] == "said no");
+        let because = no.map_or("", |filter| filter["because"].as_str().unwrap());
+        let evidence = match row["verdict"].as_str().unwrap() {
+            "below_threshold" => format!(
+                "{} of {} bytes",
+                plain(&row["seen_bytes"]),
+                plain(&row["needed_bytes"])
+            ),
+            "bot_user_agent" => format!("{:?}", row["evidence"].as_str().unwrap()),
+            _ => row["evidence"].as_str().unwrap().to_owned(),
+        };
+        assert!(because.contains(&evidence), "{evidence}: {said:#}");
         let page = demo.page(&["request", id]);
         assert!(page.contains(row["verdict"].as_str().unwrap()), "{page}");
     }

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use hostread_schemas::event::{ControllingSource, ImpressionKind, IpClass, Method, SourceKind};
 use hostread_schemas::fact::{EpisodeFact, ImpressionFact, RequestFact};
 use hostread_schemas::view::{
-    DownloadKey, DownloadRow, DownloadsDailyKey, DownloadsDailyRow, Verdict, VerdictKey,
+    DownloadKey, DownloadRow, DownloadsDailyKey, DownloadsDailyRow, Evidence, Verdict, VerdictKey,
     VerdictRow, ViewRow, WindowKind,
 };
 use hostread_schemas::{
     AgentId, Day, EnclosureId, EpisodeId, EventId, EventTimeMs, HouseholdId, LineId, ListenerId,
-    NetId, ShowId,
+    NetId, PatternId, ShowId,
 };
 
 use super::{At, Tenant};
@@ -83,35 +83,40 @@ pub(crate) fn count(tenant: &Tenant) -> Counted {
 }
 
 /// The first filter that says no (3).
-fn refused(tenant: &Tenant, request: &RequestFact) -> Option<Verdict> {
+fn refused(tenant: &Tenant, request: &RequestFact) -> Option<(Verdict, Evidence)> {
     let rules = &tenant.rules;
     if !tenant.by_enclosure.contains_key(&request.enclosure) {
-        return Some(Verdict::NotAnEpisode);
+        return Some((Verdict::NotAnEpisode, Evidence::None));
     }
     if request.method != Method::Get {
-        return Some(Verdict::Method);
+        return Some((Verdict::Method, Evidence::Method(request.method)));
     }
     if request.status != 200 && request.status != 206 {
-        return Some(Verdict::Status);
+        return Some((Verdict::Status, Evidence::Status(request.status)));
     }
     if !request.agent.is_some() {
-        return Some(Verdict::NoUserAgent);
+        return Some((Verdict::NoUserAgent, Evidence::None));
     }
     if is_watch(tenant, request.agent) {
-        return Some(Verdict::Watch);
+        return Some((Verdict::Watch, Evidence::None));
     }
-    if is_bot(tenant, request.agent) {
-        return Some(Verdict::BotUserAgent);
+    if let Some(pattern) = bot_pattern(tenant, request.agent) {
+        let evidence = Evidence::Pattern(PatternId::of(pattern));
+        return Some((Verdict::BotUserAgent, evidence));
     }
     if is_nonhuman(tenant, request.ip_class, request.net) {
-        return Some(Verdict::NonhumanIp);
+        let evidence = match request.ip_class {
+            class @ (IpClass::DataCentre | IpClass::Vpn) => Evidence::IpClass(class),
+            _ => Evidence::Net(request.net),
+        };
+        return Some((Verdict::NonhumanIp, evidence));
     }
     let dropped = request.source_kind == SourceKind::Cdn || rules.prefix_drops_range_0_1;
     if request.range_0_1 && dropped {
-        return Some(Verdict::Range01);
+        return Some((Verdict::Range01, Evidence::None));
     }
     if request.referrer != 0 && rules.referrers_denied.contains(&request.referrer) {
-        return Some(Verdict::Referrer);
+        return Some((Verdict::Referrer, Evidence::Referrer(request.referrer)));
     }
     None
 }
@@ -126,14 +131,14 @@ fn is_watch(tenant: &Tenant, agent: AgentId) -> bool {
 }
 
 /// The worlds' patterns are plain words, `^` and a word, or invalid (an open bracket).
-fn is_bot(tenant: &Tenant, agent: AgentId) -> bool {
+fn bot_pattern(tenant: &Tenant, agent: AgentId) -> Option<&String> {
     let text = text(tenant, agent);
-    let matches = |pattern: &String| match pattern.strip_prefix('^') {
+    let matches = |pattern: &&String| match pattern.strip_prefix('^') {
         _ if pattern.contains('(') => false,
         Some(start) => text.starts_with(start),
         None => text.contains(pattern.as_str()),
     };
-    tenant.rules.bot_agents.iter().any(matches)
+    tenant.rules.bot_agents.iter().find(matches)
 }
 
 fn is_nonhuman(tenant: &Tenant, class: IpClass, net: NetId) -> bool {
@@ -190,7 +195,7 @@ fn count_requests(
     requests: &[(At, RequestFact)],
     counted: &mut Counted,
 ) {
-    let mut verdicts: BTreeMap<EventId, Verdict> = BTreeMap::new();
+    let mut verdicts: BTreeMap<EventId, (Verdict, Evidence)> = BTreeMap::new();
     let mut by_episode: BTreeMap<EpisodeId, Vec<(At, RequestFact)>> = BTreeMap::new();
     for (at, request) in requests {
         match refused(tenant, request) {
@@ -205,11 +210,13 @@ fn count_requests(
     }
     for (episode, passed) in by_episode {
         let download = download(tenant, day, listener, episode, &passed);
-        let verdict = match download {
-            Some(_) => Verdict::Counted,
-            None => Verdict::BelowThreshold,
-        };
-        verdicts.extend(passed.iter().map(|(at, _)| (at.1, verdict)));
+        for (at, request) in &passed {
+            let judged = match &download {
+                Some(_) => (Verdict::Counted, Evidence::None),
+                None => (Verdict::BelowThreshold, seen(tenant, request, &passed)),
+            };
+            verdicts.insert(at.1, judged);
+        }
         counted.downloads.extend(download);
     }
     for (at, request) in requests {
@@ -220,7 +227,7 @@ fn count_requests(
         };
         let row = VerdictRow {
             time: at.0,
-            verdict: verdicts[&at.1],
+            verdict: verdicts[&at.1].0,
             enclosure: request.enclosure,
             episode: tenant
                 .by_enclosure
@@ -228,19 +235,18 @@ fn count_requests(
                 .map_or(EpisodeId::NONE, |episode| episode.episode),
             listener,
             sent_bytes: request.sent_bytes,
+            evidence: verdicts[&at.1].1,
         };
         counted.verdicts.push((key, row));
     }
 }
 
-/// The download of an episode, if its bytes were sent (4, 5).
-fn download(
-    tenant: &Tenant,
-    day: Day,
-    listener: ListenerId,
-    episode: EpisodeId,
-    passed: &[(At, RequestFact)],
-) -> Option<Download> {
+const fn version(request: &RequestFact) -> (EnclosureId, u64) {
+    (request.enclosure, request.total_bytes)
+}
+
+/// Bytes of all that were for the same version as a request.
+fn same_version(tenant: &Tenant, of: &RequestFact, requests: &[(At, RequestFact)]) -> Bytes {
     let range = |request: &RequestFact| {
         if request.source_kind == SourceKind::Prefix {
             let fact = &tenant.by_enclosure[&request.enclosure];
@@ -254,19 +260,35 @@ fn download(
         let first = u128::from(request.sent_first);
         (first, first + u128::from(request.sent_bytes))
     };
-    let version = |request: &RequestFact| (request.enclosure, request.total_bytes);
-    let ranges_of = |version_of: (EnclosureId, u64), requests: &[(At, RequestFact)]| {
-        let ranges: Vec<_> = requests
-            .iter()
-            .filter(|(_, request)| version(request) == version_of)
-            .map(|(_, request)| range(request))
-            .collect();
-        union(&ranges)
-    };
+    let ranges: Vec<_> = requests
+        .iter()
+        .filter(|(_, request)| version(request) == version(of))
+        .map(|(_, request)| range(request))
+        .collect();
+    union(&ranges)
+}
+
+/// What those that did not suffice had, and what was needed.
+fn seen(tenant: &Tenant, of: &RequestFact, passed: &[(At, RequestFact)]) -> Evidence {
+    let bytes = |count| u64::try_from(count).unwrap_or(u64::MAX);
+    Evidence::Bytes {
+        seen: bytes(total(&same_version(tenant, of, passed))),
+        needed: bytes(needed(tenant, &tenant.by_enclosure[&of.enclosure])),
+    }
+}
+
+/// The download of an episode, if its bytes were sent (4, 5).
+fn download(
+    tenant: &Tenant,
+    day: Day,
+    listener: ListenerId,
+    episode: EpisodeId,
+    passed: &[(At, RequestFact)],
+) -> Option<Download> {
     for (index, (_, request)) in passed.iter().enumerate() {
         let fact = &tenant.by_enclosure[&request.enclosure];
         let needed = needed(tenant, fact);
-        if total(&ranges_of(version(request), &passed[..=index])) < needed {
+        if total(&same_version(tenant, request, &passed[..=index])) < needed {
             continue;
         }
         let (first_at, first) = &passed[0];
@@ -279,7 +301,7 @@ fn download(
             household: first.household,
             ip_class: first.ip_class,
             source_kind: first.source_kind,
-            union: ranges_of(version(request), passed),
+            union: same_version(tenant, request, passed),
             whole: passed
                 .iter()
                 .filter(|(_, other)| version(other) == version(request))
@@ -318,6 +340,7 @@ fn lose_volume(tenant: &Tenant, counted: &mut Counted) {
     for (key, row) in &mut counted.verdicts {
         if requests.contains(&key.request) {
             row.verdict = Verdict::IpVolume;
+            row.evidence = Evidence::DownloadsMax(tenant.rules.ip_volume_downloads_max);
         }
     }
     counted.downloads.retain(|download| !lost(download));
@@ -410,7 +433,7 @@ fn is_valid(tenant: &Tenant, impression: &ImpressionFact) -> bool {
     impression.kind == ImpressionKind::Delivered
         && impression.agent.is_some()
         && !is_watch(tenant, impression.agent)
-        && !is_bot(tenant, impression.agent)
+        && bot_pattern(tenant, impression.agent).is_none()
         && !is_nonhuman(tenant, impression.ip_class, impression.net)
 }
 

@@ -47,7 +47,7 @@ fn examples_of_bots_are_bots_and_examples_of_others_are_not() {
                 tried += 1;
                 // The watch rule comes before the lists, which call some of these agents bots.
                 if found != AgentClass::Watch
-                    && (found == AgentClass::Bot) != names_a_bot(file, &entry)
+                    && matches!(found, AgentClass::Bot(_)) != names_a_bot(file, &entry)
                 {
                     wrong.push(format!("{file}: {example}: {found:?}"));
                 }

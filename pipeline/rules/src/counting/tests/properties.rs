@@ -131,9 +131,9 @@ proptest! {
         prop_assert_eq!(&day.downloads, &naively(&given, &world));
         prop_assert_eq!(day.verdicts.len(), given.len(), "invariant 1");
         for verdict in &day.verdicts {
-            let passed = matches!(verdict.2, Verdict::Counted | Verdict::BelowThreshold);
-            let download = day.downloads.iter().any(|d| d.episode == verdict.4);
-            prop_assert_eq!(passed && download, verdict.2 == Verdict::Counted, "invariant 2");
+            let passed = matches!(verdict.verdict, Verdict::Counted | Verdict::BelowThreshold);
+            let download = day.downloads.iter().any(|d| d.episode == verdict.episode);
+            prop_assert_eq!(passed && download, verdict.verdict == Verdict::Counted, "invariant 2");
         }
     }
 

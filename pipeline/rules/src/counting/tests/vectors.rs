@@ -188,23 +188,24 @@ fn the_first_filter_that_says_no_is_the_verdict() {
     ];
     let day = count_listener_day(&requests(given), false, &world);
     let expected = [
-        Verdict::NotAnEpisode,
-        Verdict::Method,
-        Verdict::Status,
-        Verdict::NoUserAgent,
-        Verdict::Watch,
-        Verdict::BotUserAgent,
-        Verdict::NonhumanIp,
-        Verdict::NonhumanIp,
-        Verdict::Range01,
-        Verdict::Referrer,
-        Verdict::Counted,
-        Verdict::Counted,
+        (Verdict::NotAnEpisode, Evidence::None),
+        (Verdict::Method, Evidence::Method(Method::Head)),
+        (Verdict::Status, Evidence::Status(304)),
+        (Verdict::NoUserAgent, Evidence::None),
+        (Verdict::Watch, Evidence::None),
+        (Verdict::BotUserAgent, Evidence::Pattern(PATTERN)),
+        (Verdict::NonhumanIp, Evidence::IpClass(IpClass::Vpn)),
+        (Verdict::NonhumanIp, Evidence::Net(NetId(66))),
+        (Verdict::Range01, Evidence::None),
+        (Verdict::Referrer, Evidence::Referrer(77)),
+        (Verdict::Counted, Evidence::None),
+        (Verdict::Counted, Evidence::None),
     ];
-    assert_eq!(verdicts(&day), expected);
-    assert_eq!(day.verdicts[0].4, EpisodeId::NONE);
+    let judged = day.verdicts.iter().map(|one| (one.verdict, one.evidence));
+    assert!(judged.eq(expected), "{:?}", day.verdicts);
+    assert_eq!(day.verdicts[0].episode, EpisodeId::NONE);
     assert_eq!(
-        day.verdicts[1].4, EPISODE,
+        day.verdicts[1].episode, EPISODE,
         "the episode stands beside every other verdict"
     );
     assert_eq!(day.downloads[0].requests, 2);
@@ -329,10 +330,14 @@ fn the_version_that_got_there_first_makes_the_download() {
     );
     let day = count_listener_day(&given[..4], false, &world);
     assert!(day.downloads.is_empty());
+    // Each by the bytes of its own version.
+    let (seen, needed) = (50, 60);
+    let short = Evidence::Bytes { seen, needed };
+    let judged = day.verdicts.iter().map(|one| (one.verdict, one.evidence));
     assert!(
-        verdicts(&day)
-            .iter()
-            .all(|verdict| *verdict == Verdict::BelowThreshold)
+        judged.eq([(Verdict::BelowThreshold, short); 4]),
+        "{:?}",
+        day.verdicts
     );
 }
 
@@ -428,6 +433,11 @@ fn impressions_count_for_the_lines_that_they_control() {
 #[test]
 fn over_volume() {
     let world = World {
+        rules: CompiledRules::compile(&RuleSetFact {
+            threshold_secs: 60,
+            ip_volume_downloads_max: 100,
+            ..RuleSetFact::default()
+        }),
         episodes: vec![episode(148_213, 128_000, 2710, 43_508_213)],
         ..World::default()
     };
@@ -440,11 +450,12 @@ fn over_volume() {
         let day = count_listener_day(&given, true, &world);
         assert_eq!(day.volume, u32::from(lost), "{class:?}");
         assert_eq!(day.downloads.is_empty(), lost, "{class:?}");
-        let verdict = if lost {
-            Verdict::IpVolume
+        let judged = if lost {
+            (Verdict::IpVolume, Evidence::DownloadsMax(100))
         } else {
-            Verdict::Counted
+            (Verdict::Counted, Evidence::None)
         };
-        assert!(verdicts(&day).contains(&verdict), "{class:?}");
+        let first = day.verdicts[0];
+        assert_eq!((first.verdict, first.evidence), judged, "{class:?}");
     }
 }

@@ -109,7 +109,7 @@ fn a_request_that_begins_no_download_is_skipped() {
     let days = count_listener(&given, utc(Window::FirstTouch), &BTreeSet::new(), &world);
     let verdicts = days.values().flat_map(|day| &day.verdicts);
     let counted: Vec<bool> = verdicts
-        .map(|verdict| verdict.2 == Verdict::Counted)
+        .map(|verdict| verdict.verdict == Verdict::Counted)
         .collect();
     assert_eq!(counted, [false, true, true, false]);
     // Last touch: 0 is alone, the others are one chain.
@@ -289,7 +289,7 @@ proptest! {
         prop_assert_eq!(t0s, expected.iter().map(first).collect::<Vec<_>>());
         let counted: BTreeSet<EventId> = expected.iter().flat_map(|(_, of)| of.iter().map(|at| given[*at].1)).collect();
         for verdict in days.values().flat_map(|day| &day.verdicts) {
-            prop_assert_eq!(verdict.2 == Verdict::Counted, counted.contains(&verdict.0), "invariant 2");
+            prop_assert_eq!(verdict.verdict == Verdict::Counted, counted.contains(&verdict.request), "invariant 2");
         }
         for (day, of) in &days {
             prop_assert!(of.downloads.iter().all(|d| civil_day(d.t0, windows.zone) == *day));
