@@ -61,7 +61,7 @@ pub fn weights(model: Model, path_ages_secs: &[i64], half_life_secs: i64) -> Vec
     weights
 }
 
-fn weigh(model: Model, ages_secs: &[i64], half_life_secs: i64, weights: &mut Vec<u64>) {
+pub(crate) fn weigh(model: Model, ages_secs: &[i64], half_life_secs: i64, weights: &mut Vec<u64>) {
     let touches = ages_secs.len();
     weights.clear();
     match model {

@@ -11,6 +11,7 @@ pub mod anomaly;
 pub mod attribution;
 pub mod billing;
 pub mod bytes;
+pub mod channels;
 pub mod conversion;
 pub mod counting;
 pub mod delivery;
