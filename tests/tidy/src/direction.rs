@@ -12,6 +12,7 @@ const CONNECTORS_KIT: &str = "hostread-connectors-kit";
 const CONNECTORS: &str = "hostread-connectors";
 const GATEWAY: &str = "hostread-gateway";
 const RULES: &str = "hostread-rules";
+const MODELS: &str = "hostread-models";
 const JOURNAL: &str = "hostread-journal";
 const DATAFLOW: &str = "hostread-dataflow";
 const EXPLAIN: &str = "hostread-explain";
@@ -30,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (DISK, &[]),
     (SINK_KIT, &[SCHEMAS]),
     (RULES, &[SCHEMAS]),
+    (MODELS, &[]),
     (SIMULATE, &[SCHEMAS]),
     (EVENTLOG, &[SCHEMAS, DISK]),
     (CONNECTORS_KIT, &[SCHEMAS, DISK]),
@@ -59,6 +61,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             CONNECTORS,
             GATEWAY,
             RULES,
+            MODELS,
             JOURNAL,
             DATAFLOW,
             JOB,
