@@ -1,5 +1,6 @@
 //! The one binary: reads configuration, builds the parts, runs them, maps errors to exit codes.
 
+mod attribute;
 mod cmd;
 mod config;
 mod count;
@@ -92,6 +93,8 @@ enum Command {
     Method(cmd::method::MethodArgs),
     /// Count the downloads of delivery logs, without a server
     Count(cmd::count::CountArgs),
+    /// Credit the channels of a file of paths by every model, without a server
+    Attribute(cmd::attribute::AttributeArgs),
     /// Read size, header, bit rate and length of audio files, as a catalog has them
     Probe(cmd::probe::ProbeArgs),
     /// Run events from a file through the same dataflow, without a server
@@ -146,6 +149,7 @@ fn run(cli: Cli) -> Result<bool> {
             Command::Rules(command) => cmd::rules::run(config, command).await,
             Command::Method(args) => cmd::method::run(config, &args),
             Command::Count(args) => cmd::count::run(&args),
+            Command::Attribute(args) => cmd::attribute::run(&args),
             Command::Probe(args) => cmd::probe::run(args).await,
             Command::Replay(args) => cmd::replay::run(&config?, &args),
             Command::Simulate(args) => cmd::simulate::run(&args),

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod api_key;
+pub(crate) mod attribute;
 pub(crate) mod count;
 mod databases;
 pub(crate) mod dead_letters;

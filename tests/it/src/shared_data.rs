@@ -7,6 +7,7 @@ mod agents;
 mod attribution;
 mod iab;
 mod logs;
+mod paths;
 mod shopify;
 mod windows;
 mod world;
