@@ -2,6 +2,7 @@
 
 mod attribute;
 mod cmd;
+mod compare;
 mod config;
 mod count;
 mod crash_point;
@@ -95,6 +96,8 @@ enum Command {
     Count(cmd::count::CountArgs),
     /// Credit the channels of a file of paths by every model, without a server
     Attribute(cmd::attribute::AttributeArgs),
+    /// Say why two counts of downloads differ: two logs, two rule sets, or a log and totals
+    Compare(cmd::compare::CompareArgs),
     /// Read size, header, bit rate and length of audio files, as a catalog has them
     Probe(cmd::probe::ProbeArgs),
     /// Run events from a file through the same dataflow, without a server
@@ -150,6 +153,7 @@ fn run(cli: Cli) -> Result<bool> {
             Command::Method(args) => cmd::method::run(config, &args),
             Command::Count(args) => cmd::count::run(&args),
             Command::Attribute(args) => cmd::attribute::run(&args),
+            Command::Compare(args) => cmd::compare::run(&args),
             Command::Probe(args) => cmd::probe::run(args).await,
             Command::Replay(args) => cmd::replay::run(&config?, &args),
             Command::Simulate(args) => cmd::simulate::run(&args),

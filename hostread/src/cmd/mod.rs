@@ -2,6 +2,7 @@
 
 mod api_key;
 pub(crate) mod attribute;
+pub(crate) mod compare;
 pub(crate) mod count;
 mod databases;
 pub(crate) mod dead_letters;
@@ -11,6 +12,7 @@ pub(crate) mod explain;
 pub(crate) mod gateway;
 pub(crate) mod import;
 pub(crate) mod journal;
+mod logs;
 pub(crate) mod method;
 pub(crate) mod migrate;
 pub(crate) mod pipeline;

@@ -183,6 +183,21 @@ impl Catalog {
         });
     }
 
+    /// The same under other rules, whose patterns of bots are the same or which knows no agent yet.
+    pub(crate) fn with(&self, rules: CompiledRules) -> Self {
+        let catalog = self.clone();
+        Self { rules, ..catalog }
+    }
+
+    /// Knows of no episode how many bytes make a download: one is enough.
+    pub(crate) fn forget_bytes(&mut self) {
+        for known in &mut self.episodes {
+            let fact = &mut known.fact;
+            (fact.size_bytes, fact.header_bytes) = (0, 0);
+            (fact.bit_rate, fact.duration_secs) = (0, 0);
+        }
+    }
+
     /// Takes note of what another one has learnt.
     pub(super) fn join(&mut self, other: Self) {
         self.agents.extend(other.agents);

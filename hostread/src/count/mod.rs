@@ -11,6 +11,7 @@
 
 mod catalog;
 mod homes;
+mod lines;
 mod report;
 mod threads;
 mod window;
@@ -19,10 +20,10 @@ use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use hostread_connectors::lines::{Block, LINE_BYTES_MAX, Line};
-use hostread_connectors::log::{LogFormat, LogSettings};
+use hostread_connectors::lines::Line;
+use hostread_connectors::log::LogSettings;
 use hostread_connectors::mapped::Mapping;
-use hostread_connectors_kit::{IpRanges, Mapped, Origin, Pseudonymizer, TenantKey};
+use hostread_connectors_kit::IpRanges;
 use hostread_rules::counting::window::Windows;
 use hostread_rules::counting::{Dimensions, Exposure, Item, filtered};
 use hostread_rules::{CompiledRules, Document, Window, civil_day};
@@ -35,8 +36,9 @@ use hostread_schemas::{Day, EpisodeId, EventId, EventTimeMs, HouseholdId, Listen
 
 pub(crate) use catalog::{Catalog, Known};
 use homes::{Counted, Homes, Part};
-pub(crate) use report::Report;
-pub(crate) use threads::{Log, Wrong, count_logs};
+pub(crate) use lines::{Addresses, Parsed, Reader, Reading, Seen};
+pub(crate) use report::{Report, quoted};
+pub(crate) use threads::{Log, Wrong, count_logs, read_logs};
 pub(crate) use window::Verdicts;
 
 /// Ids live as long as the process: their key is no secret.
@@ -79,46 +81,12 @@ pub(crate) type Place = (Day, ListenerId, EpisodeId);
 pub(crate) struct Counter {
     settings: Settings,
     catalog: Catalog,
-    hasher: IdHasher,
-    pseudonyms: Pseudonymizer,
+    reader: Reader,
+    addresses: Addresses,
     lines: u64,
     malformed: u64,
     dropped: BTreeMap<Verdict, u64>,
     homes: Homes,
-}
-
-/// A file being read: its format is told by its first line that tells one.
-#[derive(Clone)]
-pub(crate) struct Reading {
-    format: Option<LogFormat>,
-}
-
-impl Reading {
-    /// At the beginning of a file.
-    pub(crate) const fn new() -> Self {
-        Self { format: None }
-    }
-
-    fn format(&mut self, line: &[u8], settings: &Settings) -> Option<&mut LogFormat> {
-        if self.format.is_none() {
-            let mapping = settings.mapping.as_ref();
-            self.format = LogFormat::told_by(line, settings.log, mapping);
-        }
-        self.format.as_mut()
-    }
-
-    /// Takes note of what a block says of the lines behind it.
-    fn learn(&mut self, block: &Block, settings: &Settings) {
-        for (_, line) in block.lines() {
-            let Line::Text(text) = line else { continue };
-            if self.format.is_some() && !text.starts_with(b"#") {
-                continue;
-            }
-            if let Some(format) = self.format(text, settings) {
-                format.learn(text);
-            }
-        }
-    }
 }
 
 impl Counter {
@@ -129,18 +97,17 @@ impl Counter {
         ranges: IpRanges,
         parts: usize,
     ) -> Self {
-        let key = TenantKey::new([0; 32]);
-        let pseudonyms = Pseudonymizer::new(&key, Arc::new(ranges));
-        Self::with(settings, catalog, pseudonyms, parts)
+        Self::with(settings, catalog, Addresses::new(ranges), parts)
     }
 
-    fn with(settings: Settings, catalog: Catalog, pseudonyms: Pseudonymizer, parts: usize) -> Self {
+    fn with(settings: Settings, catalog: Catalog, addresses: Addresses, parts: usize) -> Self {
         let rolling = settings.window != Window::Calendar;
+        let reader = Reader::new(settings.log, settings.mapping.clone());
         Self {
             settings,
             catalog,
-            hasher: IdHasher::new(KEY),
-            pseudonyms,
+            reader,
+            addresses,
             lines: 0,
             malformed: 0,
             dropped: BTreeMap::new(),
@@ -152,7 +119,7 @@ impl Counter {
     fn fork(&self) -> Self {
         let parts = self.homes.parts();
         let (settings, catalog) = (self.settings.clone(), self.catalog.clone());
-        Self::with(settings, catalog, self.pseudonyms.clone(), parts)
+        Self::with(settings, catalog, self.addresses.clone(), parts)
     }
 
     /// Says what a line is, and counts it.
@@ -170,6 +137,26 @@ impl Counter {
         said
     }
 
+    /// Counts a request that was read before.
+    pub(crate) fn take(&mut self, seen: Seen) {
+        if let (Said::Open((day, ..)), Some((household, item))) = self.judge(seen) {
+            self.homes.add(day, household, item);
+        }
+    }
+
+    /// Adds what was counted since the last time to `report`: all requests of the households among them were.
+    pub(crate) fn settle(&mut self, report: &mut Report) {
+        let new = Homes::new(self.homes.parts(), self.settings.window != Window::Calendar);
+        for part in std::mem::replace(&mut self.homes, new).into_parts() {
+            report.join(self.finish_part(part, false).0);
+        }
+    }
+
+    /// A report of nothing.
+    pub(crate) fn nothing(&self) -> Report {
+        Report::new(self)
+    }
+
     /// What a line is, uncounted, and when it was.
     pub(crate) fn say(&mut self, reading: &mut Reading, line: Line<'_>) -> (Said, EventTimeMs) {
         let (said, item) = self.read(reading, line);
@@ -181,47 +168,25 @@ impl Counter {
         reading: &mut Reading,
         line: Line<'_>,
     ) -> (Said, Option<(HouseholdId, Item)>) {
-        let text = match line {
-            Line::Text(text) => text,
-            Line::TooLong(_) => {
-                let why = format!("the line is longer than {LINE_BYTES_MAX} bytes");
-                return (Said::Malformed(why), None);
-            }
-        };
-        let Some(format) = reading.format(text, &self.settings) else {
-            let said = match text.trim_ascii() {
-                [] => Said::Nothing,
-                _ => Said::Malformed("is not of a format that can be told".to_owned()),
-            };
-            return (said, None);
-        };
-        let origin = Origin {
-            tenant: NAME,
-            source: NAME,
-            batch_id: NAME,
-            received_at: ReceivedAtMs(0),
-            ids: self.hasher,
-            pseudonyms: &self.pseudonyms,
-        };
-        let event = match format.line(&origin, text) {
-            Mapped::Nothing => return (Said::Nothing, None),
-            Mapped::Rejected(rejected) => return (Said::Malformed(rejected.to_string()), None),
-            Mapped::Event(event) => event,
-        };
         let catalog = &mut self.catalog;
         let learn = &mut |kind, id, text: &str| catalog.learn(kind, id, text);
-        let fact = self.hasher.fact(&event, learn);
-        let FactBody::Request(request) = fact.body else {
-            return (Said::Nothing, None);
-        };
+        match self.reader.read(reading, line, &self.addresses, learn) {
+            Parsed::Nothing => (Said::Nothing, None),
+            Parsed::Malformed(why) => (Said::Malformed(why), None),
+            Parsed::Request(seen) => self.judge(seen),
+        }
+    }
+
+    /// What the filters say of a request.
+    fn judge(&self, (time, id, request): Seen) -> (Said, Option<(HouseholdId, Item)>) {
         let verdict = filtered(&request, &self.catalog);
         if verdict != Verdict::BelowThreshold {
             return (Said::Dropped(verdict), None);
         }
         let episode = self.catalog.episode_of(request.enclosure);
         let episode = episode.map_or(EpisodeId::NONE, |episode| episode.episode);
-        let day = civil_day(fact.time, &self.settings.zone);
-        let item = (fact.time, fact.id, Exposure::Request(request));
+        let day = civil_day(time, &self.settings.zone);
+        let item = (time, id, Exposure::Request(request));
         let place = (day, request.listener, episode);
         (Said::Open(place), Some((request.household, item)))
     }

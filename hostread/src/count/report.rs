@@ -301,7 +301,7 @@ fn right(value: impl ToString) -> Cell {
 }
 
 /// A field of CSV.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {

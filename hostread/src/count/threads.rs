@@ -7,9 +7,9 @@ use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hostread_connectors::lines::{Block, Blocks, LineAt};
+use hostread_connectors::lines::{Block, Blocks, Line, LineAt};
 
-use super::{Counter, Reading, Said, Settings};
+use super::{Counter, Reader, Reading, Said};
 
 /// Blocks that wait for a thread.
 const WAITING_MAX: usize = 4;
@@ -31,8 +31,10 @@ struct Work {
 /// What went wrong while logs were read.
 #[derive(Default)]
 pub(crate) struct Wrong {
-    /// The first few.
-    pub(crate) malformed: Vec<Malformed>,
+    /// How many lines could not be read.
+    pub(crate) malformed: u64,
+    /// The first few of them.
+    pub(crate) told: Vec<Malformed>,
     /// Logs that are damaged, and how.
     pub(crate) damaged: Vec<(usize, io::Error)>,
 }
@@ -44,43 +46,61 @@ pub(crate) fn count_logs(
     logs: &[Log<'_>],
 ) -> anyhow::Result<(Vec<Counter>, Wrong)> {
     let mut others: Vec<Counter> = (1..threads).map(|_| counter.fork()).collect();
+    let reader = counter.reader.clone();
+    let each = |counter: &mut Counter, reading: &mut Reading, line: Line<'_>| match counter
+        .count(reading, line)
+    {
+        Said::Malformed(why) => Some(why),
+        Said::Nothing | Said::Dropped(_) | Said::Open(_) => None,
+    };
+    let counters = others.iter_mut().chain([&mut *counter]);
+    let wrong = read_logs(counters, &each, &reader, logs)?;
+    Ok((others, wrong))
+}
+
+/// Gives each line of logs to one of the workers, who each have a thread. `each` returns why a line is malformed.
+pub(crate) fn read_logs<'w, W: Send + 'w>(
+    workers: impl Iterator<Item = &'w mut W>,
+    each: &(impl Fn(&mut W, &mut Reading, Line<'_>) -> Option<String> + Sync),
+    reader: &Reader,
+    logs: &[Log<'_>],
+) -> anyhow::Result<Wrong> {
     let (sender, receiver) = sync_channel::<Work>(WAITING_MAX);
     let blocks = Arc::new(Mutex::new(receiver));
     let mut wrong = Wrong::default();
-    let settings = counter.settings.clone();
     std::thread::scope(|scope| {
-        let counters = others.iter_mut().chain([&mut *counter]);
-        let counting: Vec<_> = counters
-            .map(|counter| {
+        let working: Vec<_> = workers
+            .map(|worker| {
                 let blocks = Arc::clone(&blocks);
-                scope.spawn(move || count_blocks(counter, &blocks))
+                scope.spawn(move || work_through(worker, each, &blocks))
             })
             .collect();
         // Should no thread be left, nobody waits for one.
         drop(blocks);
         let read = logs.iter().enumerate().try_for_each(|(log, open)| {
             let blocks = Blocks::new(open()?, LineAt::FIRST);
-            let damage = read_log(log, blocks, &settings, &sender);
+            let damage = read_log(log, blocks, reader, &sender);
             wrong.damaged.extend(damage.map(|error| (log, error)));
             anyhow::Ok(())
         });
         drop(sender);
-        for thread in counting {
-            let told = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
-            wrong.malformed.extend(told);
+        for thread in working {
+            let (malformed, told) = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+            wrong.malformed += malformed;
+            wrong.told.extend(told);
         }
         read
     })?;
-    wrong.malformed.sort();
-    wrong.malformed.truncate(TOLD_MAX);
-    Ok((others, wrong))
+    wrong.told.sort();
+    wrong.told.truncate(TOLD_MAX);
+    Ok(wrong)
 }
 
 /// Deals out a log's blocks; what ends it before its end is returned.
 fn read_log(
     log: usize,
     mut blocks: Blocks<impl BufRead>,
-    settings: &Settings,
+    reader: &Reader,
     threads: &SyncSender<Work>,
 ) -> Option<io::Error> {
     let mut reading = Reading::new();
@@ -92,7 +112,7 @@ fn read_log(
             Err(error) => return Some(error),
         };
         let before = reading.clone();
-        reading.learn(&block, settings);
+        reading.learn(&block, reader);
         let work = Work {
             log,
             reading: before,
@@ -103,9 +123,13 @@ fn read_log(
     }
 }
 
-/// Counts blocks until there are no more. Returns the first malformed lines of its own.
-fn count_blocks(counter: &mut Counter, blocks: &Mutex<Receiver<Work>>) -> Vec<Malformed> {
-    let mut malformed = Vec::new();
+/// Works through blocks until there are no more. Returns how many lines were malformed, and the first of them.
+fn work_through<W>(
+    worker: &mut W,
+    each: &impl Fn(&mut W, &mut Reading, Line<'_>) -> Option<String>,
+    blocks: &Mutex<Receiver<Work>>,
+) -> (u64, Vec<Malformed>) {
+    let (mut malformed, mut told) = (0, Vec::new());
     loop {
         let next = blocks.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Work {
@@ -114,13 +138,14 @@ fn count_blocks(counter: &mut Counter, blocks: &Mutex<Receiver<Work>>) -> Vec<Ma
             block,
         }) = next
         else {
-            return malformed;
+            return (malformed, told);
         };
         for (at, line) in block.lines() {
-            if let Said::Malformed(why) = counter.count(&mut reading, line)
-                && malformed.len() < TOLD_MAX
-            {
-                malformed.push((log, at.number, why));
+            if let Some(why) = each(worker, &mut reading, line) {
+                malformed += 1;
+                if told.len() < TOLD_MAX {
+                    told.push((log, at.number, why));
+                }
             }
         }
     }
