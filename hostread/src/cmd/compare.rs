@@ -1,18 +1,34 @@
 //! `hostread compare`: why two counts of downloads differ.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use hostread_rules::Window;
 
 use super::count::catalog;
 use super::logs::{
     Format, How, HowArgs, Source, WindowArg, open, warn_of_lines, warn_of_missing, zone,
 };
-use crate::compare::{By, Comparison, Counts, Requests, Side, Way, described};
+use crate::compare::{
+    By, Comparison, Counts, Hypotheses, Requests, Side, TOTALS_BYTES_MAX, Totals, Way, described,
+};
 use crate::count::{self, Addresses, Catalog, Log};
 use crate::{rules, say};
 
+/// Where days begin for most who count downloads: hypotheses when no zone is stated.
+const ZONES: [&str; 10] = [
+    "UTC",
+    "America/New_York",
+    "America/Chicago",
+    "America/Denver",
+    "America/Los_Angeles",
+    "Europe/London",
+    "Europe/Berlin",
+    "Asia/Kolkata",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+];
 /// Stands for no lists.
 const NONE: &str = "none";
 
@@ -28,6 +44,9 @@ pub(crate) struct CompareArgs {
     /// Their logs are ours too: what differs is how they are counted
     #[arg(long)]
     same: bool,
+    /// Their downloads by episode, day or both, as CSV with a head; says which hypotheses fit
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["theirs", "same"])]
+    their_totals: Option<PathBuf>,
     /// Episodes with sizes, bit rates and ads, as JSON; without it each path is an episode and the
     /// byte rule is not applied
     #[arg(long, value_name = "FILE")]
@@ -39,8 +58,8 @@ pub(crate) struct CompareArgs {
     /// Whose count the contract goes by: gaps are in percent of it
     #[arg(long, value_enum, default_value_t = Controlling::Ours)]
     controlling: Controlling,
-    /// A row for each of these, such as episode,day
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "episode")]
+    /// A row for each of these, such as episode,day [default: episode, or what totals are of]
+    #[arg(long, value_enum, value_delimiter = ',')]
     by: Vec<ByArg>,
     /// How to print the numbers
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -101,6 +120,15 @@ impl TheirArgs {
             || self.their_nonhuman_ranges.is_some()
     }
 
+    /// Does it say more than what can be stated of totals?
+    const fn unstated(&self) -> bool {
+        self.their_rules.is_some()
+            || self.their_lists.is_some()
+            || self.their_nonhuman_ranges.is_some()
+            || self.their_mapping.is_some()
+            || self.their_source.is_some()
+    }
+
     fn over(&self, ours: &HowArgs) -> HowArgs {
         let list = |their: &Option<PathBuf>, ours: &Option<PathBuf>| match their {
             Some(none) if none.as_os_str() == NONE => None,
@@ -145,57 +173,164 @@ impl CompareArgs {
         }
     }
 
-    fn by(&self) -> By {
-        By {
+    /// The groups that were asked for.
+    fn by(&self, default: By) -> By {
+        let asked = By {
             episode: self.by.contains(&ByArg::Episode),
             day: self.by.contains(&ByArg::Day),
+        };
+        if self.by.is_empty() { default } else { asked }
+    }
+
+    /// What both ways of comparing say.
+    fn print(&self, comparison: &Comparison<'_>, unread: u64) -> Result<bool> {
+        match self.format {
+            Format::Table => say!("{}", comparison.text()),
+            Format::Json => say!("{}", comparison.json()),
+            Format::Csv => write!(io::stdout(), "{}", comparison.csv()).unwrap_or_default(),
+        }
+        warn_of_missing(self.catalog.is_some(), self.how.lists.is_some());
+        if self.strict && unread > 0 {
+            bail!("not every line could be read, and --strict was given");
+        }
+        Ok(true)
+    }
+
+    const fn controlling(&self) -> Side {
+        match self.controlling {
+            Controlling::Ours => Side::Ours,
+            Controlling::Theirs => Side::Theirs,
         }
     }
 }
 
 /// Compares and prints.
 pub(crate) fn run(args: &CompareArgs) -> Result<bool> {
+    if let Some(totals) = &args.their_totals {
+        return with_totals(args, totals);
+    }
     let (ours, theirs) = args.sides()?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads();
     let hows = [args.how.read()?, args.their.over(&args.how).read()?];
     let ways = hows.each_ref().map(way);
     let [our_how, their_how] = &hows;
-    let catalog = catalog(
-        args.catalog.as_deref(),
-        count::rules(&our_how.document, Vec::new()),
-    )?;
-    let addresses = addresses(&hows)?;
-    let mut unread = 0;
-    let mut read = |logs: &[PathBuf], how: &How| -> Result<Requests> {
-        let (requests, wrong) = read(threads, logs, how, &addresses, &catalog)?;
+    let catalog = known(args, our_how)?;
+    let addresses = addresses(&ways)?;
+    let (our_log, mut unread) = read(threads, ours, our_how, &addresses, &catalog)?;
+    let mut their_log = None;
+    if let Some(theirs) = theirs {
+        let (log, wrong) = read(threads, theirs, their_how, &addresses, &catalog)?;
+        their_log = Some(log);
         unread += wrong;
-        Ok(requests)
-    };
-    let our_log = read(ours, our_how)?;
-    let their_log = theirs.map(|theirs| read(theirs, their_how)).transpose()?;
+    }
     let counts = Counts::new(threads, ways.clone(), &catalog, our_log, their_log);
-    let gap = counts.gap(args.by());
+    let gap = counts.gap(args.by(By {
+        episode: true,
+        day: false,
+    }));
     let [ours, theirs] = ways.each_ref().map(described);
     let comparison = Comparison {
         gap: &gap,
         episodes: &counts.episodes,
         sides: [ours.0, theirs.0],
         said: [ours.1, theirs.1],
-        controlling: match args.controlling {
-            Controlling::Ours => Side::Ours,
-            Controlling::Theirs => Side::Theirs,
-        },
+        controlling: args.controlling(),
+        outcome: None,
     };
-    match args.format {
-        Format::Table => say!("{}", comparison.text()),
-        Format::Json => say!("{}", comparison.json()),
-        Format::Csv => write!(io::stdout(), "{}", comparison.csv()).unwrap_or_default(),
+    args.print(&comparison, unread)
+}
+
+/// Compares our log with totals.
+fn with_totals(args: &CompareArgs, path: &Path) -> Result<bool> {
+    if args.their.unstated() {
+        bail!(
+            "of those who give totals nothing is known but what fits: with --their-totals only --their-window and --their-tz \
+             can be stated"
+        );
     }
-    warn_of_missing(args.catalog.is_some(), args.how.lists.is_some());
-    if args.strict && unread > 0 {
-        bail!("not every line could be read, and --strict was given");
+    let threads = threads();
+    let how = args.how.read()?;
+    let ours = way(&how);
+    let ways = [ours.clone(), ours.without_rules()];
+    let catalog = known(args, &how)?;
+    let addresses = addresses(&ways)?;
+    let (log, mut unread) = read(threads, &args.logs, &how, &addresses, &catalog)?;
+    let mut counts = Counts::new(threads, ways, &catalog, log, None);
+    let totals = totals(path, &mut counts.episodes)?;
+    unread += totals.bad;
+    let by = args.by(totals.by);
+    if by.episode && !totals.by.episode || by.day && !totals.by.day {
+        bail!(
+            "{} has no such column: --by cannot be finer than the totals",
+            path.display()
+        );
     }
-    Ok(true)
+    let window = args.their.their_window.map(WindowArg::window);
+    let windows = window.map_or_else(
+        || vec![Window::Calendar, Window::FirstTouch, Window::LastTouch],
+        |window| vec![window],
+    );
+    let zone = args.their.their_tz.clone();
+    let zones = zone.map_or_else(|| ZONES.map(str::to_owned).to_vec(), |zone| vec![zone]);
+    let hypotheses = Hypotheses {
+        counts: &counts,
+        totals: &totals,
+        window: ours.window,
+        zone: &ours.zone,
+    };
+    let outcome = hypotheses.test(&windows, &zones, by);
+    let said = format!("totals of {}", path.display());
+    let (json, our_way) = described(&ours);
+    let comparison = Comparison {
+        gap: &outcome.gap,
+        episodes: &counts.episodes,
+        sides: [
+            json,
+            serde_json::json!({"totals": path.display().to_string()}),
+        ],
+        said: [our_way, said],
+        controlling: args.controlling(),
+        outcome: Some(&outcome),
+    };
+    args.print(&comparison, unread)
+}
+
+/// Reads totals and says what was wrong with them.
+fn totals(path: &Path, episodes: &mut Vec<String>) -> Result<Totals> {
+    let file = path.display();
+    let reading = || format!("reading {file}");
+    let size = std::fs::metadata(path).with_context(reading)?.len();
+    if size > TOTALS_BYTES_MAX {
+        bail!("{file} has more than {TOTALS_BYTES_MAX} bytes: it is no table of totals");
+    }
+    let text = std::fs::read(path).with_context(reading)?;
+    let totals = Totals::read(&text, episodes).with_context(reading)?;
+    let mut err = io::stderr();
+    if totals.bad > 0 {
+        writeln!(err, "warning: {} rows of {file} were left out", totals.bad).ok();
+    }
+    for (line, why) in &totals.told {
+        writeln!(err, "warning: {file}:{line}: {why}").ok();
+    }
+    if let Some(first) = totals.unknown.first() {
+        let count = totals.unknown.len();
+        writeln!(
+            err,
+            "warning: {count} episodes of {file} are not known here, such as {first}"
+        )
+        .ok();
+    }
+    Ok(totals)
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The catalog, before it knows rules and names.
+fn known(args: &CompareArgs, how: &How) -> Result<Catalog> {
+    let rules = count::rules(&how.document, Vec::new());
+    catalog(args.catalog.as_deref(), rules)
 }
 
 /// Reads logs and says what was wrong with them; how much that was comes back too.
@@ -215,13 +350,11 @@ fn read(
 }
 
 /// The classes of addresses under our lists, and under theirs if they are others.
-fn addresses(hows: &[How; 2]) -> Result<Vec<Addresses>> {
-    let of = |how: &How| how.lists.ranges(&how.document, rules::today());
-    let [ours, theirs] = hows;
+fn addresses(ways: &[Way; 2]) -> Result<Vec<Addresses>> {
+    let [ours, theirs] = ways;
+    let of = |way: &Way| rules::ranges(&way.nonhuman, &way.document, rules::today());
     let mut all = vec![Addresses::new(of(ours)?)];
-    let same = ours.lists.nonhuman == theirs.lists.nonhuman
-        && ours.document.inclusion == theirs.document.inclusion;
-    if !same {
+    if ours.nonhuman != theirs.nonhuman || ours.document.inclusion != theirs.document.inclusion {
         all.push(Addresses::new(of(theirs)?));
     }
     Ok(all)

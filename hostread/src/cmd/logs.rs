@@ -64,7 +64,7 @@ pub(super) enum WindowArg {
 }
 
 impl WindowArg {
-    const fn window(self) -> Window {
+    pub(super) const fn window(self) -> Window {
         match self {
             Self::Calendar => Window::Calendar,
             Self::FirstTouch => Window::FirstTouch,

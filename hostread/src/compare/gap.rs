@@ -13,7 +13,7 @@ use super::average::{Average, PARTS};
 pub(crate) const NEAR_PERCENT: i64 = 5;
 
 /// By what counts are grouped: episodes by their place, days by their date.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct By {
     pub(crate) episode: bool,
     pub(crate) day: bool,

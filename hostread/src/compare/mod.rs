@@ -9,8 +9,10 @@
 
 mod average;
 mod gap;
+mod hypotheses;
 mod requests;
 mod text;
+mod totals;
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
@@ -22,8 +24,10 @@ use hostread_schemas::event::SourceKind;
 
 pub(crate) use gap::By;
 use gap::Gap;
+pub(crate) use hypotheses::Hypotheses;
 pub(crate) use requests::Requests;
 pub(crate) use text::{Comparison, described};
+pub(crate) use totals::{TOTALS_BYTES_MAX, Totals};
 
 use crate::count::{self, Catalog, Counter, Known, Report, Settings};
 use average::Switches;
@@ -100,6 +104,22 @@ pub(crate) struct Way {
 }
 
 impl Way {
+    /// The same without lists, referrers, limit of an address and byte rule: what those are tested by who give totals only.
+    pub(crate) fn without_rules(&self) -> Self {
+        let document = Document {
+            referrers_denied: Vec::new(),
+            ip_volume_downloads_max: 0,
+            ..self.document.clone()
+        };
+        Self {
+            document,
+            bot_patterns: Vec::new(),
+            nonhuman: Vec::new(),
+            byte_rule: false,
+            ..self.clone()
+        }
+    }
+
     /// In which components do two ways differ? Of the logs themselves this says nothing.
     pub(crate) fn differs(&self, other: &Self, component: Component) -> bool {
         let (a, b) = (&self.document, &other.document);
@@ -168,7 +188,9 @@ impl Counts {
                     Some(taught) => taught.with(rules),
                     None => {
                         let mut judged = catalog.with(rules);
-                        logs.iter().for_each(|log| log.teach(&mut judged));
+                        for log in &logs {
+                            log.teach(&mut judged);
+                        }
                         taught.insert(judged).clone()
                     }
                 };
@@ -206,10 +228,8 @@ impl Counts {
     fn switched(&self, components: &[Component], set: Switches) -> Downloads {
         let side = |component: Component| {
             let at = components.iter().position(|known| *known == component);
-            match at.is_some_and(|at| set >> at & 1 == 1) {
-                true => Side::Theirs,
-                false => Side::Ours,
-            }
+            let set = at.is_some_and(|at| set >> at & 1 == 1);
+            if set { Side::Theirs } else { Side::Ours }
         };
         let [lists, bytes] = [Component::Lists, Component::Bytes].map(side);
         let window = of(&self.ways, side(Component::Window)).window;
@@ -333,3 +353,6 @@ const fn of<T>(both: &[T; 2], side: Side) -> &T {
         Side::Theirs => theirs,
     }
 }
+
+#[cfg(test)]
+mod tests;

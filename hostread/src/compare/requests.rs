@@ -113,10 +113,8 @@ impl Requests {
 
     /// Requests that only one of two logs has, by audio address and civil day. One that is repeated is one.
     pub(crate) fn only_in_one(&self, theirs: &Self, zone: &str) -> OnlyInOne {
-        let resolution_ms = match self.milliseconds && theirs.milliseconds {
-            true => 1,
-            false => 1000,
-        };
+        let both_fine = self.milliseconds && theirs.milliseconds;
+        let resolution_ms = if both_fine { 1 } else { 1000 };
         let mut only = OnlyInOne::new();
         for bucket in 0..BUCKETS {
             let identities = |log: &Self| -> BTreeSet<Identity> {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::average::{PARTS, hundredths};
 use super::gap::{Gap, Group, NEAR_PERCENT, Row};
+use super::hypotheses::{Change, Outcome, Tested};
 use super::{Side, Way};
 use crate::cmd::table;
 use crate::count::quoted;
@@ -20,6 +21,8 @@ pub(crate) struct Comparison<'a> {
     pub(crate) said: [String; 2],
     /// Whose count rules.
     pub(crate) controlling: Side,
+    /// Theirs are totals.
+    pub(crate) outcome: Option<&'a Outcome>,
 }
 
 /// How a side counts, in JSON and for people.
@@ -62,11 +65,21 @@ impl Comparison<'_> {
         let groups: Vec<Value> = rows
             .map(|(group, row)| self.group(Some(group), row))
             .collect();
-        json!({
+        let mut all = json!({
             "ours": ours, "theirs": theirs, "controlling": self.controlling(),
             "within_5_percent": whole.near(self.controlling), "parts_of": PARTS,
             "total": self.group(None, &whole), "groups": groups,
-        })
+        });
+        if let Some(outcome) = self.outcome {
+            let tested = outcome.tested.iter().map(|one| {
+                let changes: Vec<String> = one.changes.iter().map(Change::said).collect();
+                json!({"changes": changes, "downloads": one.downloads, "left": one.left, "fits": one.fits})
+            });
+            all["differs"] = json!(outcome.differs);
+            all["undecided"] = json!(outcome.undecided);
+            all["hypotheses"] = tested.collect();
+        }
+        all
     }
 
     fn group(&self, group: Option<&Group>, row: &Row) -> Value {
@@ -99,13 +112,16 @@ impl Comparison<'_> {
     }
 
     /// The cells of a row behind its group.
-    fn cells(&self, row: &Row) -> Vec<String> {
+    fn cells(&self, row: &Row, names: bool) -> Vec<String> {
         let counts = [row.ours, row.theirs, row.gap()];
         let mut cells: Vec<String> = counts.iter().map(ToString::to_string).collect();
         let percent = row.permille(self.controlling).map(tenths);
         cells.push(percent.unwrap_or_default());
         cells.extend(hundredths(&row.parts).into_iter().map(decimal));
-        cells.push(row.unexplained().to_string());
+        // What we counted ourselves, both times, is explained.
+        if self.outcome.is_some() || !names {
+            cells.push(row.unexplained().to_string());
+        }
         if self.gap.two_logs {
             cells.extend(row.only.iter().map(ToString::to_string));
         }
@@ -125,7 +141,9 @@ impl Comparison<'_> {
         heads.extend(["ours", "theirs", "gap", percent]);
         let parts = self.gap.heads.iter();
         heads.extend(parts.map(|head| if names { head.name } else { head.key }));
-        heads.push("unexplained");
+        if self.outcome.is_some() || !names {
+            heads.push("unexplained");
+        }
         if self.gap.two_logs && names {
             heads.extend(["only in ours", "only in theirs"]);
         } else if self.gap.two_logs {
@@ -145,7 +163,7 @@ impl Comparison<'_> {
         for (group, row) in &self.gap.rows {
             let names = self.names(group);
             let names = names.iter().map(|name| quoted(name));
-            let cells: Vec<String> = names.chain(self.cells(row)).collect();
+            let cells: Vec<String> = names.chain(self.cells(row, false)).collect();
             text.push_str(&(cells.join(",") + "\n"));
         }
         text
@@ -160,15 +178,14 @@ impl Comparison<'_> {
             Some(percent) => format!("{}, {percent}% of {controlling}", signed(whole.gap())),
             None => format!("{}, of no downloads of {controlling}", signed(whole.gap())),
         };
-        let near = match whole.near(self.controlling) {
-            true => "within",
-            false => "beyond",
-        };
+        let near = whole.near(self.controlling);
+        let near = if near { "within" } else { "beyond" };
         format!(
             "ours    {:>9}  {ours}\ntheirs  {:>9}  {theirs}\ngap     {gap}: {near} the {NEAR_PERCENT}% of IAB for \
-             downloads\n\n{}",
+             downloads\n{}\n{}",
             whole.ours,
             whole.theirs,
+            self.outcome.map_or_else(String::new, explained),
             self.table(&whole)
         )
     }
@@ -187,19 +204,80 @@ impl Comparison<'_> {
                 continue;
             }
             let cells = self.names(group).into_iter().map(Cell::new);
-            all.add_row(cells.chain(self.cells(row).into_iter().map(right)));
+            all.add_row(cells.chain(self.cells(row, true).into_iter().map(right)));
         }
         if names > 0 {
             let blank = (1..names).map(|_| String::new());
             let all_of = std::iter::once("all".to_owned()).chain(blank);
             let cells = all_of.map(Cell::new);
-            all.add_row(cells.chain(self.cells(whole).into_iter().map(right)));
+            all.add_row(cells.chain(self.cells(whole, true).into_iter().map(right)));
         }
         match equal {
             0 => all.to_string(),
             equal => format!("{all}\n{equal} more rows have no gap"),
         }
     }
+}
+
+/// Which hypotheses fit, and all that were tested.
+fn explained(outcome: &Outcome) -> String {
+    let differs = outcome.differs;
+    let fit: Vec<String> = outcome
+        .tested
+        .iter()
+        .take(outcome.best)
+        .map(Tested::said)
+        .collect();
+    let left = outcome.tested.first().map_or(differs, |best| best.left);
+    let mut said = match fit.as_slice() {
+        _ if differs == 0 => "row by row theirs are ours".to_owned(),
+        [] => format!("no hypothesis fits: row by row {differs} downloads differ, unexplained"),
+        [one] => {
+            format!("{one} fits: it leaves {left} of {differs} downloads that differ row by row")
+        }
+        several => format!(
+            "{} fit equally well: each leaves {left} of {differs} downloads that differ row by row",
+            several.join(", ")
+        ),
+    };
+    if outcome.undecided {
+        said.push_str("; they split the gap otherwise, so it stays unexplained");
+    }
+    if outcome.outside != 0 {
+        let outside = outcome.outside;
+        said.push('\n');
+        said.push_str(&outside.to_string());
+        said.push_str(" of theirs are on days of which our log has no download");
+    }
+    let mut all = table();
+    all.set_header(["hypothesis", "downloads", "leaves", "explains %", ""]);
+    let (helps, helpless): (Vec<&Tested>, Vec<&Tested>) = outcome
+        .tested
+        .iter()
+        .partition(|one| one.left < differs || differs == 0);
+    for one in helps {
+        let explains = differs - one.left;
+        let permille = (explains * 1000).checked_div(differs).unwrap_or(0);
+        let cells = [
+            one.downloads.to_string(),
+            one.left.to_string(),
+            tenths(permille),
+        ];
+        let right = cells.map(|cell| Cell::new(cell).set_alignment(CellAlignment::Right));
+        let fits = Cell::new(if one.fits { "fits" } else { "" });
+        all.add_row(
+            [Cell::new(one.said())]
+                .into_iter()
+                .chain(right)
+                .chain([fits]),
+        );
+    }
+    let helpless: Vec<String> = helpless.into_iter().map(Tested::said).collect();
+    if helpless.is_empty() {
+        return format!("{said}\n\n{all}\n");
+    }
+    let helpless = helpless.join(", ");
+    format!("{said}\n\n{all}\nexplains nothing: {helpless}\n")
 }
 
 /// Tenths as a decimal.

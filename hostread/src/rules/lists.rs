@@ -112,15 +112,20 @@ impl Lists {
 
     /// The classes of addresses: these networks, and what a document lets in on a date.
     pub(crate) fn ranges(&self, document: &Document, today: Date) -> Result<IpRanges> {
-        let holds = document
-            .inclusion
-            .iter()
-            .filter(|entry| entry.holds_on(today));
-        let included = holds.map(|entry| (IpClass::Included, entry.range.as_str()));
-        let nonhuman = self.nonhuman.iter();
-        let nonhuman = nonhuman.map(|range| (IpClass::DataCentre, range.as_str()));
-        IpRanges::new(included.chain(nonhuman)).context("reading the ranges")
+        ranges(&self.nonhuman, document, today)
     }
+}
+
+/// The classes of addresses: networks that no person listens from, and what a document lets in on a date.
+pub(crate) fn ranges(nonhuman: &[String], document: &Document, today: Date) -> Result<IpRanges> {
+    let holds = document
+        .inclusion
+        .iter()
+        .filter(|entry| entry.holds_on(today));
+    let included = holds.map(|entry| (IpClass::Included, entry.range.as_str()));
+    let nonhuman = nonhuman.iter();
+    let nonhuman = nonhuman.map(|range| (IpClass::DataCentre, range.as_str()));
+    IpRanges::new(included.chain(nonhuman)).context("reading the ranges")
 }
 
 /// A file, and what it is known by; its entries are still to be counted.

@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod compare;
 mod count;
 mod count_input;
 mod dead_letters;
