@@ -239,6 +239,9 @@ fn two_that_fit_equally_well_are_both_said() {
         assert!(found.iter().any(|one| one == zone), "{found:?}");
     }
     assert_eq!(report["undecided"], false, "they agree on the parts");
+    let args = [&["compare"], &HOW[..], &LOGS, &["--their-totals", "totals.csv", "--tz", "America/Denver"]];
+    let table = printed(dir, &args.concat());
+    assert!(table.contains("zone UTC, zone Europe/London fit equally well"), "{table}");
     let stated = explained(dir, &utc, &["--tz", "America/Denver", "--their-tz", "UTC"]);
     assert_eq!(fits(&stated), ["zone UTC"]);
 }
