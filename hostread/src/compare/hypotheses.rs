@@ -20,6 +20,8 @@ use super::{Component, Counts, Downloads, Side};
 const FIT_PARTS: i64 = 10;
 /// Two hypotheses together fit almost anything of fewer rows.
 const ROWS_OF_PAIRS_MIN: usize = 10;
+/// So many of those that leave least are tested together with others.
+const LEADERS_MAX: usize = 3;
 /// A run of days fits almost anything of fewer episodes.
 const EPISODES_OF_DAYS_MIN: usize = 5;
 /// Runs of days times episodes that are tried.
@@ -207,38 +209,34 @@ impl Hypotheses<'_> {
         }
     }
 
-    /// Two of those that each leave less than nothing would, unless one leaves nothing.
+    /// The few that leave least, each with every other one, unless one leaves nothing.
     fn pairs(&self, singles: &[Tested], differs: i64) -> Vec<Tested> {
         let mut pairs = Vec::new();
-        let enough = singles.iter().any(|one| one.left == 0);
+        let mut order: Vec<&Tested> = singles.iter().collect();
+        order.sort_by_key(|one| one.left);
+        let enough = order.first().is_none_or(|best| best.left == 0);
         if enough || self.totals.rows.len() < ROWS_OF_PAIRS_MIN {
             return pairs;
         }
-        let helps = |one: &&Tested| one.left < differs;
-        let of_days = |one: &Tested| matches!(*one.changes, [Change::MissingDays(_)]);
-        let counted: Vec<&Tested> = singles
-            .iter()
-            .filter(helps)
-            .filter(|one| !of_days(one))
-            .collect();
-        let least = |a: &Tested, b: i64| a.left.min(b);
-        for (at, one) in counted.iter().enumerate() {
-            let head = |one: &Tested| one.changes.first().map(Change::head);
-            for other in counted.iter().skip(at + 1) {
-                if head(one) != head(other) {
-                    let changes = [one.changes.clone(), other.changes.clone()].concat();
-                    let counted = self.count(&changes);
-                    let pair = self.tested(changes, &counted, differs);
-                    pairs.extend(Some(pair).filter(|pair| pair.tells_more(least(one, other.left))));
+        let head = |one: &Tested| one.changes.first().map(Change::head);
+        let leaders = order.iter().take(LEADERS_MAX);
+        for (at, one) in leaders.enumerate().filter(|(_, one)| one.left < differs) {
+            let others = order.iter().skip(at + 1);
+            for other in others.filter(|other| head(one) != head(other)) {
+                let (rest, days): (Vec<&Change>, Vec<&Change>) = one
+                    .changes
+                    .iter()
+                    .chain(&other.changes)
+                    .partition(|change| !matches!(change, Change::MissingDays(_)));
+                let mut changes: Vec<Change> = rest.into_iter().cloned().collect();
+                let counted = self.count(&changes);
+                // Which days are missing is a matter of how the others are counted.
+                if !days.is_empty() {
+                    changes.extend(self.missing_days(&counted));
                 }
-            }
-            let of_one = self.count(&one.changes);
-            if let Some(missing) = self.missing_days(&of_one) {
-                let changes = [one.changes.clone(), vec![missing]].concat();
-                let pair = self.tested(changes, &of_one, differs);
-                let days = singles.iter().filter(|one| of_days(one));
-                let days = days.map(|one| one.left).min().unwrap_or(differs);
-                pairs.extend(Some(pair).filter(|pair| pair.tells_more(least(one, days))));
+                let pair = self.tested(changes, &counted, differs);
+                let alone = one.left.min(other.left);
+                pairs.extend(Some(pair).filter(|pair| pair.tells_more(alone)));
             }
         }
         pairs

@@ -180,7 +180,7 @@ fn each_hypothesis_is_found_where_it_holds_and_only_there() {
         (days.join("\n"), "missing 2026-03-07"),
         (
             with(&["--window", "last-touch", "--tz", "Asia/Tokyo"]),
-            "window last-touch and zone Asia/Tokyo",
+            "zone Asia/Tokyo and window last-touch",
         ),
     ];
     for (totals, story) in stories {
@@ -188,10 +188,15 @@ fn each_hypothesis_is_found_where_it_holds_and_only_there() {
         assert_eq!(fits(&report), [story]);
         assert_eq!(report["total"]["unexplained"], 0, "{story}");
         assert_eq!(report["hypotheses"][0]["fits"], true, "{story}");
-        let fit = report["hypotheses"].as_array().unwrap().iter();
-        let fit =
-            fit.filter(|one| one["fits"] == true && one["changes"].as_array().unwrap().len() == 1);
-        assert!(fit.count() <= 1, "{story}");
+        // What holds in part may fit too; what does not hold may not.
+        for one in report["hypotheses"].as_array().unwrap() {
+            let changes = one["changes"].as_array().unwrap();
+            let holds = |change: &Value| story.contains(change.as_str().unwrap());
+            assert!(
+                one["fits"] == false || changes.iter().any(holds),
+                "{story}: {one}"
+            );
+        }
     }
 }
 
@@ -239,9 +244,17 @@ fn two_that_fit_equally_well_are_both_said() {
         assert!(found.iter().any(|one| one == zone), "{found:?}");
     }
     assert_eq!(report["undecided"], false, "they agree on the parts");
-    let args = [&["compare"], &HOW[..], &LOGS, &["--their-totals", "totals.csv", "--tz", "America/Denver"]];
+    let args = [
+        &["compare"],
+        &HOW[..],
+        &LOGS,
+        &["--their-totals", "totals.csv", "--tz", "America/Denver"],
+    ];
     let table = printed(dir, &args.concat());
-    assert!(table.contains("zone UTC, zone Europe/London fit equally well"), "{table}");
+    assert!(
+        table.contains("zone UTC, zone Europe/London") && table.contains("fit equally well"),
+        "{table}"
+    );
     let stated = explained(dir, &utc, &["--tz", "America/Denver", "--their-tz", "UTC"]);
     assert_eq!(fits(&stated), ["zone UTC"]);
 }
