@@ -352,10 +352,10 @@ fn read(
 /// The classes of addresses under our lists, and under theirs if they are others.
 fn addresses(ways: &[Way; 2]) -> Result<Vec<Addresses>> {
     let [ours, theirs] = ways;
-    let of = |way: &Way| rules::ranges(&way.nonhuman, &way.document, rules::today());
-    let mut all = vec![Addresses::new(of(ours)?)];
+    let of = |way: &Way| rules::ranges(&way.nonhuman, &way.document);
+    let mut all = vec![Addresses::from(of(ours)?)];
     if ours.nonhuman != theirs.nonhuman || ours.document.inclusion != theirs.document.inclusion {
-        all.push(Addresses::new(of(theirs)?));
+        all.push(Addresses::from(of(theirs)?));
     }
     Ok(all)
 }

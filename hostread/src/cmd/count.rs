@@ -9,7 +9,7 @@ use hostread_rules::CompiledRules;
 
 use super::logs::{Format, HowArgs, is_stdin, open, warn_of_lines, warn_of_missing};
 use crate::count::{self, Catalog, Counter, Log, Reading, Said, Settings, Verdicts};
-use crate::{rules, say};
+use crate::say;
 
 /// What `count` was asked for.
 #[derive(Debug, Clone, clap::Args)]
@@ -94,7 +94,7 @@ fn explain(args: &CountArgs, counter: &mut Counter, verdicts: &Verdicts) -> Resu
 
 fn counter(args: &CountArgs, threads: usize) -> Result<Counter> {
     let how = args.how.read()?;
-    let ranges = how.lists.ranges(&how.document, rules::today())?;
+    let ranges = how.lists.ranges(&how.document)?;
     let rules = count::rules(&how.document, how.lists.bot_patterns);
     let catalog = catalog(args.catalog.as_deref(), rules)?;
     let settings = Settings {

@@ -104,24 +104,11 @@ pub(super) struct How {
 }
 
 impl HowArgs {
-    /// Reads rule set, lists and mapping; warns of what is let in no more.
+    /// Reads rule set, lists and mapping.
     pub(super) fn read(&self) -> Result<How> {
         let document = rules::load(&self.rules)?;
         let lists = Lists::read(self.lists.as_deref(), self.nonhuman_ranges.as_deref())?;
         lists.check(&document)?;
-        let today = rules::today();
-        for entry in document
-            .inclusion
-            .iter()
-            .filter(|entry| !entry.holds_on(today))
-        {
-            let (range, from, until) = (&entry.range, &entry.when, &entry.expires);
-            writeln!(
-                io::stderr(),
-                "warning: {range} is let in from {from} to {until}, not today"
-            )
-            .ok();
-        }
         let source_kind = match self.source {
             Source::Cdn => SourceKind::Cdn,
             Source::Prefix => SourceKind::Prefix,

@@ -184,7 +184,7 @@ fn validate(args: &ValidateArgs) -> Result<bool> {
     if !lists.bots.is_empty() || !lists.data_centres.is_empty() {
         lists.check(&document)?;
     }
-    lists.ranges(&document, today())?;
+    lists.ranges(&document)?;
     for entry in document
         .inclusion
         .iter()

@@ -43,7 +43,7 @@ fn theirs() -> Way {
 fn addresses(way: &Way) -> Addresses {
     let ranges = way.nonhuman.iter();
     let ranges = ranges.map(|range| (IpClass::DataCentre, range.as_str()));
-    Addresses::new(IpRanges::new(ranges).unwrap())
+    IpRanges::new(ranges).unwrap().into()
 }
 
 fn rules(way: &Way) -> hostread_rules::CompiledRules {

@@ -14,6 +14,7 @@ use hostread_schemas::unit::ReceivedAtMs;
 use hostread_schemas::{EventId, EventTimeMs};
 
 use super::{KEY, NAME};
+use crate::rules::Dated;
 
 /// A request, when it was, and its place in the order.
 pub(crate) type Seen = (EventTimeMs, EventId, RequestFact);
@@ -28,16 +29,32 @@ pub(crate) enum Parsed {
     Request(Seen),
 }
 
-/// The classes of addresses: under another one of these a request is the same but for its class.
+/// The classes of addresses, each from a time on: under others a request is the same but for its class.
 #[derive(Clone)]
-pub(crate) struct Addresses(Pseudonymizer);
+pub(crate) struct Addresses(Vec<(EventTimeMs, Pseudonymizer)>);
 
-impl Addresses {
+impl From<Dated> for Addresses {
     /// All files are of one tenant, so that a listener of two logs is one; his key is no secret, for ids live as long as the
     /// process.
-    pub(crate) fn new(ranges: IpRanges) -> Self {
+    fn from(dated: Dated) -> Self {
         let key = TenantKey::new([0; 32]);
-        Self(Pseudonymizer::new(&key, Arc::new(ranges)))
+        let pseudonyms = |ranges| Pseudonymizer::new(&key, Arc::new(ranges));
+        let dated = dated.into_iter();
+        Self(dated.map(|(from, of)| (from, pseudonyms(of))).collect())
+    }
+}
+
+impl From<IpRanges> for Addresses {
+    fn from(ranges: IpRanges) -> Self {
+        vec![(EventTimeMs(i64::MIN), ranges)].into()
+    }
+}
+
+impl Addresses {
+    /// Which of them holds at a time.
+    fn at(&self, time: EventTimeMs) -> usize {
+        let after = self.0.partition_point(|(from, _)| *from <= time);
+        after.saturating_sub(1)
     }
 }
 
@@ -75,24 +92,36 @@ impl Reader {
                 return Parsed::Malformed(why);
             }
         };
-        let Some(format) = reading.format(text, self) else {
+        let Some((format, period)) = reading.format(text, self) else {
             return match text.trim_ascii() {
                 [] => Parsed::Nothing,
                 _ => Parsed::Malformed("is not of a format that can be told".to_owned()),
             };
         };
-        let origin = Origin {
-            tenant: NAME,
-            source: NAME,
-            batch_id: NAME,
-            received_at: ReceivedAtMs(0),
-            ids: self.hasher,
-            pseudonyms: &addresses.0,
-        };
-        let event = match format.line(&origin, text) {
-            Mapped::Nothing => return Parsed::Nothing,
-            Mapped::Rejected(rejected) => return Parsed::Malformed(rejected.to_string()),
-            Mapped::Event(event) => event,
+        // The last line may have been read by classes that change on more days.
+        *period = addresses.0.len().saturating_sub(1).min(*period);
+        let event = loop {
+            let Some((_, pseudonyms)) = addresses.0.get(*period) else {
+                return Parsed::Nothing;
+            };
+            let origin = Origin {
+                tenant: NAME,
+                source: NAME,
+                batch_id: NAME,
+                received_at: ReceivedAtMs(0),
+                ids: self.hasher,
+                pseudonyms,
+            };
+            let event = match format.line(&origin, text) {
+                Mapped::Nothing => return Parsed::Nothing,
+                Mapped::Rejected(rejected) => return Parsed::Malformed(rejected.to_string()),
+                Mapped::Event(event) => event,
+            };
+            // Only the line says when it was; the next one is mostly of the same time.
+            let right = addresses.at(event.meta.time);
+            if std::mem::replace(period, right) == right {
+                break event;
+            }
         };
         let fact = self.hasher.fact(&event, learn);
         match fact.body {
@@ -106,20 +135,25 @@ impl Reader {
 #[derive(Clone)]
 pub(crate) struct Reading {
     format: Option<LogFormat>,
+    /// Which classes of addresses the last line was read by.
+    period: usize,
 }
 
 impl Reading {
     /// At the beginning of a file.
     pub(crate) const fn new() -> Self {
-        Self { format: None }
+        Self {
+            format: None,
+            period: 0,
+        }
     }
 
-    fn format(&mut self, line: &[u8], reader: &Reader) -> Option<&mut LogFormat> {
+    fn format(&mut self, line: &[u8], reader: &Reader) -> Option<(&mut LogFormat, &mut usize)> {
         if self.format.is_none() {
             let mapping = reader.mapping.as_ref();
             self.format = LogFormat::told_by(line, reader.log, mapping);
         }
-        self.format.as_mut()
+        Some((self.format.as_mut()?, &mut self.period))
     }
 
     /// Takes note of what a block says of the lines behind it.
@@ -129,7 +163,7 @@ impl Reading {
             if self.format.is_some() && !text.starts_with(b"#") {
                 continue;
             }
-            if let Some(format) = self.format(text, reader) {
+            if let Some((format, _)) = self.format(text, reader) {
                 format.learn(text);
             }
         }

@@ -23,7 +23,6 @@ use std::sync::Arc;
 use hostread_connectors::lines::Line;
 use hostread_connectors::log::LogSettings;
 use hostread_connectors::mapped::Mapping;
-use hostread_connectors_kit::IpRanges;
 use hostread_rules::counting::window::Windows;
 use hostread_rules::counting::{Dimensions, Exposure, Item, filtered};
 use hostread_rules::{CompiledRules, Document, Window, civil_day};
@@ -94,10 +93,10 @@ impl Counter {
     pub(crate) fn new(
         settings: Settings,
         catalog: Catalog,
-        ranges: IpRanges,
+        addresses: impl Into<Addresses>,
         parts: usize,
     ) -> Self {
-        Self::with(settings, catalog, Addresses::new(ranges), parts)
+        Self::with(settings, catalog, addresses.into(), parts)
     }
 
     fn with(settings: Settings, catalog: Catalog, addresses: Addresses, parts: usize) -> Self {

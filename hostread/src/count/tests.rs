@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 use super::*;
 use hostread_connectors::lines::{Blocks, LineAt};
+use hostread_connectors_kit::IpRanges;
 use hostread_schemas::event::SourceKind;
 use proptest::prelude::*;
 
@@ -291,6 +292,32 @@ fn a_document_says_what_counts() {
     let report = report(counter, &[&log]);
     assert_adds_up(&report);
     assert_eq!((report.downloads, report.dropped["referrer"]), (1, 1));
+}
+
+/// A network that is let in from the 9th to the 11th: on the other days it is a data centre, whatever day is today.
+#[test]
+fn a_network_is_let_in_on_the_days_of_its_requests() {
+    let mut document = hostread_rules::document::shipped("2.2").unwrap();
+    document.inclusion = vec![hostread_rules::document::Inclusion {
+        range: "203.0.113.0/29".to_owned(),
+        who: "A. Example".to_owned(),
+        when: "2026-11-09".to_owned(),
+        evidence: "a letter".to_owned(),
+        expires: "2026-11-11".to_owned(),
+    }];
+    let lists = crate::rules::Lists {
+        nonhuman: vec!["203.0.113.0/24".to_owned()],
+        ..crate::rules::Lists::default()
+    };
+    let catalog = Catalog::read(CATALOG.as_bytes(), rules(&document, Vec::new())).unwrap();
+    let counter = Counter::new(utc(), catalog, lists.ranges(&document).unwrap(), 3);
+    let log: String = ["10", "08", "09", "11", "10"]
+        .map(|day| line(1, &format!("{day}/Nov/2026:00:00:00"), 0, 1050, "A"))
+        .concat();
+    let report = report(counter, &[&log]);
+    let days: Vec<&String> = report.episodes[0].by_day.keys().collect();
+    assert_eq!(days, ["2026-11-09", "2026-11-10"]);
+    assert_eq!(report.dropped["nonhuman_ip"], 2);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The lists that rule sets name by hash: patterns of bots, networks that no person listens from.
 //! Promises: a list that is given is what the document names, where it names one.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -8,8 +9,8 @@ use hostread_connectors_kit::IpRanges;
 use hostread_connectors_kit::signature::sha256_hex;
 use hostread_rules::Document;
 use hostread_rules::document::{DocumentError, ListFile};
-use hostread_schemas::EventTimeMs;
 use hostread_schemas::event::IpClass;
+use hostread_schemas::{Day, EventTimeMs};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Deserialize;
@@ -110,18 +111,35 @@ impl Lists {
         Ok(())
     }
 
-    /// The classes of addresses: these networks, and what a document lets in on a date.
-    pub(crate) fn ranges(&self, document: &Document, today: Date) -> Result<IpRanges> {
-        ranges(&self.nonhuman, document, today)
+    /// The classes of addresses: these networks, and what a document lets in.
+    pub(crate) fn ranges(&self, document: &Document) -> Result<Dated> {
+        ranges(&self.nonhuman, document)
     }
 }
 
-/// The classes of addresses: networks that no person listens from, and what a document lets in on a date.
-pub(crate) fn ranges(nonhuman: &[String], document: &Document, today: Date) -> Result<IpRanges> {
+/// Classes of addresses, each from a time on, in order: those of a request are of its own day, not of today.
+pub(crate) type Dated = Vec<(EventTimeMs, IpRanges)>;
+
+/// The classes of addresses: networks that no person listens from, and what a document lets in.
+pub(crate) fn ranges(nonhuman: &[String], document: &Document) -> Result<Dated> {
+    let inclusion = document.inclusion.iter();
+    let dates = inclusion.flat_map(|entry| [&entry.when, &entry.expires]);
+    // A document's dates were checked.
+    let dates: BTreeSet<Date> = dates.filter_map(|date| date.parse().ok()).collect();
+    let first = (EventTimeMs(i64::MIN), Date::MIN);
+    let days = dates
+        .into_iter()
+        .map(|date| (Day::from_date(date).start(), date));
+    let dated = std::iter::once(first).chain(days);
+    let dated = dated.map(|(from, date)| Ok((from, ranges_on(nonhuman, document, date)?)));
+    dated.collect()
+}
+
+fn ranges_on(nonhuman: &[String], document: &Document, date: Date) -> Result<IpRanges> {
     let holds = document
         .inclusion
         .iter()
-        .filter(|entry| entry.holds_on(today));
+        .filter(|entry| entry.holds_on(date));
     let included = holds.map(|entry| (IpClass::Included, entry.range.as_str()));
     let nonhuman = nonhuman.iter();
     let nonhuman = nonhuman.map(|range| (IpClass::DataCentre, range.as_str()));
@@ -205,21 +223,14 @@ mod tests {
             nonhuman: vec!["192.0.2.0/24".to_owned()],
             ..Lists::default()
         };
-        let class = |day, address: &str| {
-            let ranges = lists
-                .ranges(&document, jiff::civil::date(2026, 11, day))
-                .unwrap();
-            ranges.class(address.parse().unwrap())
-        };
-        assert_eq!(class(30, "192.0.2.200"), IpClass::Included);
-        assert_eq!(class(30, "192.0.2.1"), IpClass::DataCentre);
-        document.inclusion[0].expires = "2026-11-30".to_owned();
-        let ranges = lists
-            .ranges(&document, jiff::civil::date(2026, 11, 30))
-            .unwrap();
-        assert_eq!(
-            ranges.class("192.0.2.200".parse().unwrap()),
-            IpClass::DataCentre
-        );
+        let ranges = lists.ranges(&document).unwrap();
+        let from = |month| Day::from_date(jiff::civil::date(2026, month, 1)).start();
+        let starts: Vec<EventTimeMs> = ranges.iter().map(|(start, _)| *start).collect();
+        assert_eq!(starts, [EventTimeMs(i64::MIN), from(11), from(12)]);
+        let class = |at: usize, address: &str| ranges[at].1.class(address.parse().unwrap());
+        assert_eq!(class(0, "192.0.2.200"), IpClass::DataCentre);
+        assert_eq!(class(1, "192.0.2.200"), IpClass::Included);
+        assert_eq!(class(1, "192.0.2.1"), IpClass::DataCentre);
+        assert_eq!(class(2, "192.0.2.200"), IpClass::DataCentre);
     }
 }

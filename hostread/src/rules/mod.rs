@@ -11,7 +11,7 @@ use hostread_rules::document::{SHIPPED, shipped};
 use hostread_schemas::EventTimeMs;
 use jiff::civil::Date;
 
-pub(crate) use lists::{Lists, ranges};
+pub(crate) use lists::{Dated, Lists, ranges};
 
 /// A shipped rule set by its name, else a file.
 pub(crate) fn load(name: &str) -> Result<Document> {
