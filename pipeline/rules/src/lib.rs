@@ -7,6 +7,7 @@
 //! Numbers in brackets, such as "(definition 5)", refer to `docs/reference/definitions.md`.
 #![warn(clippy::float_arithmetic)]
 
+pub mod agents;
 pub mod anomaly;
 pub mod attribution;
 pub mod billing;
@@ -25,6 +26,7 @@ pub mod rows;
 pub mod rule_set;
 pub mod threshold;
 
+pub use agents::{AgentFile, AgentLists};
 pub use anomaly::flags;
 pub use attribution::{
     Share, TOUCHES_PER_CONVERSION_MAX, apportion, credit, weights, with_code_touch,

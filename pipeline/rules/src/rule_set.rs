@@ -13,9 +13,9 @@ use hostread_schemas::{NetId, PatternId};
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 /// Larger patterns are invalid: one rule set must not take the memory of a cell.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
+pub(crate) const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// Beyond this the patterns are tried one by one: slower, same answers.
-const PATTERN_SET_BYTES_MAX: usize = 64 << 20;
+pub(crate) const PATTERN_SET_BYTES_MAX: usize = 64 << 20;
 /// Further patterns are invalid. The public bot lists have some hundreds.
 pub const BOT_PATTERNS_MAX: usize = 10_000;
 
