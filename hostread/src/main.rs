@@ -90,6 +90,9 @@ enum Command {
     /// Rule sets as documents: show, compare, check, publish
     #[command(subcommand)]
     Rules(cmd::rules::RulesCommand),
+    /// Lists of agents: take a copy of the public ones, see what lists say
+    #[command(subcommand)]
+    Lists(cmd::lists::ListsCommand),
     /// Write the document of methodology: how downloads are counted
     Method(cmd::method::MethodArgs),
     /// Count the downloads of delivery logs, without a server
@@ -150,6 +153,7 @@ fn run(cli: Cli) -> Result<bool> {
             Command::Sinks(command) => cmd::sinks::run(config?, command).await,
             Command::Journal(command) => cmd::journal::run(config?, command).await,
             Command::Rules(command) => cmd::rules::run(config, command).await,
+            Command::Lists(command) => cmd::lists::run(&command),
             Command::Method(args) => cmd::method::run(config, &args),
             Command::Count(args) => cmd::count::run(&args),
             Command::Attribute(args) => cmd::attribute::run(&args),

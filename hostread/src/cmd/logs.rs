@@ -8,12 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use hostread_connectors::log::LogSettings;
 use hostread_connectors::unpack::unpack;
+use hostread_rules::agents::SHIPPED_DATE;
 use hostread_rules::{Document, Window};
 use hostread_schemas::event::SourceKind;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 use crate::count::{Reader, Wrong};
-use crate::rules::{self, Lists};
+use crate::rules::{self, AgentFiles, Lists};
 
 /// Reads standard input.
 const STDIN: &str = "-";
@@ -24,8 +25,7 @@ pub(super) struct HowArgs {
     /// Which field of a line is what, as JSON; for logs of JSON or CSV lines
     #[arg(long, value_name = "FILE")]
     pub(super) mapping: Option<PathBuf>,
-    /// Folder with `bots.json` and `libraries.json` in the OPAWG v2 format; without it bots are
-    /// not told from people
+    /// Folder with lists of agents in the OPAWG v2 format, as `hostread lists import` writes it [default: Hostread's own]
     #[arg(long, value_name = "DIR")]
     pub(super) lists: Option<PathBuf>,
     /// Address ranges that no person listens from, as JSON
@@ -107,7 +107,8 @@ impl HowArgs {
     /// Reads rule set, lists and mapping.
     pub(super) fn read(&self) -> Result<How> {
         let document = rules::load(&self.rules)?;
-        let lists = Lists::read(self.lists.as_deref(), self.nonhuman_ranges.as_deref())?;
+        let agents = AgentFiles::read_or_shipped(self.lists.as_deref())?;
+        let lists = Lists::read(Some(&agents), self.nonhuman_ranges.as_deref())?;
         lists.check(&document)?;
         let source_kind = match self.source {
             Source::Cdn => SourceKind::Cdn,
@@ -192,7 +193,7 @@ pub(super) fn warn_of_missing(catalog: bool, lists: bool) {
     if !lists {
         writeln!(
             err,
-            "warning: without --lists bots are not told from people"
+            "note: bots are told by Hostread's own lists of {SHIPPED_DATE}; --lists takes others"
         )
         .ok();
     }

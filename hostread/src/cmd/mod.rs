@@ -12,6 +12,7 @@ pub(crate) mod explain;
 pub(crate) mod gateway;
 pub(crate) mod import;
 pub(crate) mod journal;
+pub(crate) mod lists;
 mod logs;
 pub(crate) mod method;
 pub(crate) mod migrate;

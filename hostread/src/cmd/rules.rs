@@ -19,7 +19,7 @@ use super::api_key::ApiKeyArgs;
 use super::dead_letters::retry::{owns, why_refused};
 use super::{Format, table};
 use crate::config::Config;
-use crate::rules::{Lists, load, said, today};
+use crate::rules::{AgentFiles, Lists, load, said, today};
 use crate::say;
 
 /// What to do with rule sets.
@@ -38,7 +38,7 @@ pub(crate) enum RulesCommand {
 /// Files with the contents of lists, which documents name by hash.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ListArgs {
-    /// Folder with `bots.json` and `libraries.json` in the OPAWG v2 format
+    /// Folder with lists of agents in the OPAWG v2 format, as `hostread lists import` writes it [default: Hostread's own]
     #[arg(long, value_name = "DIR")]
     lists: Option<PathBuf>,
     /// Address ranges that no person listens from, as JSON
@@ -47,9 +47,16 @@ pub(crate) struct ListArgs {
 }
 
 impl ListArgs {
-    /// Reads them.
+    /// Reads them; without a folder the shipped ones are taken.
     pub(crate) fn read(&self) -> Result<Lists> {
-        Lists::read(self.lists.as_deref(), self.nonhuman_ranges.as_deref())
+        let agents = AgentFiles::read_or_shipped(self.lists.as_deref())?;
+        Lists::read(Some(&agents), self.nonhuman_ranges.as_deref())
+    }
+
+    /// Reads those that were given, and no others.
+    fn given(&self) -> Result<Lists> {
+        let agents = self.lists.as_deref().map(AgentFiles::read).transpose()?;
+        Lists::read(agents.as_ref(), self.nonhuman_ranges.as_deref())
     }
 }
 
@@ -132,7 +139,7 @@ fn show(args: &ShowArgs) -> Result<bool> {
         return Ok(true);
     };
     let mut document = load(name)?;
-    let lists = args.lists.read()?;
+    let lists = args.lists.given()?;
     document.bots.extend(lists.bots);
     document.data_centres.extend(lists.data_centres);
     match args.format {
@@ -180,7 +187,7 @@ fn diff(args: &DiffArgs) -> Result<bool> {
 
 fn validate(args: &ValidateArgs) -> Result<bool> {
     let document = load(&args.file)?;
-    let lists = args.lists.read()?;
+    let lists = args.lists.given()?;
     if !lists.bots.is_empty() || !lists.data_centres.is_empty() {
         lists.check(&document)?;
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
 use hostread_connectors_kit::text::enclosure_path;
+use hostread_rules::agents::Seen;
 use hostread_rules::counting::Dimensions;
 use hostread_rules::{AgentClass, CompiledRules};
 use hostread_schemas::event::ControllingSource;
@@ -15,6 +16,9 @@ use hostread_schemas::{
 use serde::Deserialize;
 
 use super::{KEY, NAME};
+
+/// Agents whose class is held: a log may have more, and those are judged again.
+const AGENTS_MAX: usize = 1 << 16;
 
 #[derive(Deserialize)]
 struct File {
@@ -69,7 +73,7 @@ pub(crate) struct Catalog {
     episodes: Vec<Known>,
     /// Their places.
     by_enclosure: HashMap<u64, usize>,
-    agents: HashMap<AgentId, AgentClass>,
+    agents: Seen<AgentClass>,
     /// The line item that every ad is of: counted by bytes.
     line: LineFact,
     /// There is no catalog: each path is an episode.
@@ -94,7 +98,7 @@ impl Catalog {
             rules,
             episodes: Vec::new(),
             by_enclosure: HashMap::new(),
-            agents: HashMap::new(),
+            agents: Seen::new(AGENTS_MAX),
             line: LineFact {
                 controlling: ControllingSource::Bytes,
                 ..LineFact::default()
@@ -157,7 +161,7 @@ impl Catalog {
             NameKind::Agent => {
                 let rules = &self.rules;
                 let class = || rules.classify_agent(text);
-                self.agents.entry(AgentId(id)).or_insert_with(class);
+                self.agents.get_or(AgentId(id), class);
             }
             NameKind::Enclosure if self.learns => self.learn_path(id, || text.to_owned()),
             _ => {}
@@ -186,7 +190,12 @@ impl Catalog {
     /// The same under other rules, whose patterns of bots are the same or which knows no agent yet.
     pub(crate) fn with(&self, rules: CompiledRules) -> Self {
         let catalog = self.clone();
-        Self { rules, ..catalog }
+        Self {
+            rules,
+            // Taught every name before anything is counted.
+            agents: catalog.agents.unbounded(),
+            ..catalog
+        }
     }
 
     /// Knows of no episode how many bytes make a download: one is enough.
@@ -198,9 +207,8 @@ impl Catalog {
         }
     }
 
-    /// Takes note of what another one has learnt.
+    /// Takes note of what another one has learnt; agents were judged when their lines were read.
     pub(super) fn join(&mut self, other: Self) {
-        self.agents.extend(other.agents);
         for known in other.episodes {
             self.learn_path(known.fact.episode.0, || known.id);
         }
@@ -228,8 +236,9 @@ impl Dimensions for Catalog {
         &self.rules
     }
 
+    /// Of the agent that was learnt last. One that was forgotten since has passed the filters, so it is a person's.
     fn agent_class(&self, agent: AgentId) -> AgentClass {
-        self.agents.get(&agent).copied().unwrap_or_default()
+        self.agents.get(agent).unwrap_or_default()
     }
 
     fn episode_of(&self, enclosure: EnclosureId) -> Option<&EpisodeFact> {

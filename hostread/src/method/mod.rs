@@ -126,6 +126,8 @@ impl Method {
             (name, value.to_string(), source)
         });
         let bots = lists.bots.into_iter().map(|file| ("agents", file));
+        let names = lists.names.into_iter();
+        let names = names.map(|file| ("names of agents", file));
         let data_centres = lists.data_centres.into_iter();
         let data_centres = data_centres.map(|file| ("data centres", file));
         let holds = document
@@ -138,7 +140,7 @@ impl Method {
             title: document.title.clone(),
             parameters: parameters.collect(),
             windows: windows_in_words(document.window, &document.zone),
-            lists: bots.chain(data_centres).collect(),
+            lists: bots.chain(names).chain(data_centres).collect(),
             inclusion: holds.cloned().collect(),
             inclusion_elsewhere: None,
             thresholds,

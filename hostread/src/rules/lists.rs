@@ -6,24 +6,26 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use hostread_connectors_kit::IpRanges;
-use hostread_connectors_kit::signature::sha256_hex;
 use hostread_rules::Document;
 use hostread_rules::document::{DocumentError, ListFile};
 use hostread_schemas::event::IpClass;
-use hostread_schemas::{Day, EventTimeMs};
-use jiff::Timestamp;
+use hostread_schemas::Day;
 use jiff::civil::Date;
 use serde::Deserialize;
+
+use super::agents::{AgentFiles, read};
 
 /// Lists that were read.
 #[derive(Default)]
 pub(crate) struct Lists {
-    /// All of `bots.json`, of `libraries.json` those of category bot.
+    /// Patterns of bots, and of libraries that are bots.
     pub(crate) bot_patterns: Vec<String>,
     /// Networks as they are written.
     pub(crate) nonhuman: Vec<String>,
-    /// Which files of patterns.
+    /// Which files say what is a bot.
     pub(crate) bots: Vec<ListFile>,
+    /// Which files name browsers, devices and pages.
+    pub(crate) names: Vec<ListFile>,
     /// Which files of networks.
     pub(crate) data_centres: Vec<ListFile>,
 }
@@ -33,30 +35,14 @@ struct Ranges {
     nonhuman_ip_ranges: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Agents {
-    entries: Vec<Agent>,
-}
-
-#[derive(Deserialize)]
-struct Agent {
-    pattern: String,
-    #[serde(default)]
-    category: Option<String>,
-}
-
 impl Lists {
-    /// Reads a folder with `bots.json` and `libraries.json` in the OPAWG v2 format, and a file
-    /// `{"nonhuman_ip_ranges": ["192.0.2.0/24", …]}`.
-    pub(crate) fn read(folder: Option<&Path>, ranges: Option<&Path>) -> Result<Self> {
+    /// Of agents, and a file `{"nonhuman_ip_ranges": ["192.0.2.0/24", …]}`.
+    pub(crate) fn read(agents: Option<&AgentFiles>, ranges: Option<&Path>) -> Result<Self> {
         let mut lists = Self::default();
-        if let Some(folder) = folder {
-            let bots: Agents = lists.bots(&folder.join("bots.json"))?;
-            let libraries: Agents = lists.bots(&folder.join("libraries.json"))?;
-            let is_bot = |agent: &Agent| agent.category.as_deref() == Some("bot");
-            let libraries = libraries.entries.into_iter().filter(is_bot);
-            let all = bots.entries.into_iter().chain(libraries);
-            lists.bot_patterns = all.map(|agent| agent.pattern).collect();
+        if let Some(agents) = agents {
+            lists.bot_patterns = agents.lists.bot_patterns();
+            lists.bots = agents.files(true);
+            lists.names = agents.files(false);
         }
         if let Some(path) = ranges {
             let (bytes, mut file) = read(path)?;
@@ -67,15 +53,6 @@ impl Lists {
             lists.data_centres.push(file);
         }
         Ok(lists)
-    }
-
-    fn bots(&mut self, path: &Path) -> Result<Agents> {
-        let (bytes, mut file) = read(path)?;
-        let agents: Agents = serde_json::from_slice(&bytes)
-            .with_context(|| format!("reading {}", path.display()))?;
-        file.count = agents.entries.len() as u64;
-        self.bots.push(file);
-        Ok(agents)
     }
 
     /// Are these the lists that a document names? One that names none takes any.
@@ -144,22 +121,6 @@ fn ranges_on(nonhuman: &[String], document: &Document, date: Date) -> Result<IpR
     let nonhuman = nonhuman.iter();
     let nonhuman = nonhuman.map(|range| (IpClass::DataCentre, range.as_str()));
     IpRanges::new(included.chain(nonhuman)).context("reading the ranges")
-}
-
-/// A file, and what it is known by; its entries are still to be counted.
-fn read(path: &Path) -> Result<(Vec<u8>, ListFile)> {
-    let reading = || format!("reading {}", path.display());
-    let bytes = std::fs::read(path).with_context(reading)?;
-    let modified = std::fs::metadata(path).and_then(|known| known.modified());
-    let modified = Timestamp::try_from(modified.with_context(reading)?).unwrap_or_default();
-    let file = path.file_name().unwrap_or_default();
-    let file = ListFile {
-        file: file.to_string_lossy().into_owned(),
-        sha256: sha256_hex(&bytes),
-        count: 0,
-        date: EventTimeMs(modified.as_millisecond()).day().to_string(),
-    };
-    Ok((bytes, file))
 }
 
 #[cfg(test)]

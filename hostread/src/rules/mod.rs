@@ -1,5 +1,6 @@
 //! Rule sets as the commands use them: shipped by name, or from a file.
 
+mod agents;
 mod lists;
 
 use std::path::Path;
@@ -11,6 +12,7 @@ use hostread_rules::document::{SHIPPED, shipped};
 use hostread_schemas::EventTimeMs;
 use jiff::civil::Date;
 
+pub(crate) use agents::AgentFiles;
 pub(crate) use lists::{Dated, Lists, ranges};
 
 /// A shipped rule set by its name, else a file.

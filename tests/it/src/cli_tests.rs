@@ -17,6 +17,7 @@ mod doctor;
 mod explain;
 mod guide;
 mod import;
+mod lists;
 mod probe;
 mod replay;
 mod rules;

@@ -49,6 +49,15 @@ impl<V: Copy> Seen<V> {
         }
     }
 
+    /// The same without a bound, for a use that holds the agents' names anyway.
+    #[must_use]
+    pub fn unbounded(self) -> Self {
+        Self {
+            max: usize::MAX,
+            ..self
+        }
+    }
+
     /// What is known of an agent; `judge` says it the first time, and after it was forgotten.
     pub fn get_or(&mut self, agent: AgentId, judge: impl FnOnce() -> V) -> V {
         if let Some(known) = self.young.get(&agent) {

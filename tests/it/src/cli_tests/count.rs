@@ -106,7 +106,7 @@ fn it_says_what_it_could_not_read_and_what_it_did_not_know() {
         "warning: 1 lines could not be read",
         "combined.log:5:",
         "the byte rule was not applied",
-        "bots are not told from people",
+        "bots are told by Hostread's own lists",
     ] {
         assert!(all.contains(said), "{said} is not in {all}");
     }

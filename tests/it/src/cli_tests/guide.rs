@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::{hostread, text};
 
-const GUIDES: [&str; 1] = ["docs/guides/counting.md"];
+const GUIDES: [&str; 2] = ["docs/guides/counting.md", "docs/guides/lists.md"];
 const BEGIN: &str = "```console\n$ ";
 
 fn repository() -> PathBuf {
