@@ -76,6 +76,9 @@ pub struct IpFacts {
     /// ISO 3166 country, empty = not known.
     #[serde(default)]
     pub country: String,
+    /// Date of the oldest list or database that these rest on, empty = of none.
+    #[serde(default)]
+    pub dated: String,
 }
 
 /// A keyed 64-bit hash; JSON: 16 hexadecimal digits as text; Avro: its bits as a long.

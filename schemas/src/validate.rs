@@ -329,6 +329,10 @@ fn listener_address(ip: &IpFacts) -> Checked {
 }
 
 fn address(ip: Option<&IpFacts>) -> Checked {
+    let dated = ip.map_or("", |ip| &ip.dated);
+    if !dated.is_empty() && dated.parse::<jiff::civil::Date>().is_err() {
+        return refuse("ip.dated", "must be a date such as 2026-11-01");
+    }
     let country = ip.map_or("", |ip| &ip.country);
     let two_letters = country.len() == 2 && country.bytes().all(|b| b.is_ascii_uppercase());
     if country.is_empty() || two_letters {

@@ -319,7 +319,7 @@ macro_rules! records {
 
 records! {
     Meta { id, tenant, source, time, received_at, batch_id, revision }
-    IpFacts { star, net, class, asn, country }
+    IpFacts { star, net, class, asn, country, dated }
     Request {
         enclosure, method, status, range_first, range_last, sent_first, sent_bytes, total_bytes, ip,
         agent, session, referrer, source_kind,

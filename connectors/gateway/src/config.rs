@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 
 use hostread_connectors::prefix::PrefixFeed;
 use hostread_connectors::shopify::ShopifyConnection;
@@ -19,6 +20,10 @@ pub struct GatewayConfig {
     pub trusted_proxies: Vec<String>,
     /// Networks by class: `included`, `relay`, `data_centre`, `vpn`, `cellular`, `office`. Everything else is residential.
     pub ip_ranges: BTreeMap<String, Vec<String>>,
+    /// Files of networks by class: a network a line, of a CSV its first field.
+    pub ip_range_files: BTreeMap<String, Vec<PathBuf>>,
+    /// Databases in MaxMind's format, asked in this order for network operator and country.
+    pub ip_databases: Vec<PathBuf>,
     /// Bounds.
     pub limits: LimitsConfig,
 }
@@ -29,6 +34,8 @@ impl Default for GatewayConfig {
             listen: "127.0.0.1:8080".to_owned(),
             trusted_proxies: Vec::new(),
             ip_ranges: BTreeMap::new(),
+            ip_range_files: BTreeMap::new(),
+            ip_databases: Vec::new(),
             limits: LimitsConfig::default(),
         }
     }
@@ -120,7 +127,7 @@ pub enum ConfigError {
     Range(#[from] IpRangeError),
     /// A class that is none.
     #[error(
-        "ip_ranges: \"{word}\" is none of included, relay, data_centre, vpn, cellular, office, residential"
+        "ip_ranges or ip_range_files: \"{word}\" is none of included, relay, data_centre, vpn, cellular, office, residential"
     )]
     Class {
         /// What was given.
@@ -153,7 +160,10 @@ pub enum ConfigError {
 impl GatewayConfig {
     /// Checks everything that needs no I/O.
     pub fn check(&self, tenants: &[TenantConfig]) -> Result<(), ConfigError> {
-        self.ranges()?;
+        IpRanges::new(self.ranges()?)?;
+        for word in self.ip_range_files.keys() {
+            class(word)?;
+        }
         self.proxies()?;
         self.limits.check()?;
         let mut names = BTreeSet::new();
@@ -206,14 +216,14 @@ impl GatewayConfig {
         Ok(())
     }
 
-    pub(crate) fn ranges(&self) -> Result<IpRanges, ConfigError> {
+    /// The networks that the settings name themselves.
+    pub(crate) fn ranges(&self) -> Result<Vec<(IpClass, &str)>, ConfigError> {
         let mut all = Vec::new();
         for (word, ranges) in &self.ip_ranges {
-            let class = serde_json::from_value::<IpClass>(serde_json::Value::from(word.as_str()))
-                .map_err(|_| ConfigError::Class { word: word.clone() })?;
+            let class = class(word)?;
             all.extend(ranges.iter().map(|range| (class, range.as_str())));
         }
-        Ok(IpRanges::new(all)?)
+        Ok(all)
     }
 
     pub(crate) fn proxies(&self) -> Result<IpRanges, ConfigError> {
@@ -223,6 +233,13 @@ impl GatewayConfig {
             .map(|range| (IpClass::Included, range.as_str()));
         Ok(IpRanges::new(ranges)?)
     }
+}
+
+/// A class by its word.
+pub(crate) fn class(word: &str) -> Result<IpClass, ConfigError> {
+    serde_json::from_value(serde_json::Value::from(word)).map_err(|_| ConfigError::Class {
+        word: word.to_owned(),
+    })
 }
 
 impl LimitsConfig {
@@ -333,6 +350,11 @@ mod tests {
             of_class("datacenter").check(&[]),
             Err(ConfigError::Class { .. })
         ));
+        let of_file = GatewayConfig {
+            ip_range_files: BTreeMap::from([("datacenter".to_owned(), Vec::new())]),
+            ..GatewayConfig::default()
+        };
+        assert!(matches!(of_file.check(&[]), Err(ConfigError::Class { .. })));
         assert!(!format!("{:?}", of("a")).contains("0b0b"));
     }
 }

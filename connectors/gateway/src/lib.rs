@@ -12,6 +12,7 @@
 //! GET  /livez  /readyz  /readyz/pipeline  /metrics
 //! ```
 
+mod addresses;
 mod body;
 mod config;
 mod doors;
@@ -23,6 +24,7 @@ mod telemetry;
 mod tenants;
 pub mod upload;
 
+pub use addresses::AddressesError;
 pub use config::{ConfigError, GatewayConfig, LimitsConfig, TenantConfig};
 pub use doors::explain::{Explain, ExplainAsk, ExplainRefusal};
 pub use intake::Clock;

@@ -24,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::addresses::{self, AddressesError};
 use crate::config::{ConfigError, GatewayConfig, TenantConfig};
 use crate::doors;
 use crate::doors::explain::Explain;
@@ -77,6 +78,14 @@ pub enum GatewayError {
     /// The configuration.
     #[error("the gateway's settings cannot be used")]
     Config(#[from] ConfigError),
+    /// A file of networks, or a database of addresses.
+    #[error("{path} cannot be used")]
+    Addresses {
+        /// Which.
+        path: String,
+        /// Why.
+        source: AddressesError,
+    },
     /// The spill's folder.
     #[error("the spill cannot be opened")]
     Spill(#[from] DiskError),
@@ -129,8 +138,8 @@ impl Gateway {
     pub fn open(parts: GatewayParts) -> Result<Self, GatewayError> {
         parts.config.check(&parts.tenants)?;
         let limits = &parts.config.limits;
-        let ranges = Arc::new(parts.config.ranges()?);
-        let tenants = Tenants::new(&parts.tenants, &ranges, limits)?;
+        let addresses = Arc::new(addresses::open(&parts.config)?);
+        let tenants = Tenants::new(&parts.tenants, &addresses, limits)?;
         let spill = Spill::open(
             Arc::clone(&parts.disk),
             &parts.dir.join(SPILL_DIR),

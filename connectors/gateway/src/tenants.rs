@@ -7,7 +7,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use hostread_connectors::prefix::PrefixFeed;
 use hostread_connectors::shopify::ShopifyConnection;
 use hostread_connectors_kit::signature::{equal, sha256_hex};
-use hostread_connectors_kit::{IpRanges, Pseudonymizer, TenantKey};
+use hostread_connectors_kit::{Addresses, Pseudonymizer, TenantKey};
 
 use crate::config::{ConfigError, LimitsConfig, TenantConfig};
 use crate::problem::Problem;
@@ -93,14 +93,14 @@ pub(crate) struct Tenants(Vec<Arc<Tenant>>);
 impl Tenants {
     pub(crate) fn new(
         configs: &[TenantConfig],
-        ranges: &Arc<IpRanges>,
+        addresses: &Arc<Addresses>,
         limits: &LimitsConfig,
     ) -> Result<Self, ConfigError> {
         let tenants = configs.iter().map(|config| {
             let key = config.key()?;
             Ok(Arc::new(Tenant {
                 name: config.name.clone(),
-                pseudonyms: Pseudonymizer::new(&key, Arc::clone(ranges)),
+                pseudonyms: Pseudonymizer::new(&key, Arc::clone(addresses)),
                 key,
                 api_key_sha256: config
                     .api_key_sha256

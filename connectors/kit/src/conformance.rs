@@ -148,7 +148,7 @@ impl Bench {
             IpRanges::new([(hostread_schemas::event::IpClass::DataCentre, "192.0.2.0/24")])
                 .expect("the range is one");
         Self {
-            pseudonyms: Pseudonymizer::new(&TenantKey::new([42; 32]), Arc::new(ranges)),
+            pseudonyms: Pseudonymizer::new(&TenantKey::new([42; 32]), Arc::new(ranges.into())),
         }
     }
 

@@ -6,10 +6,12 @@
 //! ```text
 //! Pseudonymizer  address, e-mail -> keyed hashes + class          signature   HMAC and API keys, compared in constant time
 //! Connector      one raw input -> events or rejections            conformance the suite for it
+//! Addresses      class by ranges, operator and country by databases
 //! audio          what a file of sound says of itself            prefix      addresses inside addresses
 //! DeadLetters    what could not be used, encrypted, bounded       dead_letters, list and open it again
 //! ```
 
+mod addresses;
 pub mod audio;
 pub mod conformance;
 pub mod connector;
@@ -17,14 +19,17 @@ mod deadletter;
 mod deadletter_list;
 mod deadletter_retry;
 mod ip;
+mod ip_database;
 pub mod prefix;
 mod pseudonym;
 pub mod signature;
 pub mod text;
 
+pub use addresses::Addresses;
 pub use connector::{Connector, Mapped, Origin, Raw, Rejected};
 pub use deadletter::{DeadLetter, DeadLetterError, DeadLetterLimits, DeadLetterStats, DeadLetters};
 pub use deadletter_list::{StoredDeadLetter, dead_letters};
 pub use deadletter_retry::{Mark, Marked, Marks, RETRY_HEADER, Resend, Retry, read_marks};
 pub use ip::{IpRangeError, IpRanges, nets, parse_address};
+pub use ip_database::{IpDatabase, IpDatabaseError};
 pub use pseudonym::{Pseudonymizer, TenantKey, TenantKeyError};

@@ -1,6 +1,6 @@
 //! Personal data to keyed hashes, under the tenant's own key.
 //! Promises: the same address gives the same hash within a tenant and an unrelated one in another tenant; without the key a hash
-//! cannot be tried against all addresses.    Leaves out: country and network operator (a dated database; later).
+//! cannot be tried against all addresses.    Leaves out: what is known of addresses (`addresses`).
 //! Invariant 1: IP* is IPv4 whole, IPv6 its first 64 bits, an IPv4-mapped IPv6 address the IPv4 address.
 //! Invariant 2: no hash is 0, which means "none".
 
@@ -11,7 +11,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use hostread_schemas::event::{Hash64, IpFacts};
 use sha2::Sha256;
 
-use crate::ip::{IpRanges, canonical, first_64, parse_address};
+use crate::addresses::Addresses;
+use crate::ip::{canonical, first_64, parse_address};
 use crate::signature::{hmac_sha256, unhex};
 
 /// A tenant's secret. Never shown, never logged; hashes made under another key match nothing.
@@ -52,7 +53,7 @@ impl fmt::Debug for TenantKey {
 #[derive(Clone)]
 pub struct Pseudonymizer {
     mac: Hmac<Sha256>,
-    ranges: std::sync::Arc<IpRanges>,
+    addresses: std::sync::Arc<Addresses>,
 }
 
 impl fmt::Debug for Pseudonymizer {
@@ -62,11 +63,11 @@ impl fmt::Debug for Pseudonymizer {
 }
 
 impl Pseudonymizer {
-    /// Under a tenant's key, with the ranges that are not residential.
+    /// Under a tenant's key, with what is known of addresses.
     #[must_use]
-    pub fn new(key: &TenantKey, ranges: std::sync::Arc<IpRanges>) -> Self {
+    pub fn new(key: &TenantKey, addresses: std::sync::Arc<Addresses>) -> Self {
         let mac = Hmac::<Sha256>::new_from_slice(&key.0).expect("HMAC takes a key of any length");
-        Self { mac, ranges }
+        Self { mac, addresses }
     }
 
     fn hash(&self, tag: &[u8], bytes: &[u8]) -> Hash64 {
@@ -99,12 +100,12 @@ impl Pseudonymizer {
                 )
             }
         };
-        IpFacts {
+        let hashes = IpFacts {
             star,
             net,
-            class: self.ranges.class(address),
             ..IpFacts::default()
-        }
+        };
+        self.addresses.say(address, hashes)
     }
 
     /// What is kept of an address given as text; `None` when it is none.
@@ -127,7 +128,7 @@ mod tests {
     use std::sync::Arc;
 
     fn under(byte: u8) -> Pseudonymizer {
-        Pseudonymizer::new(&TenantKey::new([byte; 32]), Arc::new(IpRanges::default()))
+        Pseudonymizer::new(&TenantKey::new([byte; 32]), Arc::new(Addresses::default()))
     }
 
     #[test]

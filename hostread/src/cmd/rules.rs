@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
-use hostread_connectors_kit::{IpRanges, Pseudonymizer, TenantKey, nets};
+use hostread_connectors_kit::{Addresses, Pseudonymizer, TenantKey, nets};
 use hostread_gateway::TenantConfig;
 use hostread_gateway::upload::client;
 use hostread_job::wall_ms;
@@ -272,7 +272,7 @@ fn hashed(nonhuman: &[String], tenant: Option<&TenantConfig>) -> Result<Vec<Hash
     };
     let pseudonyms = Pseudonymizer::new(
         &TenantKey::from_hex(&tenant.hash_key)?,
-        Arc::new(IpRanges::default()),
+        Arc::new(Addresses::default()),
     );
     let mut hashes = Vec::new();
     for range in nonhuman {
@@ -368,7 +368,7 @@ mod tests {
             prefixes: std::collections::BTreeMap::new(),
         };
         let key = TenantKey::from_hex(&tenant.hash_key).unwrap();
-        let pseudonyms = Pseudonymizer::new(&key, Arc::new(IpRanges::default()));
+        let pseudonyms = Pseudonymizer::new(&key, Arc::new(Addresses::default()));
         let of = |address: &str| pseudonyms.address_text(address).unwrap().net;
         let ranges = ["192.0.2.0/23".to_owned(), "2001:db8:dc::/48".to_owned()];
         let hashes = hashed(&ranges, Some(&tenant)).unwrap();

@@ -79,6 +79,7 @@ fn each_field_out_of_bounds_is_named() {
         ),
         (Request, json!({"range_last": u64::MAX}), "range_last"),
         (Request, json!({"ip.country": "de"}), "ip.country"),
+        (Request, json!({"ip.dated": "yesterday"}), "ip.dated"),
         (Request, json!({"session": long}), "session"),
         (Request, json!({"referrer": long}), "referrer"),
         (Request, json!({"ip.star": "0000000000000000"}), "ip"),

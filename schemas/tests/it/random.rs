@@ -102,6 +102,7 @@ impl Random {
             ]),
             asn: self.number() as u32,
             country: self.text(),
+            dated: self.text(),
         }
     }
 

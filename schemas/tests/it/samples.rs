@@ -10,6 +10,7 @@ fn ip() -> IpFacts {
         class: IpClass::Residential,
         asn: 3320,
         country: "DE".into(),
+        dated: "2026-11-01".into(),
     }
 }
 

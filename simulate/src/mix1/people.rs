@@ -92,5 +92,6 @@ pub(super) fn ip_facts(tenant: usize, household: u64) -> IpFacts {
             "US"
         }
         .to_owned(),
+        dated: String::new(),
     }
 }

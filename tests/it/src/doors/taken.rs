@@ -1,6 +1,7 @@
 //! What goes in is what comes out of the log.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use hostread_gateway::GatewayConfig;
 use hostread_schemas::event::{Body, EventType, IpClass, OrderKind, PixelKind};
@@ -268,6 +269,47 @@ async fn the_callers_address_is_the_last_that_no_trusted_proxy_added() {
         let expected = (class, "Browser/1".to_owned());
         assert_eq!(seen(proxies, forwarded).await, expected, "{forwarded}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_has_what_lists_and_databases_say_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let relays = dir.path().join("relays.csv");
+    std::fs::write(&relays, "# exits\n203.0.113.0/25,DE\n").unwrap();
+    let kit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../connectors/kit");
+    let config = GatewayConfig {
+        trusted_proxies: vec!["127.0.0.0/8".to_owned()],
+        ip_ranges: BTreeMap::from([("vpn".to_owned(), vec!["203.0.0.0/8".to_owned()])]),
+        ip_range_files: BTreeMap::from([("relay".to_owned(), vec![relays])]),
+        ip_databases: vec![kit.join("fixtures/addresses.mmdb")],
+        ..GatewayConfig::default()
+    };
+    let doors = Doors::of(Disks::new(0), config, tenants()).await;
+    let path = "/v1/pixel.gif?k=pk-north&store=northwind";
+    for from in ["203.0.113.9", "203.0.113.200", "198.51.100.1"] {
+        let headers = [("x-forwarded-for", from), ("user-agent", "Browser/1")];
+        assert_eq!(doors.get_with(path, &headers).await.status, 200);
+    }
+    let events = doors.events().await;
+    let known = events.iter().map(|event| match &event.body {
+        Body::Pixel(pixel) => {
+            let ip = pixel.ip.clone().unwrap();
+            (ip.class, ip.asn, ip.country, ip.dated)
+        }
+        other => panic!("{other:?}"),
+    });
+    let said = |class, asn, country: &str| {
+        let dated = "2026-11-01".to_owned();
+        (class, asn, country.to_owned(), dated)
+    };
+    let expected = [
+        said(IpClass::Relay, 64_500, "DE"),
+        said(IpClass::Vpn, 64_500, "DE"),
+        said(IpClass::Residential, 0, ""),
+    ];
+    let known: Vec<_> = known.collect();
+    assert_eq!(known.len(), expected.len());
+    assert!(expected.iter().all(|it| known.contains(it)), "{known:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
