@@ -38,8 +38,7 @@ impl From<Dated> for Addresses {
     /// process.
     fn from(dated: Dated) -> Self {
         let key = TenantKey::new([0; 32]);
-        let pseudonyms =
-            |ranges: IpRanges| Pseudonymizer::new(&key, Arc::new(ranges.into()));
+        let pseudonyms = |ranges: IpRanges| Pseudonymizer::new(&key, Arc::new(ranges.into()));
         let dated = dated.into_iter();
         Self(dated.map(|(from, of)| (from, pseudonyms(of))).collect())
     }
