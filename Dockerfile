@@ -14,6 +14,8 @@ FROM debian:12.12-slim
 RUN groupadd --gid 10001 hostread \
  && useradd --uid 10001 --gid hostread --no-create-home --shell /usr/sbin/nologin hostread \
  && install -d -o hostread -g hostread -m 0700 /var/lib/hostread
+# Whom https servers are believed by: feeds, probed files, object storage.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/hostread /usr/local/bin/hostread
 COPY --chmod=0755 docker/ready /usr/local/bin/ready
 USER 10001:10001

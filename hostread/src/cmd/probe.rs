@@ -3,33 +3,27 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use comfy_table::Cell;
 use hostread_connectors_kit::audio::{Audio, Bytes, Container, probe};
 use hostread_connectors_kit::text::enclosure_path;
+use hostread_poll::remote::Remote;
 use hostread_rules::threshold::needed_bytes;
 use hostread_schemas::fact::EpisodeFact;
-use reqwest::{StatusCode, Url, header};
 use serde::Serialize;
+use tokio::runtime::Handle;
 
 use super::{Format, table};
 use crate::say;
 
 /// IAB's minute.
 const THRESHOLD_SECS: u32 = 60;
-/// One answer of a server may take so long.
-const ANSWER_WAIT: Duration = Duration::from_secs(30);
-/// A chain of prefixes, and the host's own.
-const REDIRECTS_MAX: usize = 20;
-/// A server that sends no parts may send a whole file of this size.
-const WHOLE_BYTES_MAX: u64 = 256 << 20;
 
 /// What `probe` was asked for.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ProbeArgs {
-    /// An MP3 or M4A file, or its http address
+    /// An MP3 or M4A file, or its http or https address
     #[arg(required = true, value_name = "FILE|URL")]
     files: Vec<String>,
     /// Columns for people, or a JSON object a line that can stand in a catalog
@@ -48,6 +42,9 @@ struct Episode {
     size_bytes: u64,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     vbr: bool,
+    /// Rate and length are those of samples.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    sampled: bool,
     download_threshold_bytes: u64,
     ads: [(); 0],
 }
@@ -57,7 +54,7 @@ pub(crate) async fn run(args: ProbeArgs) -> Result<bool> {
     let mut found = Vec::new();
     for file in &args.files {
         let name = file.clone();
-        let runtime = tokio::runtime::Handle::current();
+        let runtime = Handle::current();
         let probed = tokio::task::spawn_blocking(move || one(&name, &runtime)).await?;
         let audio = probed.with_context(|| format!("probing {file}"))?;
         found.push((episode(file, audio), audio));
@@ -73,29 +70,27 @@ pub(crate) async fn run(args: ProbeArgs) -> Result<bool> {
     Ok(true)
 }
 
-fn one(name: &str, runtime: &tokio::runtime::Handle) -> Result<Audio> {
-    if name.starts_with("https://") {
-        bail!("only http is spoken here: fetch the file, or let a proxy speak https");
-    }
-    if name.starts_with("http://") {
-        let mut remote = Remote::open(name, runtime.clone())?;
-        return Ok(probe(&mut remote)?);
+/// What one says; blocks.
+pub(super) fn one(name: &str, runtime: &Handle) -> Result<Audio> {
+    if is_address(name) {
+        return Ok(probe(&mut Remote::open(name, runtime.clone())?)?);
     }
     let file = File::open(name)?;
     let size = file.metadata()?.len();
     Ok(probe(&mut Local { file, size })?)
 }
 
+/// Whether it is no file of this machine.
+pub(super) fn is_address(name: &str) -> bool {
+    name.contains("://")
+}
+
 fn episode(name: &str, audio: Audio) -> Episode {
-    let path = match Url::parse(name) {
-        Ok(url) if url.has_host() => enclosure_path(name).unwrap_or_default(),
-        _ => format!(
-            "/{}",
-            Path::new(name)
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-        ),
+    let path = if is_address(name) {
+        enclosure_path(name).unwrap_or_default()
+    } else {
+        let file = Path::new(name).file_name().unwrap_or_default();
+        format!("/{}", file.to_string_lossy())
     };
     let stem = Path::new(&path).file_stem().unwrap_or_default();
     // Whole seconds that were heard in full: a file of 59.9 s is one under a minute.
@@ -117,6 +112,7 @@ fn episode(name: &str, audio: Audio) -> Episode {
         seconds,
         size_bytes: audio.size_bytes,
         vbr,
+        sampled: audio.sampled,
         download_threshold_bytes: needed_bytes(&fact, THRESHOLD_SECS),
         ads: [],
     }
@@ -135,6 +131,7 @@ fn columns(found: &[(Episode, Audio)]) -> String {
     ]);
     for (episode, audio) in found {
         let rate = match audio.constant_rate {
+            Some(rate) if audio.sampled => format!("{rate} (sampled)"),
             Some(rate) => format!("{rate}"),
             None => format!("{} (varies)", audio.mean_rate()),
         };
@@ -180,109 +177,5 @@ impl Bytes for Local {
             }
         }
         Ok(done)
-    }
-}
-
-/// A file behind an address, fetched part by part.
-struct Remote {
-    client: reqwest::Client,
-    runtime: tokio::runtime::Handle,
-    url: Url,
-    size: u64,
-    /// All of it, where the server sends no parts.
-    whole: Option<Vec<u8>>,
-}
-
-impl Remote {
-    fn open(address: &str, runtime: tokio::runtime::Handle) -> Result<Self> {
-        let url = Url::parse(address).context("the address cannot be read")?;
-        let mut client = reqwest::Client::builder()
-            .timeout(ANSWER_WAIT)
-            .redirect(reqwest::redirect::Policy::limited(REDIRECTS_MAX));
-        if matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")) {
-            // A company's proxy knows nothing of this machine's own doors.
-            client = client.no_proxy();
-        }
-        let client = client.build()?;
-        let first = client.get(url.clone()).header(header::RANGE, "bytes=0-11");
-        let answer = runtime.block_on(first.send())?;
-        let mut remote = Self {
-            client,
-            runtime: runtime.clone(),
-            url: answer.url().clone(),
-            size: 0,
-            whole: None,
-        };
-        match answer.status() {
-            StatusCode::PARTIAL_CONTENT => {
-                let range = answer.headers().get(header::CONTENT_RANGE);
-                let range = range
-                    .and_then(|range| range.to_str().ok())
-                    .unwrap_or_default();
-                let total = range
-                    .rsplit_once('/')
-                    .and_then(|(_, total)| total.parse().ok());
-                remote.size = total.context("the server does not say how large the file is")?;
-            }
-            StatusCode::OK => {
-                let whole = runtime.block_on(whole(answer))?;
-                remote.size = whole.len() as u64;
-                remote.whole = Some(whole);
-            }
-            status => bail!("the server answered {status}"),
-        }
-        Ok(remote)
-    }
-
-    async fn part(&self, at: u64, buffer: &mut [u8]) -> Result<usize> {
-        let last = at + buffer.len() as u64 - 1;
-        let asked = self.client.get(self.url.clone());
-        let mut answer = asked
-            .header(header::RANGE, format!("bytes={at}-{last}"))
-            .send()
-            .await?;
-        if answer.status() != StatusCode::PARTIAL_CONTENT {
-            bail!("the server answered {} to a part", answer.status());
-        }
-        let mut done = 0;
-        while done < buffer.len()
-            && let Some(chunk) = answer.chunk().await?
-        {
-            let taken = chunk.len().min(buffer.len() - done);
-            buffer[done..done + taken].copy_from_slice(&chunk[..taken]);
-            done += taken;
-        }
-        Ok(done)
-    }
-}
-
-async fn whole(mut answer: reqwest::Response) -> Result<Vec<u8>> {
-    let mut whole = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        whole.extend_from_slice(&chunk);
-        if whole.len() as u64 > WHOLE_BYTES_MAX {
-            bail!("the server sends no parts, and the file is over {WHOLE_BYTES_MAX} bytes");
-        }
-    }
-    Ok(whole)
-}
-
-impl Bytes for Remote {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read_at(&mut self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(whole) = &self.whole {
-            return whole.as_slice().read_at(at, buffer);
-        }
-        let left = usize::try_from(self.size.saturating_sub(at)).unwrap_or(usize::MAX);
-        let wanted = buffer.len().min(left);
-        if wanted == 0 {
-            return Ok(0);
-        }
-        let part = buffer.get_mut(..wanted).unwrap_or_default();
-        let read = self.runtime.block_on(self.part(at, part));
-        read.map_err(|error| io::Error::other(format!("{error:#}")))
     }
 }

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use hostread_connectors_kit::IpRanges;
 use hostread_rules::Document;
 use hostread_rules::document::{DocumentError, ListFile};
-use hostread_schemas::{Day, EventTimeMs};
 use hostread_schemas::event::IpClass;
+use hostread_schemas::{Day, EventTimeMs};
 use jiff::civil::Date;
 use serde::Deserialize;
 

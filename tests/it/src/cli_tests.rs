@@ -21,6 +21,7 @@ mod lists;
 mod probe;
 mod replay;
 mod rules;
+mod site;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -11,6 +11,7 @@ const EVENTLOG: &str = "hostread-eventlog";
 const CONNECTORS_KIT: &str = "hostread-connectors-kit";
 const CONNECTORS: &str = "hostread-connectors";
 const GATEWAY: &str = "hostread-gateway";
+const POLL: &str = "hostread-poll";
 const RULES: &str = "hostread-rules";
 const MODELS: &str = "hostread-models";
 const JOURNAL: &str = "hostread-journal";
@@ -40,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         GATEWAY,
         &[SCHEMAS, DISK, EVENTLOG, CONNECTORS_KIT, CONNECTORS],
     ),
+    (POLL, &[DISK, CONNECTORS_KIT]),
     (CLICKHOUSE, &[SCHEMAS, SINK_KIT]),
     (POSTGRES, &[SCHEMAS, SINK_KIT]),
     (ARCHIVE, &[SCHEMAS, DISK, SINK_KIT]),
@@ -60,6 +62,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             CONNECTORS_KIT,
             CONNECTORS,
             GATEWAY,
+            POLL,
             RULES,
             MODELS,
             JOURNAL,
@@ -77,7 +80,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Who may use anything, and is used by nobody.
-const OUTSIDE: [&str; 4] = [
+const OUTSIDE: [&str; 5] = [
+    "hostread-fuzz",
     "hostread-it",
     "hostread-sim",
     "hostread-tidy",

@@ -34,6 +34,7 @@ pub(super) fn probe(file: &mut dyn Bytes) -> Result<Audio, AudioError> {
         audio_bytes,
         constant_rate: None,
         duration_ms,
+        sampled: false,
     };
     audio.constant_rate = equal
         .then(|| u32::try_from(audio.mean_rate()).ok())

@@ -16,6 +16,10 @@ pub trait Bytes {
     fn size(&self) -> u64;
     /// Fills the buffer from this place on, as far as there are bytes; says how many there are.
     fn read_at(&mut self, at: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Reading all of it costs so much that samples must do where they can.
+    fn is_far(&self) -> bool {
+        false
+    }
 }
 
 impl Bytes for &[u8] {
@@ -59,6 +63,8 @@ pub struct Audio {
     pub constant_rate: Option<u32>,
     /// Length of the sound.
     pub duration_ms: u64,
+    /// Rate and length are those of samples.
+    pub sampled: bool,
 }
 
 impl Audio {

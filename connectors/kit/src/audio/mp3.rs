@@ -7,6 +7,9 @@ const TAGS_MAX: usize = 16;
 /// Behind tags, and between frames, so much that is no frame is passed over.
 const GAP_BYTES_MAX: u64 = 1 << 20;
 const WINDOW_BYTES: usize = 256 << 10;
+/// Of a file that is far, so many places say whether the rate varies, each by so many bytes: a second and a half at 320 kbit/s.
+const SAMPLES: u64 = 8;
+const SAMPLE_BYTES: u64 = 64 << 10;
 /// The longest frame there is, and the header of the next.
 const FRAME_BYTES_MAX: usize = 2_881 + 4;
 
@@ -96,7 +99,12 @@ impl<'a> Window<'a> {
         let end = self.at + self.bytes.len() as u64;
         let beyond = at.saturating_add(count as u64) > end && end < self.file.size();
         if at < self.at || at > end || beyond {
-            self.bytes.resize(WINDOW_BYTES, 0);
+            let bytes = if self.file.is_far() {
+                SAMPLE_BYTES as usize
+            } else {
+                WINDOW_BYTES
+            };
+            self.bytes.resize(bytes.max(count), 0);
             let there = self.file.read_at(at, &mut self.bytes)?;
             self.bytes.truncate(there);
             self.at = at;
@@ -152,10 +160,15 @@ pub(super) fn probe(file: &mut dyn Bytes) -> Result<Audio, AudioError> {
             let rate = next.map(|next| next.rate).filter(|_| described.constant);
             Counted {
                 frames: u64::from(frames),
+                bytes: end.saturating_sub(start),
                 rate,
+                sampled: false,
             }
         }
-        _ => count(&mut window, start, end, first)?,
+        _ => match sampled(&mut window, start, end, first)? {
+            Some(counted) => counted,
+            None => count(&mut window, start, end, first)?,
+        },
     };
     if counted.frames == 0 {
         return Err(AudioError::None);
@@ -169,6 +182,7 @@ pub(super) fn probe(file: &mut dyn Bytes) -> Result<Audio, AudioError> {
         audio_bytes: end.saturating_sub(start),
         constant_rate: counted.rate,
         duration_ms: u64::try_from(ms).unwrap_or(u64::MAX),
+        sampled: counted.sampled,
     })
 }
 
@@ -247,7 +261,45 @@ fn described(bytes: &[u8], frame: Frame) -> Option<Described> {
 
 struct Counted {
     frames: u64,
+    /// Of the frames.
+    bytes: u64,
     rate: Option<u32>,
+    sampled: bool,
+}
+
+/// Of a file that is far: the frames that there are room for, if samples all over it have one rate.
+fn sampled(
+    window: &mut Window<'_>,
+    start: u64,
+    end: u64,
+    first: Frame,
+) -> Result<Option<Counted>, AudioError> {
+    let step = end.saturating_sub(start) / SAMPLES;
+    if !window.file.is_far() || step < 2 * SAMPLE_BYTES {
+        return Ok(None);
+    }
+    let (mut frames, mut bytes) = (0, 0);
+    for sample in 0..SAMPLES {
+        let from = start + sample * step;
+        // With room for the frame that the last one leads to, so that a sample is one part of the file.
+        let to = from + SAMPLE_BYTES - 2 * FRAME_BYTES_MAX as u64;
+        let Some((at, _)) = window.find(from, to, Some(first))? else {
+            return Ok(None);
+        };
+        let counted = count(window, at, to, first)?;
+        if counted.rate != Some(first.rate) {
+            return Ok(None);
+        }
+        frames += counted.frames;
+        bytes += counted.bytes;
+    }
+    let all = u128::from(end - start) * u128::from(frames) / u128::from(bytes.max(1));
+    Ok(Some(Counted {
+        frames: u64::try_from(all).unwrap_or(u64::MAX),
+        bytes: end - start,
+        rate: Some(first.rate),
+        sampled: true,
+    }))
 }
 
 /// Every frame, where none says how many there are.
@@ -257,7 +309,7 @@ fn count(
     end: u64,
     first: Frame,
 ) -> Result<Counted, AudioError> {
-    let (mut at, mut frames) = (start, 0);
+    let (mut at, mut frames, mut bytes) = (start, 0, 0);
     let mut rates: Option<(u32, u32)> = None;
     while at < end {
         let Some(frame) = window.frame(at)?.filter(|frame| frame.like(first)) else {
@@ -268,6 +320,7 @@ fn count(
             continue;
         };
         frames += 1;
+        bytes += frame.bytes;
         let (least, most) = rates.unwrap_or((frame.rate, frame.rate));
         rates = Some((least.min(frame.rate), most.max(frame.rate)));
         at += frame.bytes;
@@ -275,6 +328,8 @@ fn count(
     let rate = rates.filter(|(least, most)| least == most);
     Ok(Counted {
         frames,
+        bytes,
         rate: rate.map(|(rate, _)| rate),
+        sampled: false,
     })
 }

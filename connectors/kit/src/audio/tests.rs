@@ -63,6 +63,7 @@ fn frames_of_one_rate() {
         audio_bytes: 500 * 417,
         constant_rate: Some(128_000),
         duration_ms: ms(500),
+        sampled: false,
     };
     assert_eq!(probed(&file), expected);
 }
@@ -123,6 +124,55 @@ fn frames_of_two_rates_with_dirt_between() {
     assert_eq!((found.duration_ms, found.constant_rate), (ms(60), None));
     let rate = found.mean_rate();
     assert!((95_000..98_000).contains(&rate), "{rate}");
+}
+
+/// A file that is far, and how much of it was read.
+struct Far<'a> {
+    file: &'a [u8],
+    read: u64,
+}
+
+impl Bytes for Far<'_> {
+    fn size(&self) -> u64 {
+        self.file.len() as u64
+    }
+
+    fn read_at(&mut self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read += buffer.len() as u64;
+        self.file.read_at(at, buffer)
+    }
+
+    fn is_far(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn samples_do_where_all_have_one_rate() {
+    let one = [id3(300, false), frame(K128, &[]).repeat(20_000)].concat();
+    let mut far = Far {
+        file: &one,
+        read: 0,
+    };
+    let found = probe(&mut far).unwrap();
+    let whole = probed(&one);
+    assert!(found.sampled && !whole.sampled);
+    assert_eq!(found.constant_rate, Some(128_000));
+    assert!(found.duration_ms.abs_diff(whole.duration_ms) < 500);
+    assert!(far.read < 1_500_000, "{}", far.read);
+    // Frames of another rate, where a sample lies: every frame is read.
+    let (many, others) = (
+        frame(K128, &[]).repeat(10_000),
+        frame(K64, &[]).repeat(9_000),
+    );
+    let two = [many, others].concat();
+    let mut far = Far {
+        file: &two,
+        read: 0,
+    };
+    let found = probe(&mut far).unwrap();
+    assert_eq!(found, probed(&two));
+    assert_eq!((found.constant_rate, found.duration_ms), (None, ms(19_000)));
 }
 
 fn boxed(kind: &[u8], parts: &[&[u8]]) -> Vec<u8> {
