@@ -1,6 +1,7 @@
 //! The one binary: reads configuration, builds the parts, runs them, maps errors to exit codes.
 
 mod attribute;
+mod catalog;
 mod cmd;
 mod compare;
 mod config;
@@ -103,6 +104,9 @@ enum Command {
     Compare(cmd::compare::CompareArgs),
     /// Read size, header, bit rate and length of audio files, as a catalog has them
     Probe(cmd::probe::ProbeArgs),
+    /// Keep a catalog of episodes current from podcast feeds; see what is in it
+    #[command(subcommand)]
+    Catalog(cmd::catalog::CatalogCommand),
     /// Run events from a file through the same dataflow, without a server
     Replay(cmd::replay::ReplayArgs),
     /// Make up a world with its truth, or the workload of load tests
@@ -158,6 +162,7 @@ fn run(cli: Cli) -> Result<bool> {
             Command::Count(args) => cmd::count::run(&args),
             Command::Attribute(args) => cmd::attribute::run(&args),
             Command::Compare(args) => cmd::compare::run(&args),
+            Command::Catalog(command) => cmd::catalog::run(config, command).await,
             Command::Probe(args) => cmd::probe::run(args).await,
             Command::Replay(args) => cmd::replay::run(&config?, &args),
             Command::Simulate(args) => cmd::simulate::run(&args),

@@ -87,6 +87,59 @@ pub fn unwrap(address: &str) -> Unwrapped<'_> {
     }
 }
 
+/// A prefix around an address, known or not, as `wrappers` finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrapper<'a> {
+    /// Host and path up to what is wrapped.
+    pub text: &'a str,
+    /// The table has it: it is taken off.
+    pub known: bool,
+}
+
+/// What an address is wrapped in, outermost first. Of a prefix that is not known, what is behind it is told by its look: another
+/// scheme, or a host in the middle of the path. It is kept as part of the address, and so is all behind it.
+#[must_use]
+pub fn wrappers(address: &str) -> Vec<Wrapper<'_>> {
+    let address = address.split(['?', '#']).next().unwrap_or_default();
+    let mut rest = without_scheme(address);
+    let mut found = Vec::new();
+    while found.len() < CHAIN_MAX {
+        let (known, behind) = match known(rest) {
+            Some((_, behind)) => (true, Some(behind)),
+            None => (false, inside(rest)),
+        };
+        let Some(behind) = behind.filter(|behind| is_address(without_scheme(behind))) else {
+            break;
+        };
+        let end = rest.len() - behind.len();
+        let text = rest.get(..end).unwrap_or_default();
+        found.push(Wrapper { text, known });
+        rest = without_scheme(behind);
+    }
+    found
+}
+
+/// Endings of files that look like domains.
+const FILES: [&str; 10] = [
+    "asp", "aspx", "cgi", "htm", "html", "jsp", "mpga", "mpeg", "php", "wav",
+];
+
+/// The address in the path of another one.
+fn inside(address: &str) -> Option<&str> {
+    let mut rest = address;
+    while let Some((_, behind)) = rest.split_once('/') {
+        let host = behind.split(['/', ':']).next().unwrap_or_default();
+        let (_, last) = host.rsplit_once('.').unwrap_or_default();
+        let schemed = without_scheme(behind).len() < behind.len();
+        let file = FILES.iter().any(|file| last.eq_ignore_ascii_case(file));
+        if schemed || (is_address(behind) && !file) {
+            return Some(behind);
+        }
+        rest = behind;
+    }
+    None
+}
+
 /// The prefix at the front of an address, and what is written behind it.
 fn known(address: &str) -> Option<(&'static str, &str)> {
     let at = address.find('/')?;
@@ -185,6 +238,42 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrapped_by_nobody_known_is_found() {
+        let of = |address: &str| -> Vec<String> {
+            let found = wrappers(address).into_iter();
+            let text = |it: Wrapper<'_>| format!("{}{}", it.text, if it.known { "" } else { "?" });
+            found.map(text).collect()
+        };
+        for (address, found) in [
+            (
+                "https://media.example.com/show/ep.mp3?a=https://x.example/y",
+                &[][..],
+            ),
+            (
+                "https://media.example.com/redirect.mp3/files.php/v1.0/ep.mp3",
+                &[],
+            ),
+            ("https://op3.dev/e/media.example.com/a.mp3", &["op3.dev/e/"]),
+            (
+                "https://track.example/r/media.example.com/a.mp3",
+                &["track.example/r/?"],
+            ),
+            (
+                "https://track.example/https://media.example.com:8443/a.mp3",
+                &["track.example/?"],
+            ),
+            (
+                "https://pdst.fm/e/track.example/x/y/http:/op3.dev/e/media.example.com/a.mp3",
+                &["pdst.fm/e/", "track.example/x/y/?", "op3.dev/e/"],
+            ),
+            ("https://track.example/r/a.mp3", &[]),
+        ] {
+            assert_eq!(of(address), found, "{address}");
+        }
+        assert_eq!(of(&"track.example/".repeat(40)).len(), CHAIN_MAX);
+    }
+
+    #[test]
     fn twelve_and_no_more() {
         let of = |count: usize| format!("{}media.example.com/a.mp3", "pdst.fm/e/".repeat(count));
         assert_eq!(unwrap(&of(12)).address, "media.example.com/a.mp3");
@@ -209,6 +298,7 @@ mod tests {
         fn any_text_is_unwrapped_to_a_part_of_itself(text in "(pdst.fm/e/|op3.dev|/|http:|\\PC){0,20}") {
             let found = unwrap(&text);
             prop_assert!(text.ends_with(found.address) && found.prefixes.len() <= CHAIN_MAX);
+            prop_assert!(wrappers(&text).len() <= CHAIN_MAX);
         }
     }
 }

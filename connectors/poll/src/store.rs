@@ -2,9 +2,10 @@
 //! Promises: an object is fetched in the version that was listed, or not at all. What a place wants to know to be asked is read from
 //! the settings that its own tools use (`AWS_…`, `GOOGLE_…`, `AZURE_…`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures::StreamExt;
+use hostread_connectors_kit::text::cut;
 use object_store::{GetOptions, ObjectStore, ObjectStoreScheme, parse_url_opts};
 use reqwest::Url;
 use tokio::io::AsyncWriteExt;
@@ -20,14 +21,16 @@ pub enum StoreError {
     /// None that is known.
     #[error("\"{0}\" is no place such as s3://BUCKET/FOLDER, gs://…, az://… or file:///FOLDER")]
     Address(String),
+    /// None of this machine.
+    #[error("there is no folder {}", .0.display())]
+    Folder(PathBuf),
     /// It cannot be asked, or says no.
-    #[error("the store does not give {what}")]
+    #[error("the store does not give {what}: {why}")]
     Store {
         /// What was asked.
         what: String,
-        /// Why not.
-        #[source]
-        source: object_store::Error,
+        /// Why not, cut to a line: the store's own errors repeat each other with the whole answer.
+        why: String,
     },
     /// The object changed after it was listed; the next listing has it.
     #[error("it changed while it was fetched")]
@@ -75,6 +78,13 @@ impl Place {
         let url = Url::parse(address).map_err(|_| wrong())?;
         let (scheme, _) = ObjectStoreScheme::parse(&url).map_err(|_| wrong())?;
         let is_folder = matches!(scheme, ObjectStoreScheme::Local);
+        if is_folder {
+            // The store would list nothing, for ever.
+            let path = url.to_file_path().map_err(|()| wrong())?;
+            if !path.is_dir() {
+                return Err(StoreError::Folder(path));
+            }
+        }
         let named = ["aws_", "google_", "azure_"];
         let settings = settings
             .into_iter()
@@ -82,10 +92,8 @@ impl Place {
         let settings =
             settings.filter(|(name, _)| named.iter().any(|start| name.starts_with(start)));
         let opened = parse_url_opts(&url, settings);
-        let (store, folder) = opened.map_err(|source| StoreError::Store {
-            what: format!("access to {address}"),
-            source,
-        })?;
+        let (store, folder) =
+            opened.map_err(|error| refused(format!("access to {address}"), &error))?;
         Ok(Self {
             store,
             folder,
@@ -106,10 +114,7 @@ impl Place {
         let mut all = self.store.list(Some(&self.folder));
         let mut kept = Vec::new();
         while let Some(listed) = all.next().await {
-            let listed = listed.map_err(|source| StoreError::Store {
-                what: "its list of objects".to_owned(),
-                source,
-            })?;
+            let listed = listed.map_err(|error| refused("its list of objects", &error))?;
             let changed_ms = listed.last_modified.timestamp_millis();
             let object = Object {
                 key: listed.location.to_string(),
@@ -130,14 +135,11 @@ impl Place {
 
     /// Copies an object into a file.
     pub async fn fetch(&self, object: &Object, to: &Path) -> Result<(), StoreError> {
-        let failed = |source| match source {
+        let failed = |error| match error {
             object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. } => {
                 StoreError::Changed
             }
-            source => StoreError::Store {
-                what: object.key.clone(),
-                source,
-            },
+            error => refused(&object.key, &error),
         };
         let location = object_store::path::Path::parse(&object.key);
         let location = location.map_err(|error| failed(error.into()))?;
@@ -164,5 +166,14 @@ impl Place {
             file.write_all(&part).await.map_err(StoreError::Copy)?;
         }
         file.flush().await.map_err(StoreError::Copy)
+    }
+}
+
+fn refused(what: impl Into<String>, error: &object_store::Error) -> StoreError {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    StoreError::Store {
+        what: what.into(),
+        why: cut(line, 300).to_owned(),
     }
 }

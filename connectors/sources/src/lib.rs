@@ -6,6 +6,7 @@
 //! cloudfront combined    lines of delivery logs -> request          pixel impression redemption    doors for sites and ad servers
 //! cloudflare mapped      lines of JSON or CSV -> request            prefix                     hits of the redirect -> request
 //! shopify                signed webhooks -> order                   events_json deals_csv          every event as JSON, facts as CSV
+//! feed                   a podcast's RSS -> episode
 //! ```
 
 pub mod cloudflare;
@@ -13,6 +14,7 @@ pub mod cloudfront;
 pub mod combined;
 pub mod deals_csv;
 pub mod events_json;
+pub mod feed;
 pub mod impression;
 pub mod lines;
 pub mod log;
@@ -44,4 +46,5 @@ pub const CONNECTORS: &[&str] = &[
     "redemption",
     "events_json",
     "deals_csv",
+    "feed",
 ];

@@ -2,6 +2,7 @@
 
 mod api_key;
 pub(crate) mod attribute;
+pub(crate) mod catalog;
 pub(crate) mod compare;
 pub(crate) mod count;
 mod databases;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use hostread_connectors_kit::text::enclosure_path;
 use hostread_rules::agents::Seen;
 use hostread_rules::counting::Dimensions;
@@ -13,40 +13,12 @@ use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{
     AgentId, EnclosureId, EpisodeId, EventTimeMs, LineId, NameKind, ShowId, SlotId,
 };
-use serde::Deserialize;
 
 use super::{KEY, NAME};
+use crate::catalog::{Ad, CatalogFile, Episode};
 
 /// Agents whose class is held: a log may have more, and those are judged again.
 const AGENTS_MAX: usize = 1 << 16;
-
-#[derive(Deserialize)]
-struct File {
-    episodes: Vec<Episode>,
-}
-
-#[derive(Deserialize)]
-struct Episode {
-    id: String,
-    path: String,
-    size_bytes: u64,
-    #[serde(default)]
-    id3_bytes: u64,
-    bit_rate: Option<u32>,
-    seconds: Option<u32>,
-    #[serde(default)]
-    vbr: bool,
-    published_at: Option<String>,
-    #[serde(default)]
-    ads: Vec<Ad>,
-}
-
-#[derive(Deserialize)]
-struct Ad {
-    kind: String,
-    first_byte: u64,
-    last_byte: u64,
-}
 
 /// An episode as the report names it.
 #[derive(Clone)]
@@ -83,7 +55,7 @@ pub(crate) struct Catalog {
 impl Catalog {
     /// Of a file.
     pub(crate) fn read(json: &[u8], rules: CompiledRules) -> Result<Self> {
-        let file: File = serde_json::from_slice(json).context("reading the catalog")?;
+        let file = CatalogFile::parse(json)?;
         let mut catalog = Self::of_paths(rules);
         catalog.learns = false;
         for episode in file.episodes {
@@ -108,18 +80,13 @@ impl Catalog {
     }
 
     fn add(&mut self, episode: Episode) -> Result<()> {
-        let published_at = match &episode.published_at {
-            Some(text) => Some(EventTimeMs::from_rfc3339(text).with_context(|| {
-                format!(
-                    "episode {}: published_at is no time such as 2026-11-09T10:00:00Z",
-                    episode.id
-                )
-            })?),
-            None => None,
-        };
+        let published_at = episode.published()?;
         let hasher = IdHasher::new(KEY);
-        let path = path_of(&episode.path);
-        let enclosure = hasher.name(NameKind::Enclosure, hasher.tenant(NAME), &path);
+        let named =
+            |path: &String| hasher.name(NameKind::Enclosure, hasher.tenant(NAME), &path_of(path));
+        let enclosure = named(&episode.path);
+        let former = episode.former_paths.iter().map(named);
+        let enclosures: Vec<u64> = std::iter::once(enclosure).chain(former).collect();
         let slot = |(at, ad): (usize, &Ad)| SlotFact {
             slot: SlotId(at as u64 + 1),
             episode: EpisodeId(enclosure),
@@ -132,7 +99,7 @@ impl Catalog {
         let fact = EpisodeFact {
             show: ShowId(1),
             episode: EpisodeId(enclosure),
-            enclosures: vec![EnclosureId(enclosure)],
+            enclosures: enclosures.iter().map(|id| EnclosureId(*id)).collect(),
             published_at,
             size_bytes: episode.size_bytes,
             header_bytes: episode.id3_bytes,
@@ -140,9 +107,11 @@ impl Catalog {
             duration_secs: episode.seconds.unwrap_or(0),
             vbr: episode.vbr,
         };
-        let there = self.by_enclosure.insert(enclosure, self.episodes.len());
-        if there.is_some() {
-            bail!("two episodes of the catalog have the path {}", episode.path);
+        for enclosure in enclosures {
+            let there = self.by_enclosure.insert(enclosure, self.episodes.len());
+            if there.is_some_and(|there| there != self.episodes.len()) {
+                bail!("two episodes of the catalog have the path {}", episode.path);
+            }
         }
         let ads = episode.ads.into_iter().map(|ad| (ad.kind, ad.first_byte));
         self.episodes.push(Known {
@@ -242,6 +211,7 @@ impl Dimensions for Catalog {
     }
 
     fn episode_of(&self, enclosure: EnclosureId) -> Option<&EpisodeFact> {
+        // The table knows the other addresses of an episode too.
         self.episode(EpisodeId(enclosure.0))
     }
 

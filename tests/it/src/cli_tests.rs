@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod catalog;
 mod compare;
 mod count;
 mod count_input;

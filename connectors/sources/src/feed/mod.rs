@@ -1,0 +1,103 @@
+//! A podcast's feed, RSS 2.0 with the namespaces of iTunes, Podcasting 2.0 and Podlove: its episodes. See this folder's README.
+//! Promises: `read` is linear in its input and holds at most `ITEMS_MAX` items, each of bounded texts; entities are not expanded,
+//! nothing is fetched. What is wrong with one item never hides another.
+//! Leaves out: fetching, what was known before, the bytes of the sound (the header of the file says them).
+
+mod chapters;
+mod event;
+mod time;
+mod xml;
+
+use hostread_schemas::unit::EventTimeMs;
+
+pub use chapters::{Ad, Chapter, ads, read_chapters};
+pub use event::{FeedConnector, episode};
+pub use xml::read;
+
+/// A feed of so many bytes is read. The longest known ones, with notes of thousands of episodes, have 20 MB.
+pub const FEED_BYTES_MAX: u64 = 64 << 20;
+/// Episodes of a feed; what is behind is counted. Daily shows of twenty years have 7,000.
+pub const ITEMS_MAX: usize = 20_000;
+/// The chapters of an episode as a file.
+pub const CHAPTERS_BYTES_MAX: u64 = 1 << 20;
+
+/// What a feed says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Feed {
+    /// Of the show.
+    pub title: String,
+    /// `podcast:guid`.
+    pub guid: Option<String>,
+    /// `itunes:new-feed-url`: where the show asks to be read from now on.
+    pub moved_to: Option<String>,
+    /// Its episodes, in the feed's order.
+    pub items: Vec<Item>,
+    /// Items that are none.
+    pub refused: Vec<Refused>,
+    /// Items behind `ITEMS_MAX`, which were not read.
+    pub items_beyond: u64,
+}
+
+/// An episode.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Item {
+    /// As given; without one the address of its sound, as players do.
+    pub guid: String,
+    /// Title.
+    pub title: String,
+    /// When it was published, as the feed says now.
+    pub published_at: Option<EventTimeMs>,
+    /// Address of its sound, as given.
+    pub enclosure: String,
+    /// The feed says that it is sound, and not a film.
+    pub is_sound: bool,
+    /// Its path, behind all known prefixes: what requests are known by.
+    pub path: String,
+    /// Size that the feed claims.
+    pub length: Option<u64>,
+    /// `itunes:duration`.
+    pub seconds: Option<u32>,
+    /// Address of `podcast:chapters` in JSON.
+    pub chapters_url: Option<String>,
+    /// `psc:chapters`, which stand in the feed itself.
+    pub chapters: Vec<Chapter>,
+}
+
+/// An item that is no episode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its place in the feed, from 1.
+    pub number: usize,
+    /// Its GUID or title.
+    pub name: String,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// Why a feed cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FeedError {
+    /// Its bytes are no text.
+    #[error("the feed is neither UTF-8 nor ISO-8859-1")]
+    Text,
+    /// Its text is no XML.
+    #[error("the feed is no XML at byte {at}: {message}")]
+    Xml {
+        /// Where.
+        at: u64,
+        /// What.
+        message: String,
+    },
+    /// It ends too early.
+    #[error("the feed breaks off")]
+    Cut,
+    /// It is XML of another kind.
+    #[error("the feed is no RSS 2.0: it begins with <{0}>")]
+    Root(String),
+    /// Its elements lie too deep in each other.
+    #[error("the feed has elements inside elements over {0} deep")]
+    Deep(usize),
+}
+
+#[cfg(test)]
+mod tests;
