@@ -1,6 +1,8 @@
 //! `hostread import`: delivery logs of any size through the import door, piece by piece.
 //! Promises: stopped at any moment, the same line goes on where it was; a line sent twice is one event.
 
+mod poll;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +26,7 @@ pub(crate) struct ImportArgs {
     #[arg(value_enum)]
     format: Format,
     /// Log files, plain, gzip or zstd
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "poll", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Name of the feed; the same log always under the same name [default: the format's name]
     #[arg(long, value_name = "NAME")]
@@ -46,6 +48,8 @@ pub(crate) struct ImportArgs {
     /// Start every file at its beginning, whatever was sent before
     #[arg(long)]
     again: bool,
+    #[command(flatten)]
+    poll: poll::PollArgs,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -95,6 +99,15 @@ pub(crate) async fn run(config: Config, args: ImportArgs) -> Result<bool> {
         stitched: args.stitched,
         notes_dir: (!args.again).then_some(notes),
     };
+    if let Some(address) = &args.poll.poll {
+        let dir = config.data_dir.join(NOTES_DIR);
+        // What was sent of an object says its list, not notes.
+        let upload = Upload {
+            notes_dir: None,
+            ..upload
+        };
+        return poll::run(&args.poll, address, &upload, &dir).await;
+    }
     let mut failed = 0;
     for file in &args.files {
         if let Err(error) = send(&upload, file).await {
@@ -140,6 +153,12 @@ async fn send(upload: &Upload, file: &Path) -> Result<()> {
     let new = done.lines - done.resumed_lines;
     let rate = new as f64 / began.elapsed().as_secs_f64().max(0.001);
     say!("{}", summary(file, &done, new, rate));
+    said(&done);
+    Ok(())
+}
+
+/// The lines that could not be read.
+fn said(done: &Progress) {
     for line in &done.malformed {
         say!("  line {} (byte {}): {}", line.line, line.at, line.message);
     }
@@ -152,7 +171,6 @@ async fn send(upload: &Upload, file: &Path) -> Result<()> {
         };
         say!("  {more}all are kept: hostread dead-letters list");
     }
-    Ok(())
 }
 
 fn summary(file: &Path, done: &Progress, new: u64, rate: f64) -> String {

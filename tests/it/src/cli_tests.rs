@@ -19,6 +19,7 @@ mod explain;
 mod guide;
 mod import;
 mod lists;
+mod poll;
 mod probe;
 mod replay;
 mod rules;
