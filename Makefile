@@ -6,7 +6,7 @@ ifdef HOSTREAD_TARGET_DIR
 export CARGO_TARGET_DIR := $(HOSTREAD_TARGET_DIR)
 endif
 
-.PHONY: run test check bench unit sim chaos lint deny compose engines
+.PHONY: run test check bench unit sim chaos fuzz lint deny compose engines
 
 # Sets up the pinned engines, builds, and shows the demo.
 run:
@@ -37,6 +37,11 @@ chaos:
 	@tests/kafka/setup
 	cargo build -q --workspace --bins --examples
 	HOSTREAD_TEST_SEED=$(SEED) HOSTREAD_CHAOS_MINUTES=$(MINUTES) cargo test -q -p hostread-it e2e::chaos -- --nocapture
+
+# Every parser on damaged input: MINUTES each (1), PARSER=feed for one, SEED to repeat. What fails is kept in tests/fuzz/corpus.
+fuzz:
+	HOSTREAD_FUZZ_MINUTES=$(or $(MINUTES),1) HOSTREAD_FUZZ_PARSER=$(PARSER) HOSTREAD_FUZZ_SEED=$(SEED) \
+	    cargo test -q -p hostread-fuzz for_minutes -- --nocapture
 
 lint:
 	cargo fmt --all --check
