@@ -238,7 +238,9 @@ impl MoneyMicros {
         if rest.bytes().any(|b| b != b'0') {
             return None;
         }
-        let fraction: i128 = format!("{kept:0<6}").parse().ok()?;
+        let digit = |value: i128, byte: u8| value * 10 + i128::from(byte - b'0');
+        let zeros = kept.len()..6;
+        let fraction = kept.bytes().chain(zeros.map(|_| b'0')).fold(0, digit);
         let whole: i128 = whole.parse().ok()?;
         let micros = whole.checked_mul(1_000_000)?.checked_add(fraction)?;
         i64::try_from(if negative { -micros } else { micros })
