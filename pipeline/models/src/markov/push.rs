@@ -24,6 +24,8 @@ struct Shares {
     share: Vec<f64>,
     /// That it ends in a conversion.
     conversion: Vec<f64>,
+    /// States as journeys come to them, those behind before those ahead where there are no circles: a round follows far.
+    order: Vec<usize>,
 }
 
 impl Shares {
@@ -33,6 +35,7 @@ impl Shares {
             to: Vec::new(),
             share: Vec::new(),
             conversion: Vec::new(),
+            order: Vec::new(),
         };
         let ends = graph.conversions.iter().zip(&graph.nulls);
         for (at, (next, (conversions, nulls))) in graph.next.iter().zip(ends).enumerate() {
@@ -47,7 +50,32 @@ impl Shares {
             shares.starts.push(shares.to.len());
             shares.conversion.push(conversions / out);
         }
+        shares.order = shares.in_order();
         shares
+    }
+
+    /// A state comes before all that it leads to, as far as the circles let it: the reverse of leaving them in depth first.
+    fn in_order(&self) -> Vec<usize> {
+        let mut seen = vec![false; self.states()];
+        let mut left = Vec::with_capacity(self.states());
+        let mut open = vec![(0, self.starts.first().copied().unwrap_or(0))];
+        seen.iter_mut().take(1).for_each(|seen| *seen = true);
+        while let Some((at, way)) = open.last_mut() {
+            let end = self.starts.get(*at + 1).copied().unwrap_or(0);
+            if *way >= end {
+                left.push(*at);
+                open.pop();
+                continue;
+            }
+            let to = self.to.get(*way).map_or(0, |to| *to as usize);
+            *way += 1;
+            if let Some(seen) = seen.get_mut(to).filter(|seen| !**seen) {
+                *seen = true;
+                open.push((to, self.starts.get(to).copied().unwrap_or(0)));
+            }
+        }
+        left.reverse();
+        left
     }
 
     fn states(&self) -> usize {
@@ -73,7 +101,7 @@ impl Shares {
         let mut open = vec![1.0; self.states()];
         for _ in 0..ROUNDS_MAX {
             let mut open_max = 0.0_f64;
-            for at in (0..self.states()).rev() {
+            for at in self.order.iter().rev().copied() {
                 let (mut hope, mut under_way) = (0.0, 0.0);
                 for (to, share) in self.ways(at) {
                     hope += share * hopes.get(to).copied().unwrap_or(0.0);
@@ -105,7 +133,7 @@ impl Shares {
             *start = 1.0;
         }
         for _ in 0..ROUNDS_MAX {
-            for at in 0..self.states() {
+            for at in self.order.iter().copied() {
                 let here = waiting.get_mut(at).map_or(0.0, std::mem::take);
                 if here == 0.0 {
                     continue;
