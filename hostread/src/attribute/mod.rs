@@ -89,6 +89,8 @@ struct Part {
     totals: Totals,
     /// The first records that cannot be read.
     told: Vec<(u64, String)>,
+    /// Is any model but Markov asked for?
+    journey_models: bool,
     path: Vec<u32>,
 }
 
@@ -101,6 +103,7 @@ impl Part {
             chain: chain.then(|| Chain::new(asked.order)),
             totals: Totals::default(),
             told: Vec::new(),
+            journey_models: asked.models.iter().any(|model| *model != ModelName::Markov),
             path: Vec::new(),
         }
     }
@@ -136,7 +139,9 @@ impl Part {
                 conversions_micros: row.conversions_micros,
                 value_micros: row.value_micros,
             };
-            self.sums.add(journeys, HALF_LIFE_SECS);
+            if self.journey_models {
+                self.sums.add(journeys, HALF_LIFE_SECS);
+            }
             if let Some(chain) = &mut self.chain {
                 chain.add(&path, row.conversions_micros, row.nulls_micros)?;
             }

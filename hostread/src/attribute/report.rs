@@ -12,6 +12,9 @@ use super::{Asked, Counted, Totals};
 use crate::cmd::table;
 use crate::report::grouped;
 
+/// Of the largest difference in a table.
+const BAR_CELLS: usize = 5;
+
 /// A model by its name; the order is that of the columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]
@@ -275,6 +278,33 @@ fn shown(name: &str) -> String {
         .collect()
 }
 
+/// Between the model that gives a channel the most and the one that gives it the least.
+#[derive(Default)]
+struct Difference {
+    hundredths: i64,
+    models: String,
+}
+
+impl Difference {
+    /// As a share of all, with a bar beside the largest of its table.
+    fn text(&self, all: i64, largest: i64) -> String {
+        if self.hundredths == 0 || all == 0 || largest == 0 {
+            return String::new();
+        }
+        let parts = |of: usize, whole: i64| {
+            let (part, whole) = (i128::from(self.hundredths), i128::from(whole));
+            (part * of as i128 + whole / 2) / whole
+        };
+        let permille = parts(1000, all);
+        let bar = "█".repeat(usize::try_from(parts(BAR_CELLS, largest)).unwrap_or(0));
+        format!(
+            "{bar:<BAR_CELLS$} {:>5} %  {}",
+            format!("{}.{}", permille / 10, permille % 10),
+            self.models
+        )
+    }
+}
+
 impl Report {
     /// For people: the channel with the most credit first.
     pub(crate) fn text(&self) -> String {
@@ -287,7 +317,7 @@ impl Report {
                 self.totals.conversions_micros
             )
         ));
-        if self.has_value {
+        if self.totals.value_micros > 0 {
             parts.push(format!(
                 "Value\n{}",
                 self.credits(of(|credit| credit.value), self.totals.value_micros)
@@ -315,9 +345,12 @@ impl Report {
         } else {
             String::new()
         };
-        let rows = grouped((rows - malformed) as i64);
+        let paths = match rows - malformed {
+            1 => "1 path".to_owned(),
+            many => format!("{} paths", grouped(many as i64)),
+        };
         format!(
-            "{rows} paths: {} conversions{value}, {} journeys without",
+            "{paths}: {} conversions{value}, {} journeys without",
             decimal(conversions_micros),
             decimal(nulls_micros)
         )
@@ -369,15 +402,24 @@ impl Report {
             head.push(Cell::new("differ by"));
         }
         table.set_header(head);
-        for channel in self.sorted() {
-            let of: Vec<i64> = columns
-                .iter()
-                .map(|column| column.get(channel).copied().unwrap_or(0))
-                .collect();
+        let sorted = self.sorted();
+        let differences: Vec<Difference> = sorted
+            .iter()
+            .map(|channel| {
+                let of = columns.iter().map(|column| column.get(*channel));
+                self.difference(of.map(|credit| credit.copied().unwrap_or(0)))
+            })
+            .collect();
+        let largest = differences
+            .iter()
+            .map(|difference| difference.hundredths)
+            .max();
+        for (channel, difference) in sorted.into_iter().zip(differences) {
+            let of = columns.iter().map(|column| column.get(channel));
             let mut row = vec![Cell::new(self.name(channel))];
-            row.extend(of.iter().map(|value| right(hundredths(*value))));
+            row.extend(of.map(|value| right(hundredths(value.copied().unwrap_or(0)))));
             if self.models.len() > 1 {
-                row.push(Cell::new(self.difference(&of, all)));
+                row.push(Cell::new(difference.text(all, largest.unwrap_or(0))));
             }
             table.add_row(row);
         }
@@ -397,28 +439,21 @@ impl Report {
             .map_or_else(String::new, |name| shown(name))
     }
 
-    /// Between the model that gives a channel the most and the one that gives it the least, as a share of all.
-    fn difference(&self, of: &[i64], all: i64) -> String {
-        let most = of
-            .iter()
-            .zip(&self.models)
-            .rev()
-            .max_by_key(|(value, _)| **value);
-        let least = of.iter().zip(&self.models).min_by_key(|(value, _)| **value);
+    /// Of a channel's credits under each model.
+    fn difference(&self, credits: impl Iterator<Item = i64>) -> Difference {
+        let by_model: Vec<(i64, ModelName)> = credits
+            .zip(self.models.iter().map(|(model, _)| *model))
+            .collect();
+        // The first of equals.
+        let most = by_model.iter().rev().max_by_key(|(credit, _)| *credit);
+        let least = by_model.iter().min_by_key(|(credit, _)| *credit);
         let (Some((most, most_by)), Some((least, least_by))) = (most, least) else {
-            return String::new();
+            return Difference::default();
         };
-        if most == least || all == 0 {
-            return String::new();
+        Difference {
+            hundredths: most - least,
+            models: format!("{} > {}", most_by.as_str(), least_by.as_str()),
         }
-        let permille = (i128::from(most - least) * 1000 + i128::from(all) / 2) / i128::from(all);
-        let bar = "█".repeat(usize::try_from(permille / 50).unwrap_or(0));
-        format!(
-            "{:>5} %  {} > {}  {bar}",
-            format!("{}.{}", permille / 10, permille % 10),
-            most_by.0.as_str(),
-            least_by.0.as_str()
-        )
     }
 
     fn effects(&self, markov: &Markov) -> String {

@@ -7,7 +7,11 @@ use std::process::Command;
 
 use super::{hostread, text};
 
-const GUIDES: [&str; 2] = ["docs/guides/counting.md", "docs/guides/lists.md"];
+const GUIDES: [&str; 3] = [
+    "docs/guides/counting.md",
+    "docs/guides/lists.md",
+    "docs/guides/attribution.md",
+];
 const BEGIN: &str = "```console\n$ ";
 
 fn repository() -> PathBuf {
