@@ -11,6 +11,7 @@
 mod cpu;
 mod dataflow;
 mod doors;
+mod paths;
 mod pipeline;
 mod prefix;
 mod rules;
@@ -75,6 +76,7 @@ fn main() -> Result<()> {
                 .build()?;
             runtime.block_on(doors::run(asked))
         }
+        Some("paths") => paths::run(option("--paths", 1_000_000)?, option("--channels", 20)?),
         Some("prefix") => prefix::run(prefix::Asked {
             rate: option("--rate", 5_000)?,
             secs: option("--secs", 20)?,
@@ -86,6 +88,7 @@ fn main() -> Result<()> {
              rules [--events N] [--workers W] | \
              memory [--events N] | \
              doors [--events N] [--connections N] [--lines N] | \
+             paths [--paths N] [--channels N] | \
              prefix [--rate N] [--secs N] [--connections N]"
         ),
     }

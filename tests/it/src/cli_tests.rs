@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod attribute;
 mod catalog;
 mod compare;
 mod count;

@@ -1,0 +1,128 @@
+//! `hostread attribute`: files, pipes and archives; what it prints, and how it ends.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use super::{hostread, printed, run, text};
+use crate::doors::bench::gzip;
+
+const PATHS: &str = "path,conversions,value,nulls,ages
+a > b,2,50,1,168 > 0
+\"\"\"a > b\"\" > c\",1,30,0,9 > 1
+b,x,1,1,1
+";
+
+fn answer(dir: &Path, args: &[&str]) -> Value {
+    let args = [&["attribute", "--format", "json"], args].concat();
+    serde_json::from_str(&printed(dir, &args)).unwrap()
+}
+
+#[test]
+fn a_file_a_pipe_and_an_archive_are_one_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(dir.join("paths.csv"), PATHS).unwrap();
+    std::fs::write(dir.join("paths.csv.gz"), gzip(PATHS.as_bytes())).unwrap();
+    let of_file = answer(dir, &["--paths", "paths.csv"]);
+    assert_eq!(answer(dir, &["--paths", "paths.csv.gz"]), of_file);
+    let mut piped = hostread(dir, &["attribute", "--format", "json", "--paths", "-"]);
+    let mut child = piped
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(PATHS.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        serde_json::from_slice::<Value>(&output.stdout).unwrap(),
+        of_file
+    );
+    assert_eq!(
+        of_file["models"]["last"],
+        json!({
+            "a": {"conversions": 0.0, "value": 0.0}, "a > b": {"conversions": 0.0, "value": 0.0},
+            "b": {"conversions": 2.0, "value": 50.0}, "c": {"conversions": 1.0, "value": 30.0},
+        })
+    );
+    assert_eq!(of_file["markov_detail"]["base_probability"], json!(0.75));
+    assert_eq!(of_file["input"]["malformed"], json!(1));
+}
+
+#[test]
+fn models_come_in_one_order_and_only_those_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("paths.csv"), PATHS).unwrap();
+    let args = [
+        "attribute",
+        "--paths",
+        "paths.csv",
+        "--format",
+        "json",
+        "--models",
+        "shapley,first,first",
+    ];
+    let text = printed(dir.path(), &args);
+    assert!(text.starts_with("{\"models\":{\"first\":{\"a\":"), "{text}");
+    let found: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(found["models"].as_object().unwrap().len(), 2);
+    assert!(found["markov_detail"].is_null());
+}
+
+#[test]
+fn how_it_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(dir.join("paths.csv"), PATHS).unwrap();
+    std::fs::write(
+        dir.join("no-ages.csv"),
+        "path,conversions,value,nulls\na,1,1,1\n",
+    )
+    .unwrap();
+    std::fs::write(dir.join("semicolons.csv"), "path;conversions\na;1\n").unwrap();
+    let archive = gzip(PATHS.as_bytes());
+    std::fs::write(dir.join("cut.csv.gz"), &archive[..archive.len() - 9]).unwrap();
+    for (args, code, told) in [
+        (
+            vec!["paths.csv"],
+            0,
+            "warning: paths.csv:4: conversions: \"x\" is no number with at most six decimals",
+        ),
+        (
+            vec!["paths.csv", "--strict"],
+            2,
+            "error: not every line could be read, and --strict was given",
+        ),
+        (
+            vec!["no-ages.csv"],
+            0,
+            "warning: time_decay is left out: the file has no column \"ages\"",
+        ),
+        (
+            vec!["no-ages.csv", "--models", "time_decay"],
+            2,
+            "error: no-ages.csv has no column \"ages\", which time_decay needs",
+        ),
+        (
+            vec!["semicolons.csv"],
+            2,
+            "error: reading semicolons.csv: line 1: column \"path;conversions\" is none of",
+        ),
+        (vec!["nowhere.csv"], 2, "error: opening nowhere.csv"),
+        (vec!["cut.csv.gz"], 2, "error: reading cut.csv.gz"),
+        (vec!["paths.csv", "--order", "4"], 2, "4 is not in 1..=3"),
+    ] {
+        let output = run(dir, &[&["attribute", "--paths"], args.as_slice()].concat());
+        let printed = text(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {printed}");
+        assert_eq!(printed.matches(told).count(), 1, "{args:?}: {printed}");
+    }
+}
