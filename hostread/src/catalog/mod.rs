@@ -57,6 +57,7 @@ pub(crate) struct FeedState {
 }
 
 /// An episode.
+#[expect(clippy::struct_excessive_bools, reason = "fields of a file")]
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Episode {
     pub(crate) id: String,

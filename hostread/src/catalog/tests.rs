@@ -71,10 +71,10 @@ fn later_dates_change_nothing_and_nothing_is_lost() {
 fn what_a_file_said_holds_until_the_feed_names_another() {
     let mut file = CatalogFile::default();
     let one = item("one", "/1.mp3", None);
-    read(&mut file, &[one.clone()]);
+    read(&mut file, std::slice::from_ref(&one));
     assert_eq!(file.episodes[0].size_bytes, 2_000_000);
     file.episodes[0].found(&audio(Some(128_000)));
-    assert_eq!(read(&mut file, &[one.clone()]).same, 1);
+    assert_eq!(read(&mut file, std::slice::from_ref(&one)).same, 1);
     assert_eq!(file.episodes[0].size_bytes, 1_920_300);
     // Another prefix around it is the same file.
     let mut wrapped = one.clone();
