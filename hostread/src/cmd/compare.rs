@@ -141,7 +141,8 @@ impl TheirArgs {
         let tz = self.their_tz.clone();
         HowArgs {
             mapping: self.their_mapping.clone().or_else(|| ours.mapping.clone()),
-            lists: list(&self.their_lists, &ours.lists),
+            // The word `none` is theirs to say: without it the shipped lists hold.
+            lists: self.their_lists.clone().or_else(|| ours.lists.clone()),
             nonhuman_ranges: list(&self.their_nonhuman_ranges, &ours.nonhuman_ranges),
             source: self.their_source.unwrap_or(ours.source),
             rules: self.their_rules.as_ref().unwrap_or(&ours.rules).clone(),

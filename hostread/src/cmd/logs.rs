@@ -25,7 +25,7 @@ pub(super) struct HowArgs {
     /// Which field of a line is what, as JSON; for logs of JSON or CSV lines
     #[arg(long, value_name = "FILE")]
     pub(super) mapping: Option<PathBuf>,
-    /// Folder with lists of agents in the OPAWG v2 format, as `hostread lists import` writes it [default: Hostread's own]
+    /// Folder with lists of agents in the OPAWG v2 format, as `hostread lists import` writes it; none: bots are not told from people [default: Hostread's own]
     #[arg(long, value_name = "DIR")]
     pub(super) lists: Option<PathBuf>,
     /// Address ranges that no person listens from, as JSON
@@ -108,7 +108,7 @@ impl HowArgs {
     pub(super) fn read(&self) -> Result<How> {
         let document = rules::load(&self.rules)?;
         let agents = AgentFiles::read_or_shipped(self.lists.as_deref())?;
-        let lists = Lists::read(Some(&agents), self.nonhuman_ranges.as_deref())?;
+        let lists = Lists::read(agents.as_ref(), self.nonhuman_ranges.as_deref())?;
         lists.check(&document)?;
         let source_kind = match self.source {
             Source::Cdn => SourceKind::Cdn,

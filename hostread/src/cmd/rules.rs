@@ -38,7 +38,7 @@ pub(crate) enum RulesCommand {
 /// Files with the contents of lists, which documents name by hash.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ListArgs {
-    /// Folder with lists of agents in the OPAWG v2 format, as `hostread lists import` writes it [default: Hostread's own]
+    /// Folder with lists of agents in the OPAWG v2 format, as `hostread lists import` writes it; none: bots are not told from people [default: Hostread's own]
     #[arg(long, value_name = "DIR")]
     lists: Option<PathBuf>,
     /// Address ranges that no person listens from, as JSON
@@ -50,12 +50,14 @@ impl ListArgs {
     /// Reads them; without a folder the shipped ones are taken.
     pub(crate) fn read(&self) -> Result<Lists> {
         let agents = AgentFiles::read_or_shipped(self.lists.as_deref())?;
-        Lists::read(Some(&agents), self.nonhuman_ranges.as_deref())
+        Lists::read(agents.as_ref(), self.nonhuman_ranges.as_deref())
     }
 
     /// Reads those that were given, and no others.
     fn given(&self) -> Result<Lists> {
-        let agents = self.lists.as_deref().map(AgentFiles::read).transpose()?;
+        let agents = self.lists.as_deref();
+        let agents = agents.map(|folder| AgentFiles::read_or_shipped(Some(folder)));
+        let agents = agents.transpose()?.flatten();
         Lists::read(agents.as_ref(), self.nonhuman_ranges.as_deref())
     }
 }

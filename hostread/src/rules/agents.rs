@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 /// Stands beside lists that were imported.
 const MANIFEST: &str = "lists.json";
+/// Stands for no lists, in place of a folder.
+const NONE: &str = "none";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,9 +46,13 @@ impl AgentFiles {
         Self::of(&all.into_iter().collect())
     }
 
-    /// Those of a folder where one is named, else the shipped ones.
-    pub(crate) fn read_or_shipped(folder: Option<&Path>) -> Result<Self> {
-        folder.map_or_else(Self::shipped, Self::read)
+    /// Those of a folder where one is named, else the shipped ones; nothing where the name is `none`.
+    pub(crate) fn read_or_shipped(folder: Option<&Path>) -> Result<Option<Self>> {
+        match folder {
+            None => Self::shipped().map(Some),
+            Some(none) if none.as_os_str() == NONE => Ok(None),
+            Some(folder) => Self::read(folder).map(Some),
+        }
     }
 
     /// Those of a folder; `bots.json` must be there, a list that is not has no entries.
