@@ -174,7 +174,11 @@ async fn a_feed_becomes_a_catalog_and_stays_one() {
         (&json!(1), &json!(1))
     );
     assert_eq!(counted["episodes"][0]["ads"][0]["delivered"], json!(1));
-    assert_eq!(counted["episodes"][0]["by_age"]["D1"], json!(1), "{counted}");
+    assert_eq!(
+        counted["episodes"][0]["by_age"]["D1"],
+        json!(1),
+        "{counted}"
+    );
 
     let events = printed(dir, &["catalog", "events", "c.json"]);
     let kinds: Vec<Value> = events
