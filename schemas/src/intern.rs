@@ -272,7 +272,7 @@ impl Scope<'_, '_> {
     }
 
     fn rule_set(&mut self, e: &RuleSet) -> RuleSetFact {
-        for pattern in &e.bot_agents {
+        for pattern in e.bot_agents.iter().filter(|text| !text.is_empty()) {
             (self.learn)(NameKind::Pattern, PatternId::of(pattern).0, pattern);
         }
         let denied = e.referrers_denied.iter();

@@ -84,7 +84,8 @@ fn two_ways_of_counting_one_log() {
     );
     assert_adds_up(&report);
     let ours = counted(dir, &[&HOW[..], &LOGS].concat());
-    let without = [&HOW[..2], &HOW[4..], &LOGS, &their].concat();
+    let none = ["--lists", "none"];
+    let without = [&HOW[..2], &HOW[4..], &none, &LOGS, &their].concat();
     let theirs = counted(dir, &without);
     assert_eq!(
         (&report["total"]["ours"], &report["total"]["theirs"]),
