@@ -231,9 +231,9 @@ fn what_is_no_feed_is_said() {
 fn what_is_too_much_is_cut_or_refused() {
     let mut feed = "<rss><channel>".to_owned();
     for n in 0..ITEMS_MAX + 3 {
-        feed.push_str(&format!(
-            "<item><enclosure url='https://a.example/{n}.mp3'/></item>"
-        ));
+        feed += "<item><enclosure url='https://a.example/";
+        feed += &n.to_string();
+        feed += ".mp3'/></item>";
     }
     let feed = read(format!("{feed}</channel></rss>").as_bytes()).unwrap();
     assert_eq!((feed.items.len(), feed.items_beyond), (ITEMS_MAX, 3));

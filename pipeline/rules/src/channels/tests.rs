@@ -114,7 +114,9 @@ proptest! {
         at in 0_usize..20,
     ) {
         let mut all = ChannelSums::default();
-        rows.iter().for_each(|row| add(&mut all, row));
+        for row in &rows {
+            add(&mut all, row);
+        }
         let conversions: u64 = rows.iter().map(|row| row.1).sum();
         let value: u64 = rows.iter().map(|row| row.2).sum();
         for place in 0..MODELS {
