@@ -7,6 +7,7 @@ mod compare;
 mod config;
 mod count;
 mod crash_point;
+mod deal;
 mod demo;
 mod explain;
 mod ledgers;
@@ -98,10 +99,10 @@ enum Command {
     Method(cmd::method::MethodArgs),
     /// Count the downloads of delivery logs, without a server
     Count(cmd::count::CountArgs),
-    /// Credit the channels of a file of paths by every model, without a server
-    Attribute(cmd::attribute::AttributeArgs),
     /// Say why two counts of downloads differ: two logs, two rule sets, or a log and totals
     Compare(cmd::compare::CompareArgs),
+    /// Credit the channels of a file of paths by every model, without a server
+    Attribute(cmd::attribute::AttributeArgs),
     /// Read size, header, bit rate and length of audio files, as a catalog has them
     Probe(cmd::probe::ProbeArgs),
     /// Keep a catalog of episodes current from podcast feeds; see what is in it

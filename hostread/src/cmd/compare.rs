@@ -13,7 +13,7 @@ use super::logs::{
 use crate::compare::{
     By, Comparison, Counts, Hypotheses, Requests, Side, TOTALS_BYTES_MAX, Totals, Way, described,
 };
-use crate::count::{self, Addresses, Catalog, Log};
+use crate::count::{self, AddressClasses, Catalog, Log};
 use crate::{rules, say};
 
 /// Where days begin for most who count downloads: hypotheses when no zone is stated.
@@ -339,7 +339,7 @@ fn read(
     threads: usize,
     logs: &[PathBuf],
     how: &How,
-    addresses: &[Addresses],
+    addresses: &[AddressClasses],
     catalog: &Catalog,
 ) -> Result<(Requests, u64)> {
     let opened: Vec<_> = logs.iter().map(|log| || open(log)).collect();
@@ -351,12 +351,12 @@ fn read(
 }
 
 /// The classes of addresses under our lists, and under theirs if they are others.
-fn addresses(ways: &[Way; 2]) -> Result<Vec<Addresses>> {
+fn addresses(ways: &[Way; 2]) -> Result<Vec<AddressClasses>> {
     let [ours, theirs] = ways;
     let of = |way: &Way| rules::ranges(&way.nonhuman, &way.document);
-    let mut all = vec![Addresses::from(of(ours)?)];
+    let mut all = vec![AddressClasses::from(of(ours)?)];
     if ours.nonhuman != theirs.nonhuman || ours.document.inclusion != theirs.document.inclusion {
-        all.push(Addresses::from(of(theirs)?));
+        all.push(AddressClasses::from(of(theirs)?));
     }
     Ok(all)
 }

@@ -12,7 +12,7 @@ use hostread_schemas::event::IpClass;
 use hostread_schemas::{EnclosureId, EventTimeMs, ListenerId, NameKind};
 
 use super::Side;
-use crate::count::{Addresses, Catalog, Log, Parsed, Reader, Reading, Seen, Wrong, read_logs};
+use crate::count::{AddressClasses, Catalog, Log, Parsed, Reader, Reading, Seen, Wrong, read_logs};
 
 /// Households are dealt out to so many, each of which is counted by itself.
 pub(super) const BUCKETS: usize = 64;
@@ -54,7 +54,7 @@ pub(crate) type OnlyInOne = BTreeMap<(EnclosureId, i32), [u64; 2]>;
 
 struct Worker<'a> {
     /// Ours, and theirs if they differ.
-    addresses: &'a [Addresses],
+    addresses: &'a [AddressClasses],
     reader: &'a Reader,
     catalog: &'a Catalog,
     buckets: Vec<Vec<Kept>>,
@@ -68,7 +68,7 @@ impl Requests {
         threads: usize,
         logs: &[Log<'_>],
         reader: &Reader,
-        addresses: &[Addresses],
+        addresses: &[AddressClasses],
         catalog: &Catalog,
     ) -> anyhow::Result<(Self, Wrong)> {
         let new = |_| Worker {

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 use super::*;
-use crate::count::{Addresses, Log, Reader, count_logs};
+use crate::count::{AddressClasses, Log, Reader, count_logs};
 use hostread_connectors_kit::IpRanges;
 use hostread_rules::document::shipped;
 use hostread_schemas::event::IpClass;
@@ -40,7 +40,7 @@ fn theirs() -> Way {
     }
 }
 
-fn addresses(way: &Way) -> Addresses {
+fn addresses(way: &Way) -> AddressClasses {
     let ranges = way.nonhuman.iter();
     let ranges = ranges.map(|range| (IpClass::DataCentre, range.as_str()));
     IpRanges::new(ranges).unwrap().into()

@@ -31,9 +31,9 @@ pub(crate) enum Parsed {
 
 /// The classes of addresses, each from a time on: under others a request is the same but for its class.
 #[derive(Clone)]
-pub(crate) struct Addresses(Vec<(EventTimeMs, Pseudonymizer)>);
+pub(crate) struct AddressClasses(Vec<(EventTimeMs, Pseudonymizer)>);
 
-impl From<Dated> for Addresses {
+impl From<Dated> for AddressClasses {
     /// All files are of one tenant, so that a listener of two logs is one; his key is no secret, for ids live as long as the
     /// process.
     fn from(dated: Dated) -> Self {
@@ -44,13 +44,13 @@ impl From<Dated> for Addresses {
     }
 }
 
-impl From<IpRanges> for Addresses {
+impl From<IpRanges> for AddressClasses {
     fn from(ranges: IpRanges) -> Self {
         vec![(EventTimeMs(i64::MIN), ranges)].into()
     }
 }
 
-impl Addresses {
+impl AddressClasses {
     /// Which of them holds at a time.
     fn at(&self, time: EventTimeMs) -> usize {
         let after = self.0.partition_point(|(from, _)| *from <= time);
@@ -82,7 +82,7 @@ impl Reader {
         &self,
         reading: &mut Reading,
         line: Line<'_>,
-        addresses: &Addresses,
+        addresses: &AddressClasses,
         learn: Learn<'_>,
     ) -> Parsed {
         let text = match line {

@@ -35,7 +35,7 @@ use hostread_schemas::{Day, EpisodeId, EventId, EventTimeMs, HouseholdId, Listen
 
 pub(crate) use catalog::{Catalog, Known};
 use homes::{Counted, Homes, Part};
-pub(crate) use lines::{Addresses, Parsed, Reader, Reading, Seen};
+pub(crate) use lines::{AddressClasses, Parsed, Reader, Reading, Seen};
 pub(crate) use report::{Report, quoted};
 pub(crate) use threads::{Log, Wrong, count_logs, read_logs};
 pub(crate) use window::Verdicts;
@@ -81,7 +81,7 @@ pub(crate) struct Counter {
     settings: Settings,
     catalog: Catalog,
     reader: Reader,
-    addresses: Addresses,
+    addresses: AddressClasses,
     lines: u64,
     malformed: u64,
     dropped: BTreeMap<Verdict, u64>,
@@ -93,13 +93,13 @@ impl Counter {
     pub(crate) fn new(
         settings: Settings,
         catalog: Catalog,
-        addresses: impl Into<Addresses>,
+        addresses: impl Into<AddressClasses>,
         parts: usize,
     ) -> Self {
         Self::with(settings, catalog, addresses.into(), parts)
     }
 
-    fn with(settings: Settings, catalog: Catalog, addresses: Addresses, parts: usize) -> Self {
+    fn with(settings: Settings, catalog: Catalog, addresses: AddressClasses, parts: usize) -> Self {
         let rolling = settings.window != Window::Calendar;
         let reader = Reader::new(settings.log, settings.mapping.clone());
         Self {

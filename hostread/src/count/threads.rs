@@ -2,17 +2,12 @@
 //!
 //! Promises: what comes out does not depend on the number of threads. Leaves out: what a line means.
 
-use std::io::{self, BufRead};
-use std::panic::resume_unwind;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-
 use hostread_connectors::lines::{Block, Blocks, Line, LineAt};
+use std::io::{self, BufRead};
 
 use super::{Counter, Reader, Reading, Said};
+use crate::deal::{Dealer, Dealt, deal_out};
 
-/// Blocks that wait for a thread.
-const WAITING_MAX: usize = 4;
 /// Malformed lines that are told.
 const TOLD_MAX: usize = 5;
 
@@ -65,32 +60,26 @@ pub(crate) fn read_logs<'w, W: Send + 'w>(
     reader: &Reader,
     logs: &[Log<'_>],
 ) -> anyhow::Result<Wrong> {
-    let (sender, receiver) = sync_channel::<Work>(WAITING_MAX);
-    let blocks = Arc::new(Mutex::new(receiver));
     let mut wrong = Wrong::default();
-    std::thread::scope(|scope| {
-        let working: Vec<_> = workers
-            .map(|worker| {
-                let blocks = Arc::clone(&blocks);
-                scope.spawn(move || work_through(worker, each, &blocks))
-            })
-            .collect();
-        // Should no thread be left, nobody waits for one.
-        drop(blocks);
-        let read = logs.iter().enumerate().try_for_each(|(log, open)| {
+    let damaged = &mut wrong.damaged;
+    let deal = |threads: Dealer<Work>| {
+        logs.iter().enumerate().try_for_each(|(log, open)| {
             let blocks = Blocks::new(open()?, LineAt::FIRST);
-            let damage = read_log(log, blocks, reader, &sender);
-            wrong.damaged.extend(damage.map(|error| (log, error)));
+            let damage = read_log(log, blocks, reader, &threads);
+            damaged.extend(damage.map(|error| (log, error)));
             anyhow::Ok(())
-        });
-        drop(sender);
-        for thread in working {
-            let (malformed, told) = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
-            wrong.malformed += malformed;
-            wrong.told.extend(told);
-        }
-        read
-    })?;
+        })
+    };
+    let (read, done) = deal_out(
+        workers,
+        |worker, dealt| work_through(worker, each, dealt),
+        deal,
+    );
+    read?;
+    for (malformed, told) in done {
+        wrong.malformed += malformed;
+        wrong.told.extend(told);
+    }
     wrong.told.sort();
     wrong.told.truncate(TOLD_MAX);
     Ok(wrong)
@@ -101,7 +90,7 @@ fn read_log(
     log: usize,
     mut blocks: Blocks<impl BufRead>,
     reader: &Reader,
-    threads: &SyncSender<Work>,
+    threads: &Dealer<Work>,
 ) -> Option<io::Error> {
     let mut reading = Reading::new();
     loop {
@@ -118,28 +107,25 @@ fn read_log(
             reading: before,
             block,
         };
-        // Nobody takes it only when every thread has panicked, which joining them tells.
-        threads.send(work).ok()?;
+        if !threads.put(work) {
+            return None;
+        }
     }
 }
 
-/// Works through blocks until there are no more. Returns how many lines were malformed, and the first of them.
+/// Works through blocks. Returns how many lines were malformed, and the first of them.
 fn work_through<W>(
     worker: &mut W,
     each: &impl Fn(&mut W, &mut Reading, Line<'_>) -> Option<String>,
-    blocks: &Mutex<Receiver<Work>>,
+    dealt: Dealt<Work>,
 ) -> (u64, Vec<Malformed>) {
     let (mut malformed, mut told) = (0, Vec::new());
-    loop {
-        let next = blocks.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Work {
-            log,
-            mut reading,
-            block,
-        }) = next
-        else {
-            return (malformed, told);
-        };
+    for Work {
+        log,
+        mut reading,
+        block,
+    } in dealt
+    {
         for (at, line) in block.lines() {
             if let Some(why) = each(worker, &mut reading, line) {
                 malformed += 1;
@@ -149,4 +135,5 @@ fn work_through<W>(
             }
         }
     }
+    (malformed, told)
 }
