@@ -171,6 +171,31 @@ impl Drop for Running {
     }
 }
 
+/// `hostread up` with the settings of a folder, its gateway and its SQL door.
+fn up(dir: &Path) -> (Running, String, String) {
+    let mut up = Running::start(hostread(dir, &["--config", "hostread.toml", "up"]));
+    let (gateway, door) = (up.address("gateway  "), up.address("/sql "));
+    (up, gateway, door)
+}
+
+/// Rows of verdicts, and of how many requests they are.
+const VERDICTS: &str =
+    "SELECT count(), uniqExact(request) FROM hostread.verdicts FORMAT TabSeparated";
+
+/// Waits until a query of the tenant's finds what is wanted.
+async fn until_found(door: &str, query: &str, wanted: &str) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        let found = sql(door, API_KEY, query).await;
+        if found == wanted {
+            return;
+        }
+        let waits = Instant::now() < deadline;
+        assert!(waits, "{query}: {found} instead of {wanted}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// Asks the SQL door.
 async fn sql(door: &str, key: &str, query: &str) -> String {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::probe::mp3;
 use super::site::{Answer, Asked, Site};
-use super::{API_KEY, Running, hostread, printed, run, sql, text, write_settings};
+use super::{API_KEY, printed, run, text, until_found, up, write_settings};
 
 /// A feed of two episodes, of which the second is behind a prefix that nobody knows.
 fn feed(host: &str, title: &str) -> String {
@@ -209,18 +208,7 @@ fn what_is_no_feed_changes_nothing() {
 }
 
 /// The downloads that the running system has, by episode.
-async fn wait_for(door: &str, wanted: &str) {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    loop {
-        let query = "SELECT arrayStringConcat(arraySort(groupArray(episode)), ' ') FROM hostread.downloads FORMAT TabSeparated";
-        let found = sql(door, API_KEY, query).await;
-        if found == wanted {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{found} instead of {wanted}");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
+const DOWNLOADS: &str = "SELECT arrayStringConcat(arraySort(groupArray(episode)), ' ') FROM hostread.downloads FORMAT TabSeparated";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_system_is_told_what_changed() {
@@ -252,8 +240,7 @@ async fn a_running_system_is_told_what_changed() {
     let output = tokio::task::block_in_place(|| run(dir, &args));
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
 
-    let mut up = Running::start(hostread(dir, &["--config", "hostread.toml", "up"]));
-    let (gateway, door) = (up.address("gateway  "), up.address("/sql "));
+    let (up, gateway, door) = up(dir);
     let send = [
         "--probe",
         "--send",
@@ -291,6 +278,6 @@ async fn a_running_system_is_told_what_changed() {
         API_KEY,
     ];
     tokio::task::block_in_place(|| printed(dir, &args));
-    wait_for(&door, "ep-1").await;
+    until_found(&door, DOWNLOADS, "ep-1").await;
     assert_eq!(up.stop(Signal::SIGTERM), Some(0));
 }

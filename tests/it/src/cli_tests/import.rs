@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::{API_KEY, Running, hostread, printed, run, sql, text, write_settings};
+use super::{
+    API_KEY, Running, VERDICTS, hostread, printed, run, text, until_found, up, write_settings,
+};
 use crate::doors::bench::gzip;
 
 /// Good lines; long ones, so that the file has several pieces of 4 MiB.
@@ -49,31 +51,6 @@ fn import<'a>(files: &[&'a str]) -> Vec<&'a str> {
         files,
     ]
     .concat()
-}
-
-/// Lines as they are in ClickHouse: all, and distinct events.
-async fn wait_for_verdicts(door: &str) {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    let wanted = format!("{LINES}\t{LINES}");
-    loop {
-        let found = sql(
-            door,
-            API_KEY,
-            "SELECT count(), uniqExact(request) FROM hostread.verdicts FORMAT TabSeparated",
-        )
-        .await;
-        if found == wanted {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{found} instead of {wanted}");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-fn up(dir: &Path) -> (Running, String, String) {
-    let mut up = Running::start(hostread(dir, &["--config", "hostread.toml", "up"]));
-    let (gateway, door) = (up.address("gateway  "), up.address("/sql "));
-    (up, gateway, door)
 }
 
 fn notes(dir: &Path) -> usize {
@@ -130,7 +107,7 @@ async fn killed_and_gone_on_every_line_is_in_once() {
     // Stopped and started again, it goes on where it was.
     assert_eq!(up_1.stop(Signal::SIGTERM), Some(0));
     let (up_2, _, door) = up(dir);
-    wait_for_verdicts(&door).await;
+    until_found(&door, VERDICTS, &format!("{LINES}\t{LINES}")).await;
     let letters = printed(
         dir,
         &[

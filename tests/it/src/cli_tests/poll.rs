@@ -2,11 +2,11 @@
 
 use std::path::Path;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
 
-use super::{API_KEY, Running, hostread, run, sql, text, write_settings};
+use super::{API_KEY, Running, VERDICTS, hostread, run, text, until_found, up, write_settings};
 use crate::doors::bench::gzip;
 
 /// A line of this hour, the same whenever it is asked for.
@@ -24,19 +24,6 @@ fn put(path: &Path, bytes: &[u8]) {
     let file = std::fs::File::options().write(true).open(path).unwrap();
     file.set_modified(SystemTime::now() - Duration::from_mins(1))
         .unwrap();
-}
-
-async fn wait_for(door: &str, wanted: &str) {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    loop {
-        let query = "SELECT count(), uniqExact(request) FROM hostread.verdicts FORMAT TabSeparated";
-        let found = sql(door, API_KEY, query).await;
-        if found == wanted {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{found} instead of {wanted}");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,8 +46,7 @@ async fn each_object_is_in_once_whenever_it_comes() {
     file.set_modified(SystemTime::now() + Duration::from_hours(1))
         .unwrap();
 
-    let mut up = Running::start(hostread(dir, &["--config", "hostread.toml", "up"]));
-    let (gateway, door) = (up.address("gateway  "), up.address("/sql "));
+    let (up, gateway, door) = up(dir);
     let place = format!("file://{}/cdn", logs.display());
     let args = [
         "--config",
@@ -83,7 +69,7 @@ async fn each_object_is_in_once_whenever_it_comes() {
     };
     assert_eq!(done(&once()), 2);
     assert_eq!(done(&once()), 0, "nothing is sent twice");
-    wait_for(&door, "20\t20").await;
+    until_found(&door, VERDICTS, "20\t20").await;
 
     // Late, into an old folder; and a damaged one, which stops no other.
     put(
@@ -123,7 +109,7 @@ async fn each_object_is_in_once_whenever_it_comes() {
     }
     put(&logs.join("cdn/copy.log"), lines(0, 10).as_bytes());
     assert_eq!(done(&once()), 5);
-    wait_for(&door, "40\t40").await;
+    until_found(&door, VERDICTS, "40\t40").await;
 
     // As a process that goes on: killed in the middle of a pass, and started again.
     for n in 0..40 {
@@ -144,10 +130,10 @@ async fn each_object_is_in_once_whenever_it_comes() {
     killed.kill_9();
     let mut again = many();
     again.wait_for("many/39.log");
-    wait_for(&door, "80\t80").await;
+    until_found(&door, VERDICTS, "80\t80").await;
     put(&logs.join("cdn/many/new.log"), line(3, 200).as_bytes());
     again.wait_for("many/new.log");
-    wait_for(&door, "81\t81").await;
+    until_found(&door, VERDICTS, "81\t81").await;
     assert_eq!(again.stop(Signal::SIGINT), Some(0));
     assert_eq!(up.stop(Signal::SIGTERM), Some(0));
 }

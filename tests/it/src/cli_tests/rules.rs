@@ -3,12 +3,11 @@
 
 use std::fmt::Write;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::{API_KEY, Running, hostread, printed, run, sql, text, write_settings};
+use super::{API_KEY, hostread, printed, run, text, until_found, up, write_settings};
 
 /// Whole files: by requests of one range each, 60 s and 70 s of audio at 80 bit/s.
 const SECS: [(u64, u64); 2] = [(60, 12), (70, 5)];
@@ -146,21 +145,6 @@ fn log(time: &str) -> String {
     log
 }
 
-async fn wait_for(door: &str, query: &str, wanted: &str) {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    loop {
-        let found = sql(door, API_KEY, query).await;
-        if found == wanted {
-            return;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{query}: {found} instead of {wanted}"
-        );
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
 /// Through the doors: an episode, and a log of six days ago, which is published long since.
 async fn fill(dir: &Path, gateway: &str) {
     let said = json!([{"type": "episode", "id": "e", "time": "2026-01-01T00:00:00Z", "show": "s", "episode": "one",
@@ -199,10 +183,9 @@ async fn a_published_rule_set_restates_the_past() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     write_settings(dir);
-    let mut up = Running::start(hostread(dir, &["--config", "hostread.toml", "up"]));
-    let (gateway, door) = (up.address("gateway  "), up.address("/sql "));
+    let (up, gateway, door) = up(dir);
     fill(dir, &gateway).await;
-    wait_for(&door, DOWNLOADS, "17").await;
+    until_found(&door, DOWNLOADS, "17").await;
 
     edited(dir, "strict.json", strict);
     let publish = |file: &str, key: &str| {
@@ -233,8 +216,8 @@ async fn a_published_rule_set_restates_the_past() {
         said.contains("acme-strict+1 is published for acme"),
         "{said}"
     );
-    wait_for(&door, DOWNLOADS, "5").await;
-    wait_for(&door, RESTATED, "-12").await;
+    until_found(&door, DOWNLOADS, "5").await;
+    until_found(&door, RESTATED, "-12").await;
     let method = ["--config", "hostread.toml", "method", "--tenant", "acme"];
     let page = printed(dir, &method);
     assert!(
@@ -244,8 +227,8 @@ async fn a_published_rule_set_restates_the_past() {
 
     let back = publish("2.3", API_KEY);
     assert!(back.status.success(), "{}", text(&back));
-    wait_for(&door, DOWNLOADS, "17").await;
-    wait_for(&door, RESTATED, "0").await;
+    until_found(&door, DOWNLOADS, "17").await;
+    until_found(&door, RESTATED, "0").await;
     assert!(printed(dir, &method).contains("iab-2.3+1"));
     assert_eq!(up.stop(Signal::SIGINT), Some(0));
 }
