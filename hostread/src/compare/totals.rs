@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
+use hostread_connectors::log::{LogFormat, LogSettings};
+use hostread_schemas::event::SourceKind;
 use jiff::civil::Date;
 
 use super::gap::{By, Group};
@@ -77,6 +79,14 @@ impl Columns {
     }
 }
 
+fn is_log(head: &[u8]) -> bool {
+    let settings = LogSettings {
+        source_kind: SourceKind::Cdn,
+        stitched: false,
+    };
+    LogFormat::told_by(head, settings, None).is_some()
+}
+
 impl Totals {
     /// `episodes`: the names that are known by their place; new ones are added.
     pub(crate) fn read(text: &[u8], episodes: &mut Vec<String>) -> Result<Self> {
@@ -88,7 +98,13 @@ impl Totals {
             .flexible(true)
             .trim(csv::Trim::All)
             .from_reader(text);
-        let columns = Columns::of(reader.headers().context("reading its head")?)?;
+        let columns = Columns::of(reader.headers().context("reading its head")?);
+        let columns = match columns {
+            Err(_) if is_log(head) => bail!(
+                "it looks like a delivery log, and is asked for as a table of totals: logs are OURS and THEIRS, or --theirs"
+            ),
+            columns => columns?,
+        };
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
         for (place, name) in episodes.iter().enumerate() {
             places.entry(name.clone()).or_insert(place);
@@ -236,6 +252,10 @@ mod tests {
         );
         let neither = "it has neither a column episode nor a column day, only show, downloads";
         assert_eq!(fails(b"show,downloads\n"), neither);
+        let log = b"192.0.2.1 - - [09/Nov/2026:10:00:00 +0000] \"GET /e.mp3 HTTP/1.1\" 200 5 \"-\" \"a/1\"\n";
+        assert!(fails(log).starts_with("it looks like a delivery log"));
+        // A first column of as many letters as a date has.
+        assert!(read("episode_id\tdownloads\ne\t1\n").0.by.episode);
         fails(b"");
         fails(b"\xff\xfe\x00");
     }
