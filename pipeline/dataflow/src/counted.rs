@@ -6,8 +6,8 @@ use std::cmp::Ordering;
 
 use hostread_rules::counting::{CountedDownload, Delivery, Item, ListenerDay, RequestVerdict};
 use hostread_rules::delivery::{billed, touch_id};
-use hostread_rules::rows::{agent_of, download_row, verdict_row};
-use hostread_schemas::view::{VerdictKey, VerdictRow, ViewRow};
+use hostread_rules::rows::{agent_of, verdict_row};
+use hostread_schemas::view::{VerdictKey, VerdictRow};
 use hostread_schemas::{AgentId, Day, EventId, HouseholdId, ListenerId, TenantId};
 use serde::{Deserialize, Serialize};
 
@@ -41,19 +41,6 @@ pub(crate) struct Delivered {
     pub(crate) touch: EventId,
     /// The delivery.
     pub(crate) delivery: Delivery,
-}
-
-impl Counted {
-    /// The row of a detail view, if it is one.
-    pub(crate) fn row(&self) -> Option<ViewRow> {
-        match self {
-            Self::Verdict(key, row) => Some((*key, row.clone()).into()),
-            Self::Download(tenant, listener, download) => {
-                Some(download_row(*tenant, *listener, download).into())
-            }
-            Self::Delivery(..) | Self::Presence(..) => None,
-        }
-    }
 }
 
 /// A listener is one household's: the address is part of its identity.

@@ -39,12 +39,15 @@ mod series;
 
 use std::sync::Arc;
 
+use differential_dataflow::AsCollection;
 use differential_dataflow::input::{Input, InputSession};
 use hostread_rules::publish::Horizons;
+use hostread_rules::rows::download_row;
 use hostread_schemas::EventTimeMs;
 use hostread_schemas::event::IpClass;
 use hostread_schemas::fact::{Carry, Fact, FactBody, RetentionClass};
 use timely::dataflow::Scope;
+use timely::dataflow::operators::core::OkErr;
 
 pub use output::{Material, Output};
 pub use recount::Recount;
@@ -74,18 +77,26 @@ pub(crate) fn build(
     let (clock_input, clock) = scope.new_collection::<EventTimeMs, i64>();
     let hours = clock.clone().map(EventTimeMs::hour);
 
+    // Most facts are exposures: they go one way, and only the others are copied to whoever may want them.
+    let (exposures, facts) = either(facts, |fact| ExposureFact::of(&fact).ok_or(fact));
     let deals = facts.clone().filter(|fact| is_reference(&fact.body));
     let carries = facts.clone().flat_map(|fact| match fact.body {
         FactBody::Carry(carry) => Some((fact.tenant, carry)),
         _ => None,
     });
 
-    let exposures = facts.clone().flat_map(|fact| ExposureFact::of(&fact));
     let counted = count::count(exposures, deals.clone(), recount);
-    let details = counted
-        .clone()
-        .flat_map(|counted| counted.row())
-        .map(Output::Row);
+    // So are most of what counting says verdicts.
+    let (verdicts, counted) = either(counted, |counted| match counted {
+        Counted::Verdict(key, row) => Ok(Output::Row((key, row).into())),
+        counted => Err(counted),
+    });
+    let details = counted.clone().flat_map(|counted| match counted {
+        Counted::Download(tenant, listener, download) => Some(Output::Row(
+            download_row(tenant, listener, &download).into(),
+        )),
+        _ => None,
+    });
     let downloads = counted.clone().flat_map(|counted| match counted {
         Counted::Download(tenant, _, download) => Some((tenant, download)),
         _ => None,
@@ -159,7 +170,8 @@ pub(crate) fn build(
     );
 
     let rollups = rollups::rollups(&downloads, &deliveries, &credited, &carries, &deals, &hours);
-    let outputs = details
+    let outputs = verdicts
+        .concat(details)
         .concat(rollups)
         .concat(kept_signals)
         .concat(kept_presence);
@@ -170,6 +182,25 @@ pub(crate) fn build(
         },
         outputs,
     )
+}
+
+/// Sends each datum one of two ways, without a copy.
+fn either<'s, D, A, B>(
+    all: Stream<'s, D>,
+    way: impl Fn(D) -> Result<A, B> + 'static,
+) -> (Stream<'s, A>, Stream<'s, B>)
+where
+    D: differential_dataflow::Data,
+    A: differential_dataflow::Data,
+    B: differential_dataflow::Data,
+{
+    let (one, other) = all
+        .inner
+        .ok_err(move |(datum, tick, diff)| match way(datum) {
+            Ok(datum) => Ok((datum, tick, diff)),
+            Err(datum) => Err((datum, tick, diff)),
+        });
+    (one.as_collection(), other.as_collection())
 }
 
 /// Facts that go to every worker.
