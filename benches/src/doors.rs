@@ -112,6 +112,7 @@ pub(crate) fn open(dir: &Path) -> Result<(Gateway, Arc<EmbeddedLog>)> {
         clock: Arc::new(|| NOW_MS),
         metrics: None,
         explain: None,
+        attribution: None,
         pipeline_ready: None,
     })?;
     Ok((gateway, log))

@@ -50,8 +50,8 @@ pub enum AddressesError {
     Database(#[from] IpDatabaseError),
 }
 
-/// Reads the files. Blocks.
-pub(crate) fn open(config: &GatewayConfig) -> Result<Addresses, GatewayError> {
+/// Reads the files of networks and the databases that the settings name. Blocks.
+pub fn open(config: &GatewayConfig) -> Result<Addresses, GatewayError> {
     let mut files = Vec::new();
     for (word, paths) in &config.ip_range_files {
         let class = class(word)?;

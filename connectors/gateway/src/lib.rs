@@ -9,6 +9,7 @@
 //! POST /hooks/shopify/{connection}                          HMAC             ─► intake ─► log, or dead letters
 //! GET  /p/{feed}/{url}                                  nothing          ─► 302, and later intake ─► log, or spill ─► log
 //! GET  /v1/explain/{kind}/{id}                             API key          ◄─ whoever can explain numbers
+//! GET  /v1/attribution/models  POST …/calculate            API key          ◄─ whoever can calculate credits
 //! GET  /livez  /readyz  /readyz/pipeline  /metrics
 //! ```
 
@@ -24,8 +25,9 @@ mod telemetry;
 mod tenants;
 pub mod upload;
 
-pub use addresses::AddressesError;
+pub use addresses::{AddressesError, open as open_addresses};
 pub use config::{ConfigError, GatewayConfig, LimitsConfig, TenantConfig};
+pub use doors::attribution::{Attribution, Calculate, CalculateAsk};
 pub use doors::explain::{Explain, ExplainAsk, ExplainRefusal};
 pub use intake::Clock;
 pub use server::{Gateway, GatewayError, GatewayParts, MetricsText, PipelineReady, Spilled};

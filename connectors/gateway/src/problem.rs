@@ -36,7 +36,7 @@ pub(crate) enum Problem {
     TooFast { retry_after_secs: u64 },
     /// The log cannot make it durable now.
     LogAway,
-    /// Others are being explained.
+    /// As many as can be are at work.
     Busy,
     /// What explains cannot be read now.
     ExplainAway,
@@ -46,7 +46,7 @@ pub(crate) enum Problem {
 
 /// How soon to try again when the log is away.
 const LOG_RETRY_SECS: u64 = 5;
-/// How soon to try again when others are explained.
+/// How soon to try again when others are at work.
 const BUSY_RETRY_SECS: u64 = 1;
 
 #[derive(Serialize)]
@@ -129,7 +129,7 @@ impl Problem {
             Self::Busy => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "busy",
-                "as many as can be are being explained; try again",
+                "as many as can be are at work; try again",
             ),
             Self::ExplainAway => (
                 StatusCode::SERVICE_UNAVAILABLE,

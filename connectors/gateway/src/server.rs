@@ -27,6 +27,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::addresses::{self, AddressesError};
 use crate::config::{ConfigError, GatewayConfig, TenantConfig};
 use crate::doors;
+use crate::doors::attribution::Attribution;
 use crate::doors::explain::Explain;
 use crate::doors::prefix::HitIds;
 use crate::hits::Hits;
@@ -45,6 +46,8 @@ const BATCHES_AT_ONCE: usize = 4;
 /// Numbers that are explained at the same time; each reads the journal and holds a day of a tenant. More: the pipeline beside
 /// it feels them; one: two people disturb each other.
 const EXPLAINED_AT_ONCE: usize = 2;
+/// Files of paths that are calculated at the same time; each keeps a core busy.
+const CALCULATED_AT_ONCE: usize = 1;
 
 /// What the doors stand on.
 pub struct GatewayParts {
@@ -68,6 +71,8 @@ pub struct GatewayParts {
     pub metrics: Option<MetricsText>,
     /// Asked by `/v1/explain`; without it the address is not there.
     pub explain: Option<Explain>,
+    /// Asked by `/v1/attribution`; without it the addresses are not there.
+    pub attribution: Option<Attribution>,
     /// Asked by `/readyz/pipeline`; without it the address is not there.
     pub pipeline_ready: Option<PipelineReady>,
 }
@@ -107,6 +112,8 @@ pub(crate) struct State {
     pub(crate) pipeline_ready: Option<PipelineReady>,
     pub(crate) explain: Option<Explain>,
     pub(crate) explaining: Arc<Semaphore>,
+    pub(crate) attribution: Option<Attribution>,
+    pub(crate) calculating: Arc<Semaphore>,
     pub(crate) hits: Hits,
     pub(crate) hit_ids: HitIds,
     proxies: IpRanges,
@@ -178,6 +185,8 @@ impl Gateway {
             pipeline_ready: parts.pipeline_ready,
             explain: parts.explain,
             explaining: Arc::new(Semaphore::new(EXPLAINED_AT_ONCE)),
+            attribution: parts.attribution,
+            calculating: Arc::new(Semaphore::new(CALCULATED_AT_ONCE)),
         })))
     }
 
@@ -201,6 +210,11 @@ impl Gateway {
             )
             .route("/hooks/shopify/{connection}", post(doors::shopify::post))
             .route("/v1/explain/{kind}/{*id}", get(doors::explain::get))
+            .route("/v1/attribution/models", get(doors::attribution::models))
+            .route(
+                "/v1/attribution/calculate",
+                post(doors::attribution::calculate),
+            )
             .route("/p/{*url}", get(doors::prefix::get))
             .route("/livez", get(doors::health::live))
             .route("/readyz", get(doors::health::ready))

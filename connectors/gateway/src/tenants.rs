@@ -22,11 +22,12 @@ pub(crate) enum Door {
     Impression,
     Shopify,
     Explain,
+    Attribution,
     Prefix,
 }
 
 impl Door {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Events,
         Self::Redemptions,
         Self::Import,
@@ -34,6 +35,7 @@ impl Door {
         Self::Impression,
         Self::Shopify,
         Self::Explain,
+        Self::Attribution,
         Self::Prefix,
     ];
 
@@ -46,6 +48,7 @@ impl Door {
             Self::Impression => "impression",
             Self::Shopify => "shopify",
             Self::Explain => "explain",
+            Self::Attribution => "attribution",
             Self::Prefix => "prefix",
         }
     }
@@ -53,7 +56,7 @@ impl Door {
     const fn takes_batches(self) -> bool {
         matches!(
             self,
-            Self::Events | Self::Redemptions | Self::Import | Self::Explain
+            Self::Events | Self::Redemptions | Self::Import | Self::Explain | Self::Attribution
         )
     }
 }

@@ -3,15 +3,14 @@
 //! Needs: the unpacked file. Promises: the same numbers to the last bit for any order of its rows and any number of threads;
 //! memory grows with channels and transitions, not with rows. Leaves out: files, how the answer is printed (`report`).
 
+mod door;
 mod records;
 mod report;
 mod row;
 
 use std::collections::HashMap;
 use std::io::BufRead;
-use std::panic::resume_unwind;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use hostread_models::markov::{Chain, MarkovError, Solution};
@@ -20,16 +19,15 @@ use hostread_rules::channels::{ChannelSums, Journeys, cut};
 use records::{Piece, Pieces};
 use row::Header;
 
+use crate::deal::{Dealer, deal_out};
+
+pub(crate) use door::door;
 pub(crate) use report::{ModelName, Report};
 
 /// Seven days, as in the stream.
 const HALF_LIFE_SECS: i64 = 7 * 86_400;
-/// Pieces that wait for a thread.
-const WAITING_MAX: usize = 4;
 /// Records that cannot be read and are told.
 const TOLD_MAX: usize = 5;
-/// Too small: a file of creatives is refused. Too large: a file with a name a row fills memory.
-const CHANNELS_MAX: usize = 1 << 20;
 
 /// What is asked of a file.
 #[derive(Clone, Debug)]
@@ -37,6 +35,8 @@ pub(crate) struct Asked {
     pub(crate) models: Vec<ModelName>,
     /// Of the Markov chain.
     pub(crate) order: usize,
+    /// Too small: a file of creatives is refused. Too large: a file with a name a row fills memory.
+    pub(crate) channels_max: usize,
 }
 
 impl Asked {
@@ -66,12 +66,12 @@ struct Names {
 }
 
 impl Names {
-    fn number(&mut self, name: &str) -> Result<u32> {
+    fn number(&mut self, name: &str, names_max: usize) -> Result<u32> {
         if let Some(number) = self.numbers.get(name) {
             return Ok(*number);
         }
-        if self.names.len() >= CHANNELS_MAX {
-            bail!("the file has over {CHANNELS_MAX} channels");
+        if self.names.len() >= names_max {
+            bail!("there are over {names_max} channels");
         }
         let number = u32::try_from(self.names.len())?;
         let name: Arc<str> = Arc::from(name);
@@ -91,6 +91,7 @@ struct Part {
     told: Vec<(u64, String)>,
     /// Is any model but Markov asked for?
     journey_models: bool,
+    channels_max: usize,
     path: Vec<u32>,
 }
 
@@ -104,6 +105,7 @@ impl Part {
             totals: Totals::default(),
             told: Vec::new(),
             journey_models: asked.models.iter().any(|model| *model != ModelName::Markov),
+            channels_max: asked.channels_max,
             path: Vec::new(),
         }
     }
@@ -125,7 +127,7 @@ impl Part {
             let mut path = std::mem::take(&mut self.path);
             path.clear();
             for name in &row.path {
-                path.push(self.names.number(name)?);
+                path.push(self.names.number(name, self.channels_max)?);
             }
             self.totals.touches_cut += cut(&mut path) as u64;
             cut(&mut row.ages_secs);
@@ -247,60 +249,35 @@ impl Totals {
     }
 }
 
-/// Deals out the pieces of the file to threads.
+/// Counts the pieces of the file, each in one of `threads`.
 fn read(input: impl BufRead, asked: &Asked, threads: usize) -> Result<(Header, Vec<Part>)> {
     let mut pieces = Pieces::new(input);
     let mut piece = pieces.next()?.context("the file is empty")?;
     let (line, first) = piece.take_first().context("the file is empty")?;
     let header = Header::read(&first).with_context(|| format!("line {line}"))?;
-    let (sender, receiver) = sync_channel::<Piece>(WAITING_MAX);
-    let receiver = Arc::new(Mutex::new(receiver));
-    let parts = std::thread::scope(|scope| {
-        let counting: Vec<_> = (0..threads)
-            .map(|_| {
-                let (receiver, header) = (Arc::clone(&receiver), &header);
-                scope.spawn(move || count_pieces(Part::new(asked), header, &receiver))
-            })
-            .collect();
-        // Should no thread be left, nobody waits for one.
-        drop(receiver);
-        let read = deal_out(piece, &mut pieces, sender);
-        let join = |thread: std::thread::ScopedJoinHandle<'_, Result<Part>>| {
-            thread.join().unwrap_or_else(|panic| resume_unwind(panic))
-        };
-        let parts = counting
-            .into_iter()
-            .map(join)
-            .collect::<Result<Vec<Part>>>();
-        read.and(parts)
-    })?;
+    let workers = (0..threads).map(|_| Part::new(asked));
+    let (read, parts) = deal_out(
+        workers,
+        |mut part: Part, pieces| {
+            for piece in pieces {
+                part.count(&header, &piece)?;
+            }
+            anyhow::Ok(part)
+        },
+        |threads: Dealer<Piece>| {
+            let mut next = Some(piece);
+            while let Some(piece) = next {
+                if !threads.put(piece) {
+                    break;
+                }
+                next = pieces.next()?;
+            }
+            anyhow::Ok(())
+        },
+    );
+    read?;
+    let parts = parts.into_iter().collect::<Result<Vec<Part>>>()?;
     Ok((header, parts))
-}
-
-fn deal_out(
-    first: Piece,
-    pieces: &mut Pieces<impl BufRead>,
-    threads: SyncSender<Piece>,
-) -> Result<()> {
-    let mut next = Some(first);
-    while let Some(piece) = next {
-        // Nobody takes it only when every thread has an error, which joining them tells.
-        if threads.send(piece).is_err() {
-            return Ok(());
-        }
-        next = pieces.next()?;
-    }
-    Ok(())
-}
-
-fn count_pieces(mut part: Part, header: &Header, pieces: &Mutex<Receiver<Piece>>) -> Result<Part> {
-    loop {
-        let next = pieces.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(piece) = next else {
-            return Ok(part);
-        };
-        part.count(header, &piece)?;
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ fn report(text: &str, order: usize, threads: usize) -> Result<Report> {
     let asked = Asked {
         models: ModelName::chosen(&[ModelName::All]),
         order,
+        channels_max: 1 << 20,
     };
     let counted = attribute(text.as_bytes(), &asked, threads)?;
     Ok(Report::new(&counted, &asked))

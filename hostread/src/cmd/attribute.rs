@@ -11,6 +11,8 @@ use super::Format;
 use crate::attribute::{Asked, ModelName, Report, attribute};
 use crate::say;
 
+/// More are no channels.
+const CHANNELS_MAX: usize = 1 << 20;
 /// Reads standard input.
 const STDIN: &str = "-";
 
@@ -48,6 +50,7 @@ pub(crate) fn run(args: &AttributeArgs) -> Result<bool> {
     let asked = Asked {
         models: ModelName::chosen(&args.models),
         order: usize::from(args.order),
+        channels_max: CHANNELS_MAX,
     };
     let name = args.paths.display();
     let input: Box<dyn Read + Send> = if args.paths == Path::new(STDIN) {

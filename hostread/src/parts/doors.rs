@@ -9,6 +9,7 @@ use hostread_schemas::Encoder;
 use hostread_schemas::intern::IdHasher;
 
 use super::{GATEWAY_DIR, Log, disk};
+use crate::attribute;
 use crate::config::Config;
 use crate::explain::Explainer;
 
@@ -38,6 +39,7 @@ pub(crate) async fn open(
         clock,
         metrics: Some(Arc::new(move || metrics.render(of_job.as_deref()))),
         explain: Some(Arc::new(move |ask| explainer.at_door(ask))),
+        attribution: Some(attribute::door()),
         pipeline_ready: job.map(|status| {
             Arc::new(move || status.trouble().map_or(Ok(()), Err))
                 as hostread_gateway::PipelineReady

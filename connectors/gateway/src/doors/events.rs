@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State as With};
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use hostread_connectors::{deals_csv, events_json};
 use hostread_connectors_kit::Origin;
@@ -15,7 +15,7 @@ use hostread_schemas::event::Event;
 use hostread_schemas::json::{Draft, FieldError, read_batch, read_draft};
 use serde::{Deserialize, Serialize};
 
-use super::{answer, authorization, batch_of, checked, query, sort_out};
+use super::{answer, authorization, batch_of, checked, content_type, is_csv, query, sort_out};
 use crate::body;
 use crate::problem::{Problem, RejectedEntry};
 use crate::server::State;
@@ -100,14 +100,10 @@ enum Format {
 
 impl Format {
     fn of(headers: &HeaderMap) -> Self {
-        let stated = headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_ascii_lowercase();
+        let stated = content_type(headers);
         if stated.contains("ndjson") || stated.contains("jsonl") || stated.contains("json-seq") {
             Self::Ndjson
-        } else if stated.starts_with("text/csv") {
+        } else if is_csv(headers) {
             Self::Csv
         } else {
             Self::Json

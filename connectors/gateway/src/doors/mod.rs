@@ -1,5 +1,6 @@
 //! One file a door. A door reads, asks a connector, hands the events to the intake and answers; it decides nothing else.
 
+pub(crate) mod attribution;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod health;
@@ -30,6 +31,16 @@ fn answer(door: Door, result: Result<Response, Problem>) -> Response {
 
 fn authorization(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()
+}
+
+fn content_type(headers: &HeaderMap) -> String {
+    let stated = headers.get(header::CONTENT_TYPE);
+    let stated = stated.and_then(|value| value.to_str().ok());
+    stated.unwrap_or_default().to_ascii_lowercase()
+}
+
+fn is_csv(headers: &HeaderMap) -> bool {
+    content_type(headers).starts_with("text/csv")
 }
 
 /// The query's fields, or which of them cannot be read.

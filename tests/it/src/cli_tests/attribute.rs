@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::{hostread, printed, run, text};
+use super::{API_KEY, Running, hostread, printed, run, text, write_settings};
 use crate::doors::bench::gzip;
 
 const PATHS: &str = "path,conversions,value,nulls,ages
@@ -125,4 +126,59 @@ fn how_it_ends() {
         assert_eq!(output.status.code(), Some(code), "{args:?}: {printed}");
         assert_eq!(printed.matches(told).count(), 1, "{args:?}: {printed}");
     }
+}
+
+/// At the door of a gateway, with and without a key, as JSON and as CSV.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_door_says_what_the_command_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write_settings(dir);
+    let rows = "path,conversions,value,nulls\na > b > a,3,60.5,9\n\"\"\"b > c\"\"\",1,0,2\n";
+    std::fs::write(dir.join("paths.csv"), rows).unwrap();
+    let args = [
+        "attribute",
+        "--paths",
+        "paths.csv",
+        "--format",
+        "json",
+        "--order",
+        "2",
+    ];
+    let expected: Value = serde_json::from_str(&printed(dir, &args)).unwrap();
+    let mut gateway = Running::start(hostread(dir, &["--config", "hostread.toml", "gateway"]));
+    let address = gateway.address("gateway  ");
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let calculate = |query: &str, kind: &str, body: &str| {
+        let url = format!("{address}/v1/attribution/calculate{query}");
+        let post = client.post(url).header("content-type", kind);
+        post.body(body.to_owned())
+    };
+    let said = async |request: reqwest::RequestBuilder| {
+        let answer = request.bearer_auth(API_KEY).send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.json::<Value>().await.unwrap())
+    };
+    let json = r#"{"paths":[{"path":["a","b","a"],"conversions":3,"value":60.5,"nulls":9},
+        {"path":["b > c"],"conversions":1,"nulls":2}]}"#;
+    for (kind, body) in [("text/csv", rows), ("application/json", json)] {
+        let found = said(calculate("?order=2", kind, body)).await;
+        assert_eq!(found, (200, expected.clone()), "{kind}");
+    }
+    let (status, found) = said(calculate("?models=lst", "application/json", json)).await;
+    assert_eq!((status, &found["field"]), (422, &Value::from("models")));
+    let half = &json[..90];
+    let (status, _) = said(calculate("", "application/json", half)).await;
+    assert_eq!(status, 422);
+    let (status, models) = said(client.get(format!("{address}/v1/attribution/models"))).await;
+    let names = models["models"].as_array().unwrap().iter();
+    let names: Vec<&str> = names.map(|model| model["name"].as_str().unwrap()).collect();
+    let of_command: Vec<&String> = expected["models"].as_object().unwrap().keys().collect();
+    assert!(status == 200 && of_command.iter().all(|name| names.contains(&name.as_str())));
+    let nobody = calculate("", "application/json", json)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(nobody.status().as_u16(), 401);
+    assert_eq!(gateway.stop(Signal::SIGTERM), Some(0));
 }

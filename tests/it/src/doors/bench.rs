@@ -166,6 +166,7 @@ impl Doors {
             clock: Arc::new(|| NOW_MS),
             metrics: Some(Arc::new(|| "up 1\n".to_owned())),
             explain: None,
+            attribution: None,
             pipeline_ready: Some(Arc::new(|| Err("loading".to_owned()))),
         })
         .unwrap();

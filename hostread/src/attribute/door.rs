@@ -1,0 +1,314 @@
+//! The models at `/v1/attribution`: paths as JSON or CSV in, credits as JSON out.
+//!
+//! Promises: the credits of `hostread attribute` for the same paths; one that cannot be read refuses them all. Channels are bounded, more
+//! so for a chain that remembers several of them; bytes are the door's to bound.
+
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use hostread_gateway::{Attribution, CalculateAsk};
+use hostread_schemas::json::FieldError;
+use serde::Deserialize;
+use serde_json::{Number, Value, json};
+
+use super::{Asked, HALF_LIFE_SECS, ModelName, Report, attribute};
+
+/// Channels under a chain of order 1, which takes a second then.
+const CHANNELS_MAX: usize = 512;
+/// Channels under one of a higher order.
+const CHANNELS_REMEMBERED_MAX: usize = 64;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    paths: Vec<Path>,
+}
+
+/// All journeys along one path, as a row of a file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Path {
+    path: Vec<String>,
+    conversions: Number,
+    value: Option<Number>,
+    nulls: Option<Number>,
+    ages: Option<Vec<Number>>,
+}
+
+/// The models, and who calculates.
+pub(crate) fn door() -> Attribution {
+    Attribution {
+        models: models().to_string(),
+        calculate: Arc::new(calculate),
+    }
+}
+
+/// What each model is called, does and needs.
+fn models() -> Value {
+    let known = ModelName::chosen(&[ModelName::All]).into_iter();
+    let about = known.filter_map(|model| {
+        let word = model.to_possible_value()?;
+        let (parameters, needs) = match model {
+            ModelName::TimeDecay => (json!({"half_life_hours": HALF_LIFE_SECS / 3_600}), vec!["ages"]),
+            ModelName::Position => (json!({"first": 0.4, "between": 0.2, "last": 0.4}), vec![]),
+            ModelName::Markov => (json!({"order": [1, 2, 3]}), vec!["nulls"]),
+            _ => (json!({}), vec![]),
+        };
+        let says = word.get_help().map(ToString::to_string);
+        let in_pipeline = !matches!(model, ModelName::Markov | ModelName::Shapley);
+        Some(json!({
+            "name": word.get_name(), "gives": says, "parameters": parameters, "needs": needs, "in_pipeline": in_pipeline,
+        }))
+    });
+    json!({"models": about.collect::<Vec<Value>>()})
+}
+
+fn calculate(ask: &CalculateAsk) -> Result<String, FieldError> {
+    let asked = asked(ask)?;
+    let of_json = match ask.is_csv {
+        true => None,
+        false => Some(csv(&ask.paths)?),
+    };
+    let paths = of_json.as_deref().unwrap_or(&ask.paths);
+    let unusable = |error: anyhow::Error| FieldError::new("paths", format!("{error:#}"));
+    let counted = attribute(paths, &asked, 1).map_err(unusable)?;
+    if let Some((line, why)) = counted.told.first() {
+        let place = match line.checked_sub(2) {
+            Some(index) if of_json.is_some() => format!("paths[{index}]"),
+            _ => format!("line {line}"),
+        };
+        return Err(FieldError::new(place, why.clone()));
+    }
+    let report = Report::new(&counted, &asked);
+    if report.is_empty() {
+        return Err(FieldError::new("models", "time_decay needs ages"));
+    }
+    serde_json::to_string(&report).map_err(|error| unusable(error.into()))
+}
+
+fn asked(ask: &CalculateAsk) -> Result<Asked, FieldError> {
+    let names = ask.models.as_deref().unwrap_or("all").split(',');
+    let named = |name: &str| {
+        let unknown = |_| FieldError::new("models", format!("there is no model \"{name}\""));
+        ModelName::from_str(name.trim(), false).map_err(unknown)
+    };
+    let models: Vec<ModelName> = names.map(named).collect::<Result<_, _>>()?;
+    let order = match ask.order.as_deref() {
+        None | Some("1") => 1,
+        Some("2") => 2,
+        Some("3") => 3,
+        Some(_) => return Err(FieldError::new("order", "is 1, 2 or 3")),
+    };
+    Ok(Asked {
+        models: ModelName::chosen(&models),
+        order,
+        channels_max: if order == 1 {
+            CHANNELS_MAX
+        } else {
+            CHANNELS_REMEMBERED_MAX
+        },
+    })
+}
+
+/// The same paths as a file; a path a line.
+fn csv(body: &[u8]) -> Result<Vec<u8>, FieldError> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let Body { paths } = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = error.path().to_string();
+        FieldError::new(field, error.into_inner().to_string())
+    })?;
+    json.end()
+        .map_err(|error| FieldError::new("", error.to_string()))?;
+    if paths.is_empty() {
+        return Err(FieldError::new("paths", "there are none"));
+    }
+    let values = paths.iter().any(|path| path.value.is_some());
+    let nulls = paths.iter().any(|path| path.nulls.is_some());
+    let ages = paths.iter().any(|path| path.ages.is_some());
+    let columns = [
+        (true, "path"),
+        (true, "conversions"),
+        (values, "value"),
+        (nulls, "nulls"),
+        (ages, "ages"),
+    ];
+    let mut file = csv::Writer::from_writer(Vec::new());
+    let mut write = |cells: [String; 5]| {
+        let there = cells.iter().zip(columns).filter(|(_, (there, _))| *there);
+        file.write_record(there.map(|(cell, _)| cell)).ok();
+    };
+    write(columns.map(|(_, name)| name.to_owned()));
+    for (index, path) in paths.iter().enumerate() {
+        if path.path.iter().any(|name| name.contains(char::is_control)) {
+            let place = format!("paths[{index}].path");
+            return Err(FieldError::new(place, "a name has control characters"));
+        }
+        let number =
+            |number: &Option<Number>| number.as_ref().map_or("0".to_owned(), Number::to_string);
+        write([
+            joined(
+                path.path
+                    .iter()
+                    .map(|name| format!("\"{}\"", name.replace('"', "\"\""))),
+            ),
+            path.conversions.to_string(),
+            number(&path.value),
+            number(&path.nulls),
+            joined(path.ages.iter().flatten().map(Number::to_string)),
+        ]);
+    }
+    let broken = |_| FieldError::new("paths", "cannot be written as a table");
+    file.into_inner().map_err(broken)
+}
+
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<String>>().join(" > ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests panic")]
+    use super::*;
+
+    fn ask(
+        models: Option<&str>,
+        order: Option<&str>,
+        paths: &str,
+        is_csv: bool,
+    ) -> Result<Value, FieldError> {
+        let said = calculate(&CalculateAsk {
+            models: models.map(str::to_owned),
+            order: order.map(str::to_owned),
+            paths: paths.to_owned().into(),
+            is_csv,
+        });
+        said.map(|said| serde_json::from_str(&said).unwrap())
+    }
+
+    fn wrong(models: Option<&str>, order: Option<&str>, paths: &str) -> (String, String) {
+        let error = ask(models, order, paths, false).unwrap_err();
+        (error.field, error.message)
+    }
+
+    #[test]
+    fn json_says_what_csv_says() {
+        let json = r#"{"paths": [
+            {"path": ["a > b", "say \"c\"", " d,"], "conversions": 3, "value": 10.5, "nulls": 2, "ages": [90, 5.5, 0]},
+            {"path": ["null"], "conversions": 1, "ages": [1]}, {"path": ["null", "null"], "conversions": 0, "nulls": 7}
+        ]}"#;
+        let csv = "path,conversions,value,nulls,ages\n\
+                   \"\"\"a > b\"\" > \"\"say \"\"\"\"c\"\"\"\"\"\" > \"\" d,\"\"\",3,10.5,2,90 > 5.5 > 0\n\
+                   null,1,0,0,1\nnull > null,0,0,7,\n";
+        for order in ["1", "2", "3"] {
+            let said = ask(None, Some(order), json, false).unwrap();
+            assert_eq!(said, ask(None, Some(order), csv, true).unwrap());
+            assert_eq!(said["models"].as_object().unwrap().len(), 7);
+            assert_eq!(said["models"]["first"]["a > b"]["conversions"], 3.0);
+            assert_eq!(said["models"]["last"][" d,"]["value"], 10.5);
+            assert!(said["models"]["linear"]["say \"c\""].is_object(), "{said}");
+        }
+        let few = ask(
+            Some("last, markov"),
+            None,
+            r#"{"paths":[{"path":["a"],"conversions":1}]}"#,
+            false,
+        );
+        assert_eq!(few.unwrap()["models"].as_object().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        let one = r#"{"paths":[{"path":["a"],"conversions":1}]}"#;
+        let said = |field: &str, message: &str| (field.to_owned(), message.to_owned());
+        assert_eq!(
+            wrong(Some("lst"), None, one),
+            said("models", "there is no model \"lst\"")
+        );
+        assert_eq!(wrong(None, Some("4"), one), said("order", "is 1, 2 or 3"));
+        assert_eq!(
+            wrong(Some("time_decay"), None, one),
+            said("models", "time_decay needs ages")
+        );
+        assert_eq!(
+            wrong(None, None, r#"{"paths":[]}"#),
+            said("paths", "there are none")
+        );
+        let two =
+            |second: &str| format!(r#"{{"paths":[{{"path":["a"],"conversions":1}},{second}]}}"#);
+        for (second, field, message) in [
+            (
+                r#"{"path":["a"],"conversions":-1}"#,
+                "paths[1]",
+                "conversions: \"-1\" is below 0",
+            ),
+            (
+                r#"{"path":["a",""],"conversions":1}"#,
+                "paths[1]",
+                "path: touch 2 has no name",
+            ),
+            (
+                r#"{"path":["a"],"conversions":1,"ages":[]}"#,
+                "paths[0]",
+                "ages",
+            ),
+            (
+                r#"{"path":["a\nb"],"conversions":1}"#,
+                "paths[1].path",
+                "a name has control",
+            ),
+            (
+                r#"{"path":["a"],"conversions":"1"}"#,
+                "paths[1].conversions",
+                "invalid type",
+            ),
+            (
+                r#"{"path":["a"],"conversions":1,"x":1}"#,
+                "paths[1].x",
+                "unknown field",
+            ),
+        ] {
+            let (found, why) = wrong(None, None, &two(second));
+            assert!(
+                found == field && why.starts_with(message),
+                "{second}: {found}: {why}"
+            );
+        }
+        let error = ask(None, None, "path,conversions\na,1\nb,x\n", true).unwrap_err();
+        assert_eq!(error.field, "line 3");
+        let error = ask(None, None, "path\na\n", true).unwrap_err();
+        assert_eq!(
+            error,
+            FieldError::new("paths", "line 1: column \"conversions\" is missing")
+        );
+    }
+
+    #[test]
+    fn channels_are_bounded() {
+        let paths = |channels: usize| {
+            let rows = (0..channels).map(|at| format!("c{at},1\n"));
+            format!("path,conversions\n{}", rows.collect::<String>())
+        };
+        for (order, max) in [("1", CHANNELS_MAX), ("2", CHANNELS_REMEMBERED_MAX)] {
+            assert!(ask(None, Some(order), &paths(max), true).is_ok());
+            let error = ask(None, Some(order), &paths(max + 1), true).unwrap_err();
+            assert_eq!(error.message, format!("there are over {max} channels"));
+        }
+    }
+
+    #[test]
+    fn every_model_is_told() {
+        let models = models();
+        let models = models["models"].as_array().unwrap();
+        assert_eq!(models.len(), 7);
+        assert!(
+            models
+                .iter()
+                .all(|model| model["gives"].as_str().unwrap().len() > 5)
+        );
+        let decay = models
+            .iter()
+            .find(|model| model["name"] == "time_decay")
+            .unwrap();
+        assert_eq!(decay["parameters"]["half_life_hours"], 168);
+    }
+}
