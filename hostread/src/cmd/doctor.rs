@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use hostread_disk::{Disk, DiskError, RealDisk};
+use hostread_gateway::GatewayConfig;
 use tokio::net::TcpListener;
 
 use super::databases::Databases;
@@ -69,6 +70,7 @@ pub(crate) async fn run(config: Result<Config>, file: Option<&Path>) -> Result<b
     findings.tell("settings", Found::Fine(place));
     findings.tell("id_key", id_key(&config));
     findings.tell("tenants", tenants(&config));
+    findings.tell("addresses", addresses(&config.gateway));
     findings.tell("data folder", data_folder(&config.data_dir));
     findings.tell("engines", engines(&config));
     findings.tell("log", log(&config).await);
@@ -116,6 +118,23 @@ fn tenants(config: &Config) -> Found {
         );
     }
     Found::Fine(format!("{}", config.tenants.len()))
+}
+
+/// Networks and databases, as a gateway would open them.
+fn addresses(config: &GatewayConfig) -> Found {
+    let files =
+        config.ip_databases.len() + config.ip_range_files.values().map(Vec::len).sum::<usize>();
+    match hostread_gateway::open_addresses(config) {
+        Ok(_) if files == 0 => {
+            Found::Fine("classes by the networks in the settings; no files".to_owned())
+        }
+        Ok(known) => Found::Fine(format!("{files} files, the oldest of {}", known.dated())),
+        Err(error) => Found::Fail(
+            format!("{:#}", anyhow::Error::new(error)),
+            "correct it, or take it out of gateway.ip_databases, ip_range_files, ip_ranges"
+                .to_owned(),
+        ),
+    }
 }
 
 /// Can it be written, and is there room? Leaves nothing behind.

@@ -1,8 +1,9 @@
 //! `hostread doctor` names what is missing, and what repairs it.
 
 use std::net::TcpListener;
+use std::path::Path;
 
-use super::{hostread, printed, text, write_settings};
+use super::{hostread, printed, run, text, write_settings};
 
 #[test]
 fn all_well_on_a_fresh_machine() {
@@ -12,6 +13,7 @@ fn all_well_on_a_fresh_machine() {
     for what in [
         "settings",
         "tenants",
+        "addresses",
         "data folder",
         "engines",
         "log",
@@ -83,4 +85,35 @@ fn what_fails_is_named() {
         "{said}"
     );
     assert!(!said.contains("a:b@"), "no secret is printed: {said}");
+}
+
+#[test]
+fn files_of_addresses_are_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(dir.join("bad.txt"), "192.0.2.0/24\nnowhere\n").unwrap();
+    let known = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../connectors/kit/fixtures");
+    std::fs::copy(known.join("addresses.mmdb"), dir.join("known.mmdb")).unwrap();
+    for (files, code, part) in [
+        (
+            "ip_databases = [\"known.mmdb\"]",
+            0,
+            "ok    addresses    1 files, the oldest of 2026-11-01",
+        ),
+        (
+            "ip_range_files = { relay = [\"bad.txt\"] }",
+            1,
+            "FAIL  addresses    bad.txt cannot be used: line 2: \"nowhere\"",
+        ),
+        (
+            "ip_databases = [\"none.mmdb\"]",
+            1,
+            "none.mmdb cannot be used",
+        ),
+    ] {
+        std::fs::write(dir.join("hostread.toml"), format!("[gateway]\n{files}\n")).unwrap();
+        let output = run(dir, &["--config", "hostread.toml", "doctor"]);
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+        assert!(text(&output).contains(part), "{}", text(&output));
+    }
 }
