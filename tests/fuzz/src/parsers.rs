@@ -19,6 +19,8 @@ use hostread_connectors_kit::conformance::{Bench, NOW_MS};
 use hostread_connectors_kit::prefix::{unwrap, wrappers};
 use hostread_connectors_kit::text::{backslash_decode, enclosure_path, host_of};
 use hostread_connectors_kit::{Connector, Raw};
+use hostread_rules::agents::{AgentFile, AgentLists};
+use hostread_rules::document::{Document, shipped};
 
 /// A packed input unpacks to so much.
 const UNPACKED_BYTES_MAX: u64 = 4 << 20;
@@ -143,6 +145,21 @@ pub(crate) const PARSERS: &[Parser] = &[
             said
         },
     ),
+    Parser {
+        name: "agent_list",
+        fixtures: &[],
+        made: agent_lists,
+        parse: agent_list,
+    },
+    Parser {
+        name: "rule_set",
+        fixtures: &[],
+        made: || vec![shipped("2.3").unwrap().json().into_bytes()],
+        parse: |bytes| match Document::parse(bytes) {
+            Ok(document) => format!("{} {:?}", document.json(), document.check_for_pipeline()),
+            Err(error) => error.to_string(),
+        },
+    },
 ];
 
 thread_local! {
@@ -249,6 +266,34 @@ fn prefix(bytes: &[u8]) -> String {
         feed.target(&text).map_err(|error| format!("{error:?}")),
         mapped(&PrefixDoor, &fields, bytes)
     )
+}
+
+/// A list of each kind, and what it says of agents that its own patterns find or nearly find.
+fn agent_list(bytes: &[u8]) -> String {
+    let mut said = String::new();
+    for file in [AgentFile::Libraries, AgentFile::Devices] {
+        match AgentLists::read([(file, bytes)]) {
+            Ok(lists) => {
+                write!(said, "{:?}", lists.try_examples(file)).unwrap();
+                for agent in ["", "python-requests/2.31", "Player/1 (iPhone; \u{1F399})"] {
+                    writeln!(said, "{:?}", lists.classify(agent)).unwrap();
+                }
+            }
+            Err(error) => writeln!(said, "{error}").unwrap(),
+        }
+    }
+    said
+}
+
+/// Few entries each: patterns are compiled at every turn.
+fn agent_lists() -> Vec<Vec<u8>> {
+    let lists = [
+        r#"{"entries": [{"name": "Requests", "pattern": "^python-requests/", "category": "bot", "examples": ["python-requests/2"]}]}"#,
+        r#"{"entries": [{"name": "a", "pattern": "Player/[0-9]{1,3}(\\.|$)"}, {"pattern": "(?i)iphone|\\biPad\\b"}]}"#,
+        r#"{"comments": "x", "entries": [{"name": "", "pattern": "\\p{L}+{20}"}, {"name": "b", "pattern": ""}]}"#,
+        r#"{"entries": []}"#,
+    ];
+    lists.iter().map(|list| list.as_bytes().to_vec()).collect()
 }
 
 fn feed(bytes: &[u8]) -> String {
