@@ -83,14 +83,19 @@ async fn start(data_dir: &Path) -> Engines {
     Engines::start(config(data_dir)).await.unwrap()
 }
 
-/// The sink into these engines' ClickHouse.
-pub(crate) fn clickhouse_sink(access: &ClickHouseAccess) -> ClickHouseSink {
+/// What the sink into these engines' ClickHouse is made of.
+pub(crate) fn clickhouse_config(access: &ClickHouseAccess) -> ClickHouseConfig {
     let (header, secret) = &access.gate_header;
     let config = ClickHouseConfig::new(&access.url, &access.user, &access.password);
     let mut config = config.header(header, secret);
     // What tests write may be long past by the server's clock.
     config.verdict_days_kept = None;
-    ClickHouseSink::new(config).unwrap()
+    config
+}
+
+/// The sink into these engines' ClickHouse.
+pub(crate) fn clickhouse_sink(access: &ClickHouseAccess) -> ClickHouseSink {
+    ClickHouseSink::new(clickhouse_config(access)).unwrap()
 }
 
 /// What the sink into these engines' PostgreSQL is made of.

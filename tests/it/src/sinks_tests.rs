@@ -1,17 +1,22 @@
 //! The sinks' conformance suite on a real ClickHouse and a real PostgreSQL.
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
+use std::time::{Duration, Instant};
+
 use hostread_engines::ClickHouseAccess;
 use hostread_eventlog::async_trait;
 use hostread_schemas::{EventTimeMs, Tick};
-use hostread_sink_clickhouse::ClickHouseSink;
+use hostread_sink_clickhouse::{ClickHouseConfig, ClickHouseSink};
 use hostread_sink_kit::conformance::{self, Target};
 use hostread_sink_kit::{Progress, RestatingRow, Sink};
 use hostread_sink_postgres::{PostgresConfig, PostgresSink};
 use sqlx::{Connection, PgConnection};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::engines_tests::{
-    ask, clickhouse_sink, postgres_config, run, start_for_sinks, start_for_sinks_and,
+    ask, clickhouse_config, clickhouse_sink, postgres_config, run, start_for_sinks,
+    start_for_sinks_and,
 };
 
 struct OnClickHouse(ClickHouseAccess);
@@ -64,6 +69,26 @@ async fn both_sinks_conform() {
     engines.stop().await;
 }
 
+const RUNNING: &str = "SELECT count() FROM system.processes WHERE query_kind = 'Insert'";
+
+/// A table where a former owner's insert does no harm.
+async fn make_slow_table(access: &ClickHouseAccess) {
+    let table = "CREATE TABLE internal.slow (n UInt64, s UInt8) ENGINE = MergeTree ORDER BY n";
+    run(access, table).await;
+}
+
+async fn until_it_runs(access: &ClickHouseAccess) {
+    while run(access, RUNNING).await.trim() == "0" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn assert_nothing_came(access: &ClickHouseAccess) {
+    assert_eq!(run(access, RUNNING).await.trim(), "0");
+    let rows = run(access, "SELECT count() FROM internal.slow").await;
+    assert_eq!(rows.trim(), "0");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_owner_of_clickhouse_ends_what_a_former_one_inserts() {
     let dir = tempfile::tempdir().unwrap();
@@ -72,24 +97,62 @@ async fn a_new_owner_of_clickhouse_ends_what_a_former_one_inserts() {
     let mut sink = clickhouse_sink(&access);
     sink.migrate().await.unwrap();
     sink.open(7).await.unwrap();
-    let table = "CREATE TABLE internal.slow (n UInt64, s UInt8) ENGINE = MergeTree ORDER BY n";
-    run(&access, table).await;
+    make_slow_table(&access).await;
     // As a former owner's insert of rows, but slow.
     let insert = "INSERT INTO internal.slow SELECT number, sleepEachRow(0.2) FROM numbers(20) \
                   SETTINGS max_block_size = 1, log_comment = 'hostread sink, owner 1'";
-    let (user, password) = (access.user.clone(), access.password.clone());
     let slow = access.clone();
-    let inserting = tokio::spawn(async move { ask(&slow, &user, &password, insert).await });
-    let running = "SELECT count() FROM system.processes WHERE query_kind = 'Insert'";
-    while run(&access, running).await.trim() == "0" {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let inserting =
+        tokio::spawn(async move { ask(&slow, &slow.user, &slow.password, insert).await });
+    until_it_runs(&access).await;
     clickhouse_sink(&access).open(7).await.unwrap();
-    assert_eq!(run(&access, running).await.trim(), "0");
+    assert_nothing_came(&access).await;
     let (status, text) = inserting.await.unwrap();
     assert_ne!(status, 200, "{text}");
-    let rows = run(&access, "SELECT count() FROM internal.slow").await;
-    assert_eq!(rows.trim(), "0");
+    engines.stop().await;
+}
+
+/// Its sender stands still in the middle, and ClickHouse waits a minute for more.
+async fn insert_half(access: &ClickHouseAccess) -> TcpStream {
+    let address = access.url.strip_prefix("http://").unwrap();
+    let address = address.trim_end_matches('/');
+    let (gate, secret) = &access.gate_header;
+    let half = format!(
+        "POST /?query=INSERT%20INTO%20internal.slow%20FORMAT%20TSV&http_receive_timeout=60\
+         &log_comment=hostread%20sink%2C%20owner%201 HTTP/1.1\r\nHost: {address}\r\n{gate}: {secret}\r\n\
+         X-ClickHouse-User: {}\r\nX-ClickHouse-Key: {}\r\nContent-Length: 1000\r\n\r\n1\t1\n2",
+        access.user, access.password
+    );
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(half.as_bytes()).await.unwrap();
+    stream
+}
+
+/// The new owner waits as long as an insert may take, and no longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_insert_that_does_not_end_keeps_a_new_owner_of_clickhouse_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let engines = start_for_sinks(dir.path()).await;
+    let access = engines.clickhouse.clone();
+    clickhouse_sink(&access).migrate().await.unwrap();
+    make_slow_table(&access).await;
+    let half = insert_half(&access).await;
+    until_it_runs(&access).await;
+    let hasty = ClickHouseConfig {
+        insert_secs_max: 1,
+        ..clickhouse_config(&access)
+    };
+    let (mut hasty, began) = (ClickHouseSink::new(hasty).unwrap(), Instant::now());
+    let refused = hasty.open(7).await.unwrap_err();
+    assert!(refused.may_retry(), "{refused}");
+    let doing = "ending a former owner's inserts";
+    assert!(refused.to_string().contains(doing), "{refused}");
+    let waited = began.elapsed().as_secs();
+    assert!((6..12).contains(&waited), "{waited} s");
+    // Once it has ended the sink can be owned.
+    drop(half);
+    hasty.open(7).await.unwrap();
+    assert_nothing_came(&access).await;
     engines.stop().await;
 }
 
