@@ -140,7 +140,7 @@ pub(crate) async fn run(access: &ClickHouseAccess, query: &str) -> String {
 }
 
 /// Tries `step` until it answers true.
-async fn eventually(what: &str, mut step: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut step: impl AsyncFnMut() -> bool) {
     for _ in 0..600 {
         if step().await {
             return;

@@ -1,7 +1,7 @@
 //! The sinks' conformance suite on a real ClickHouse and a real PostgreSQL.
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hostread_engines::ClickHouseAccess;
 use hostread_eventlog::async_trait;
@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::engines_tests::{
-    ask, clickhouse_config, clickhouse_sink, postgres_config, run, start_for_sinks,
+    ask, clickhouse_config, clickhouse_sink, eventually, postgres_config, run, start_for_sinks,
     start_for_sinks_and,
 };
 
@@ -78,9 +78,8 @@ async fn make_slow_table(access: &ClickHouseAccess) {
 }
 
 async fn until_it_runs(access: &ClickHouseAccess) {
-    while run(access, RUNNING).await.trim() == "0" {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let runs = async || run(access, RUNNING).await.trim() != "0";
+    eventually("an insert that runs", runs).await;
 }
 
 async fn assert_nothing_came(access: &ClickHouseAccess) {
@@ -117,10 +116,12 @@ async fn insert_half(access: &ClickHouseAccess) -> TcpStream {
     let address = access.url.strip_prefix("http://").unwrap();
     let address = address.trim_end_matches('/');
     let (gate, secret) = &access.gate_header;
+    // A query begins when more has come than it may be long.
+    let rows = "1\t1\n".repeat(1_000);
     let half = format!(
-        "POST /?query=INSERT%20INTO%20internal.slow%20FORMAT%20TSV&http_receive_timeout=60\
+        "POST /?query=INSERT%20INTO%20internal.slow%20FORMAT%20TSV&http_receive_timeout=60&max_query_size=1000\
          &log_comment=hostread%20sink%2C%20owner%201 HTTP/1.1\r\nHost: {address}\r\n{gate}: {secret}\r\n\
-         X-ClickHouse-User: {}\r\nX-ClickHouse-Key: {}\r\nContent-Length: 1000\r\n\r\n1\t1\n2",
+         X-ClickHouse-User: {}\r\nX-ClickHouse-Key: {}\r\nContent-Length: 10000\r\n\r\n{rows}",
         access.user, access.password
     );
     let mut stream = TcpStream::connect(address).await.unwrap();
