@@ -65,9 +65,10 @@ fn models() -> Value {
 
 fn calculate(ask: &CalculateAsk) -> Result<String, FieldError> {
     let asked = asked(ask)?;
-    let of_json = match ask.is_csv {
-        true => None,
-        false => Some(csv(&ask.paths)?),
+    let of_json = if ask.is_csv {
+        None
+    } else {
+        Some(csv(&ask.paths)?)
     };
     let paths = of_json.as_deref().unwrap_or(&ask.paths);
     let unusable = |error: anyhow::Error| FieldError::new("paths", format!("{error:#}"));

@@ -78,6 +78,7 @@ pub(crate) fn build(
     let hours = clock.clone().map(EventTimeMs::hour);
 
     // Most facts are exposures: they go one way, and only the others are copied to whoever may want them.
+    #[expect(clippy::result_large_err, reason = "the other way is no error")]
     let (exposures, facts) = either(facts, |fact| ExposureFact::of(&fact).ok_or(fact));
     let deals = facts.clone().filter(|fact| is_reference(&fact.body));
     let carries = facts.clone().flat_map(|fact| match fact.body {
@@ -185,10 +186,10 @@ pub(crate) fn build(
 }
 
 /// Sends each datum one of two ways, without a copy.
-fn either<'s, D, A, B>(
-    all: Stream<'s, D>,
+fn either<D, A, B>(
+    all: Stream<'_, D>,
     way: impl Fn(D) -> Result<A, B> + 'static,
-) -> (Stream<'s, A>, Stream<'s, B>)
+) -> (Stream<'_, A>, Stream<'_, B>)
 where
     D: differential_dataflow::Data,
     A: differential_dataflow::Data,
