@@ -140,9 +140,11 @@ fn csv(body: &[u8]) -> Result<Vec<u8>, FieldError> {
     };
     write(columns.map(|(_, name)| name.to_owned()));
     for (index, path) in paths.iter().enumerate() {
-        if path.path.iter().any(|name| name.contains(char::is_control)) {
+        let unfit = |name: &String| name.trim().is_empty() || name.contains(char::is_control);
+        if path.path.iter().any(unfit) {
             let place = format!("paths[{index}].path");
-            return Err(FieldError::new(place, "a name has control characters"));
+            let why = "a name is empty, or has control characters";
+            return Err(FieldError::new(place, why));
         }
         let number =
             |number: &Option<Number>| number.as_ref().map_or("0".to_owned(), Number::to_string);
@@ -244,8 +246,8 @@ mod tests {
             ),
             (
                 r#"{"path":["a",""],"conversions":1}"#,
-                "paths[1]",
-                "path: touch 2 has no name",
+                "paths[1].path",
+                "a name is empty",
             ),
             (
                 r#"{"path":["a"],"conversions":1,"ages":[]}"#,
@@ -255,7 +257,7 @@ mod tests {
             (
                 r#"{"path":["a\nb"],"conversions":1}"#,
                 "paths[1].path",
-                "a name has control",
+                "a name is empty, or has control",
             ),
             (
                 r#"{"path":["a"],"conversions":"1"}"#,
