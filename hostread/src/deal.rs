@@ -1,20 +1,20 @@
 //! Deals out pieces of work to threads.
 //!
-//! Promises: as many pieces wait as threads can take at once and no more; a panic of a thread goes on in the caller. Leaves out:
-//! which worker gets what, so that no result may depend on it.
+//! Promises: every piece goes to one worker; at most `WAITING_MAX` wait in memory; a panic of a thread goes on in the caller.
+//! Leaves out: which worker gets what, so that no result may depend on it.
 
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Pieces that wait for a thread.
+/// Pieces that wait for a thread. Too few: threads wait for the reader. Too many: memory.
 const WAITING_MAX: usize = 4;
 
-/// Where pieces are put. One is taken unless no thread is left, which only errors of all of them or a panic can bring about.
+/// Where pieces are put.
 pub(crate) struct Dealer<T>(SyncSender<T>);
 
 impl<T> Dealer<T> {
-    /// Waits until it has room. False: nobody takes any more.
+    /// Waits until there is room. False: no thread is left, because each has ended with an error or panicked.
     pub(crate) fn put(&self, piece: T) -> bool {
         self.0.send(piece).is_ok()
     }
@@ -36,7 +36,7 @@ impl<T> Iterator for Dealt<T> {
     }
 }
 
-/// Gives each worker a thread, what `deal` puts to whoever is free, and returns what came of both.
+/// Gives each worker a thread, and each piece that `deal` puts to a worker that is free. Returns what came of both.
 pub(crate) fn deal_out<W: Send, T: Send, R: Send, D>(
     workers: impl Iterator<Item = W>,
     work: impl Fn(W, Dealt<T>) -> R + Sync,

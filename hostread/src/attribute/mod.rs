@@ -37,6 +37,8 @@ pub(crate) struct Asked {
     pub(crate) order: usize,
     /// Too small: a file of creatives is refused. Too large: a file with a name a row fills memory.
     pub(crate) channels_max: usize,
+    /// That a Markov chain may take.
+    pub(crate) steps_max: u64,
 }
 
 impl Asked {
@@ -200,7 +202,7 @@ pub(crate) fn attribute(input: impl BufRead, asked: &Asked, threads: usize) -> R
     totals.check()?;
     told.sort();
     told.truncate(TOLD_MAX);
-    let solve = |chain: &Chain| chain.solve(channels.len(), threads);
+    let solve = |chain: &Chain| chain.solve(channels.len(), threads, asked.steps_max);
     let markov = chain.as_ref().map(solve).transpose();
     Ok(Counted {
         markov: markov.map_err(|error| markov_hint(error, asked))?,

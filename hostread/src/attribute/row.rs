@@ -148,6 +148,9 @@ fn names_of<'a>(path: &'a str, mut each: impl FnMut(Cow<'a, str>)) -> Result<()>
             quoted.filter(|(_, after)| after.is_empty() || after.starts_with('>'))
         {
             rest = after.strip_prefix('>');
+            if name.trim().is_empty() {
+                bail!("path: touch {touch} has no name");
+            }
             each(name);
             continue;
         }
@@ -239,6 +242,8 @@ mod tests {
             names(r#"" "" a "" > null > (start)",1"#),
             [" a ", "null", "(start)"]
         );
+        let empty = wrong("path,conversions", r#""a > """" > b",1"#);
+        assert_eq!(empty, "path: touch 2 has no name");
         assert_eq!(names(r#""""best"" show > b",1"#), [r#""best" show"#, "b"]);
         assert_eq!(names("Überall > 東京,1"), ["Überall", "東京"]);
     }

@@ -11,6 +11,7 @@ fn report(text: &str, order: usize, threads: usize) -> Result<Report> {
         models: ModelName::chosen(&[ModelName::All]),
         order,
         channels_max: 1 << 20,
+        steps_max: u64::MAX,
     };
     let counted = attribute(text.as_bytes(), &asked, threads)?;
     Ok(Report::new(&counted, &asked))

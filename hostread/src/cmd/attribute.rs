@@ -51,6 +51,7 @@ pub(crate) fn run(args: &AttributeArgs) -> Result<bool> {
         models: ModelName::chosen(&args.models),
         order: usize::from(args.order),
         channels_max: CHANNELS_MAX,
+        steps_max: u64::MAX,
     };
     let name = args.paths.display();
     let input: Box<dyn Read + Send> = if args.paths == Path::new(STDIN) {

@@ -2,8 +2,9 @@
 //!
 //! Promises: what comes out does not depend on the number of threads. Leaves out: what a line means.
 
-use hostread_connectors::lines::{Block, Blocks, Line, LineAt};
 use std::io::{self, BufRead};
+
+use hostread_connectors::lines::{Block, Blocks, Line, LineAt};
 
 use super::{Counter, Reader, Reading, Said};
 use crate::deal::{Dealer, Dealt, deal_out};

@@ -35,10 +35,8 @@ pub enum MarkovError {
     /// Too many channels.
     #[error("the paths have over {CHANNELS_MAX} channels")]
     Channels,
-    /// The paths go in circles too long.
-    #[error(
-        "journeys go round for too long to be followed to their end: a lower order may be solved"
-    )]
+    /// The paths go in circles too long, or are too many for the steps that it may take.
+    #[error("following the journeys to their end takes too long: a lower order may be solved")]
     Circles,
 }
 
@@ -188,8 +186,14 @@ impl Chain {
         Ok(())
     }
 
-    /// The effect of each of so many channels.
-    pub fn solve(&self, channels: usize, threads: usize) -> Result<Solution, MarkovError> {
+    /// The effect of each of so many channels. Journeys of a large chain are followed for so many `steps_max` (a step is one of
+    /// them on one transition, some nanoseconds), and never longer than 100,000 rounds.
+    pub fn solve(
+        &self,
+        channels: usize,
+        threads: usize,
+        steps_max: u64,
+    ) -> Result<Solution, MarkovError> {
         if channels > CHANNELS_MAX {
             return Err(MarkovError::Channels);
         }
@@ -198,7 +202,7 @@ impl Chain {
         let removal_effects = if eliminated {
             eliminate::effects(&graph, threads)
         } else {
-            push::effects(&graph, threads)?
+            push::effects(&graph, threads, steps_max)?
         };
         Ok(Solution {
             base_probability: graph.base_probability(),

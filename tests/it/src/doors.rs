@@ -3,6 +3,7 @@
 //! The log goes away as a real one does: its (simulated) disk is full or loses power, or (`silent`) nobody answers.
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
+mod attribution;
 pub(crate) mod bench;
 mod durable;
 mod full;

@@ -1,22 +1,24 @@
-//! `GET /v1/attribution/models`: which models there are. `POST /v1/attribution/calculate`: the credits of paths that are sent, by
-//! each of them; `?models=` and `?order=`. Nothing is stored. 200 JSON; 422 names the path or field that cannot be used; 503 while others are
-//! calculated.
+//! `GET /v1/attribution/models`: which models there are. `POST /v1/attribution/calculate`: the credits of paths that are sent,
+//! by each of them; `?models=` and `?order=`. Nothing is stored. 200 JSON; 422 names the path or field that cannot be used;
+//! 503 while others are calculated.
 
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State as With};
-use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use hostread_schemas::json::FieldError;
 use serde::Deserialize;
 
-use super::{answer, authorization, is_csv, query};
+use super::{answer, authorization, caller, in_place, is_csv, of_now};
 use crate::body;
 use crate::problem::Problem;
 use crate::server::State;
 use crate::tenants::Door;
+
+const JSON: &str = "application/json";
 
 /// What is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,7 +57,7 @@ pub(crate) async fn models(With(state): With<Arc<State>>, headers: HeaderMap) ->
         let tenant = state.tenants.by_api_key(authorization(&headers))?;
         tenant.admit(Door::Attribution)?;
         let attribution = state.attribution.as_ref().ok_or(Problem::NotFound)?;
-        Ok(json(attribution.models.clone()))
+        Ok(of_now(JSON, attribution.models.clone()))
     };
     answer(Door::Attribution, say())
 }
@@ -75,37 +77,17 @@ async fn say(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let tenant = state.tenants.by_api_key(authorization(headers))?;
-    let Asked { models, order } = query(asked)?;
-    tenant.admit(Door::Attribution)?;
+    let (_, Asked { models, order }) = caller(&state, Door::Attribution, headers, asked)?;
     let attribution = state.attribution.clone().ok_or(Problem::NotFound)?;
     let limits = &state.config.limits;
     let paths = body::read(body, limits.batch_bytes_max, limits.body_secs_max).await?;
-    // A chain can keep a core busy: one at a time, and nobody waits in line.
-    let permit = Arc::clone(&state.calculating)
-        .try_acquire_owned()
-        .map_err(|_| Problem::Busy)?;
     let ask = CalculateAsk {
         models,
         order,
         paths,
         is_csv: is_csv(headers),
     };
-    let said = tokio::task::spawn_blocking(move || {
-        let said = (attribution.calculate)(&ask);
-        // Held until it is done, also when the caller has gone.
-        drop(permit);
-        said
-    });
-    let said = said.await.map_err(|_| Problem::Internal)?;
+    let said = in_place(&state.calculating, move || (attribution.calculate)(&ask)).await?;
     let said = said.map_err(|error| Problem::invalid(error.field, error.message))?;
-    Ok(json(said))
-}
-
-fn json(body: String) -> Response {
-    let head = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    (head, body).into_response()
+    Ok(of_now(JSON, said))
 }

@@ -15,7 +15,7 @@ use hostread_schemas::event::Event;
 use hostread_schemas::json::{Draft, FieldError, read_batch, read_draft};
 use serde::{Deserialize, Serialize};
 
-use super::{answer, authorization, batch_of, checked, content_type, is_csv, query, sort_out};
+use super::{answer, batch_of, caller, checked, content_type, is_csv, sort_out};
 use crate::body;
 use crate::problem::{Problem, RejectedEntry};
 use crate::server::State;
@@ -53,9 +53,7 @@ async fn take(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let tenant = state.tenants.by_api_key(authorization(headers))?;
-    let asked = query(asked)?;
-    tenant.admit(Door::Events)?;
+    let (tenant, asked) = caller(&state, Door::Events, headers, asked)?;
     let limits = &state.config.limits;
     let body = body::read(body, limits.batch_bytes_max, limits.body_secs_max).await?;
     let format = Format::of(headers);

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State as With};
 use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
 
-use super::{answer, authorization, query};
+use super::{answer, caller, in_place, of_now};
 use crate::problem::Problem;
 use crate::server::State;
 use crate::tenants::Door;
@@ -69,16 +69,10 @@ async fn say(
     asked: Result<Query<Asked>, QueryRejection>,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let tenant = state.tenants.by_api_key(authorization(headers))?;
+    let (tenant, asked) = caller(&state, Door::Explain, headers, asked)?;
     // An id that is no text is one that nobody has.
     let Path((kind, id)) = path.map_err(|_| Problem::NotFound)?;
-    let asked = query(asked)?;
-    tenant.admit(Door::Explain)?;
     let explain = state.explain.clone().ok_or(Problem::NotFound)?;
-    // It reads the journal: a few at a time, and nobody waits in line.
-    let permit = Arc::clone(&state.explaining)
-        .try_acquire_owned()
-        .map_err(|_| Problem::Busy)?;
     let accept = headers.get(header::ACCEPT);
     let as_text = accept.is_some_and(|accept| accept.as_bytes().starts_with(b"text/plain"));
     let ask = ExplainAsk {
@@ -88,13 +82,7 @@ async fn say(
         without: asked.without,
         as_text,
     };
-    let said = tokio::task::spawn_blocking(move || {
-        let said = explain(&ask);
-        // Held until it is done, also when the caller has gone.
-        drop(permit);
-        said
-    });
-    let said = said.await.map_err(|_| Problem::Internal)?;
+    let said = in_place(&state.explaining, move || explain(&ask)).await?;
     let said = said.map_err(|refusal| match refusal {
         ExplainRefusal::Unknown => Problem::NotFound,
         ExplainRefusal::Unclear { field, message } => Problem::invalid(field, message),
@@ -105,9 +93,5 @@ async fn say(
     } else {
         "application/json"
     };
-    let head = [
-        (header::CONTENT_TYPE, kind),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    Ok((head, said).into_response())
+    Ok(of_now(kind, said))
 }

@@ -10,6 +10,8 @@ pub(crate) mod redemptions;
 pub(crate) mod shopify;
 pub(crate) mod web;
 
+use std::sync::Arc;
+
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderMap, header};
@@ -17,10 +19,12 @@ use axum::response::{IntoResponse, Response};
 use hostread_schemas::event::Event;
 use hostread_schemas::json::FieldError;
 use hostread_schemas::unit::EventTimeMs;
+use tokio::sync::Semaphore;
 
 use crate::problem::{Problem, RejectedEntry};
+use crate::server::State;
 use crate::telemetry;
-use crate::tenants::Door;
+use crate::tenants::{Door, Tenant};
 
 /// Counts the answer.
 fn answer(door: Door, result: Result<Response, Problem>) -> Response {
@@ -31,6 +35,45 @@ fn answer(door: Door, result: Result<Response, Problem>) -> Response {
 
 fn authorization(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()
+}
+
+/// Whose API key it is, and what the query says; takes one request from the door's rate.
+fn caller<T>(
+    state: &State,
+    door: Door,
+    headers: &HeaderMap,
+    asked: Result<Query<T>, QueryRejection>,
+) -> Result<(Arc<Tenant>, T), Problem> {
+    let tenant = state.tenants.by_api_key(authorization(headers))?;
+    let asked = query(asked)?;
+    tenant.admit(door)?;
+    Ok((tenant, asked))
+}
+
+/// Does work that blocks while one of so many places is free; nobody waits in line.
+async fn in_place<T: Send + 'static>(
+    places: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let place = Arc::clone(places)
+        .try_acquire_owned()
+        .map_err(|_| Problem::Busy)?;
+    let done = tokio::task::spawn_blocking(move || {
+        let done = work();
+        // Held until it is done, also when the caller has gone.
+        drop(place);
+        done
+    });
+    done.await.map_err(|_| Problem::Internal)
+}
+
+/// What is true now and perhaps not the next time.
+fn of_now(kind: &'static str, body: String) -> Response {
+    let head = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (head, body).into_response()
 }
 
 fn content_type(headers: &HeaderMap) -> String {

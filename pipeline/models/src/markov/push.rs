@@ -14,7 +14,7 @@ use super::graph::Graph;
 /// What may be left under way: beyond what 53 bits can tell.
 const LEFT_MAX: f64 = 1.0 / (1_u128 << 64) as f64;
 /// Rounds until a chain that goes in circles is given up.
-const ROUNDS_MAX: usize = 100_000;
+const ROUNDS_MAX: u64 = 100_000;
 
 /// A chain with shares in place of weights and no way from a state to itself.
 struct Shares {
@@ -95,11 +95,11 @@ impl Shares {
     }
 
     /// The chance of a conversion from each state.
-    fn hopes(&self) -> Result<Vec<f64>, MarkovError> {
+    fn hopes(&self, rounds_max: u64) -> Result<Vec<f64>, MarkovError> {
         let mut hopes = vec![0.0; self.states()];
         // The chance that a journey is still under way, which bounds what a hope lacks.
         let mut open = vec![1.0; self.states()];
-        for _ in 0..ROUNDS_MAX {
+        for _ in 0..rounds_max {
             let mut open_max = 0.0_f64;
             for at in self.order.iter().rev().copied() {
                 let (mut hope, mut under_way) = (0.0, 0.0);
@@ -124,6 +124,7 @@ impl Shares {
     fn entering(
         &self,
         removed: &Range<usize>,
+        rounds_max: u64,
         waiting: &mut Vec<f64>,
     ) -> Result<Vec<f64>, MarkovError> {
         let mut entered = vec![0.0; removed.len()];
@@ -132,7 +133,7 @@ impl Shares {
         if let Some(start) = waiting.first_mut() {
             *start = 1.0;
         }
-        for _ in 0..ROUNDS_MAX {
+        for _ in 0..rounds_max {
             for at in self.order.iter().copied() {
                 let here = waiting.get_mut(at).map_or(0.0, std::mem::take);
                 if here == 0.0 {
@@ -157,13 +158,20 @@ impl Shares {
     }
 }
 
-/// Of every channel.
-pub(super) fn effects(graph: &Graph, threads: usize) -> Result<Vec<f64>, MarkovError> {
+/// Of every channel, in so many steps at most.
+pub(super) fn effects(
+    graph: &Graph,
+    threads: usize,
+    steps_max: u64,
+) -> Result<Vec<f64>, MarkovError> {
     let shares = Shares::new(graph);
-    let hopes = shares.hopes()?;
+    // All channels may take as many rounds, and so may the hopes.
+    let a_round = (shares.to.len().max(1) as u64).saturating_mul(graph.groups.len() as u64 + 1);
+    let rounds_max = ROUNDS_MAX.min(steps_max / a_round);
+    let hopes = shares.hopes(rounds_max)?;
     let base = hopes.first().copied().unwrap_or(0.0);
     let effect = |removed: &Range<usize>, waiting: &mut Vec<f64>| {
-        let entered = shares.entering(removed, waiting)?;
+        let entered = shares.entering(removed, rounds_max, waiting)?;
         let hopes = hopes.get(removed.clone()).unwrap_or(&[]);
         let lost: f64 = entered
             .iter()

@@ -26,7 +26,7 @@ fn chain(order: usize, rows: &[Row]) -> Chain {
 }
 
 fn solve(order: usize, rows: &[Row], channels: usize) -> Solution {
-    chain(order, rows).solve(channels, 1).unwrap()
+    chain(order, rows).solve(channels, 1, u64::MAX).unwrap()
 }
 
 #[track_caller]
@@ -86,7 +86,7 @@ fn nothing_counted_is_nothing() {
 
 #[test]
 fn limits_are_errors() {
-    let many = Chain::new(1).solve(CHANNELS_MAX + 1, 1);
+    let many = Chain::new(1).solve(CHANNELS_MAX + 1, 1, u64::MAX);
     assert_eq!(many, Err(MarkovError::Channels));
     let mut chain = Chain::new(1);
     chain.transitions = TRANSITIONS_MAX - 1;
@@ -108,7 +108,7 @@ fn a_long_circle_is_followed_to_its_end() {
     let graph = graph::Graph::new(&chain, 3);
     let expected = [0.5, 0.5, 0.5];
     assert_near(&eliminate::effects(&graph, 1), &expected);
-    let pushed = push::effects(&graph, 1).unwrap();
+    let pushed = push::effects(&graph, 1, u64::MAX).unwrap();
     assert!(
         pushed
             .iter()
@@ -140,7 +140,7 @@ proptest! {
         let graph = graph::Graph::new(&of(order, &rows), 5);
         let naive = naive::solve(order, &rows, 5);
         prop_assert!((graph.base_probability() - naive.base).abs() < 1e-12);
-        let (eliminated, pushed) = (eliminate::effects(&graph, 1), push::effects(&graph, 1).unwrap());
+        let (eliminated, pushed) = (eliminate::effects(&graph, 1), push::effects(&graph, 1, u64::MAX).unwrap());
         for channel in 0..5 {
             prop_assert!((eliminated[channel] - naive.effects[channel]).abs() < 1e-11, "{channel}: {eliminated:?} {naive:?}");
             prop_assert!((eliminated[channel] - pushed[channel]).abs() < 1e-13, "{channel}: {eliminated:?} {pushed:?}");
@@ -151,7 +151,7 @@ proptest! {
 
     #[test]
     fn invariant_1(rows in journeys(), order in 1_usize..4, at in 0_usize..12, threads in 1_usize..5) {
-        let whole = of(order, &rows).solve(5, 1).unwrap();
+        let whole = of(order, &rows).solve(5, 1, u64::MAX).unwrap();
         let names: Vec<u32> = (0..5).map(|channel| 4 - channel).collect();
         let (one, other) = rows.split_at(at.min(rows.len()));
         let mut joined = Chain::new(order);
@@ -163,9 +163,9 @@ proptest! {
             }
             joined.join(&of(order, &renamed), &names).unwrap();
         }
-        prop_assert_eq!(joined.solve(5, threads).unwrap(), whole);
+        prop_assert_eq!(joined.solve(5, threads, u64::MAX).unwrap(), whole);
         let graph = graph::Graph::new(&of(order, &rows), 5);
-        prop_assert_eq!(push::effects(&graph, 1), push::effects(&graph, threads));
+        prop_assert_eq!(push::effects(&graph, 1, u64::MAX), push::effects(&graph, threads, u64::MAX));
         prop_assert_eq!(eliminate::effects(&graph, 1), eliminate::effects(&graph, threads));
     }
 
@@ -175,7 +175,7 @@ proptest! {
             let path = path.iter().flat_map(|channel| vec![*channel; times]).collect();
             (path, *conversions, *nulls)
         }).collect();
-        let (one, many) = (of(1, &rows).solve(5, 1).unwrap(), of(1, &repeated).solve(5, 1).unwrap());
+        let (one, many) = (of(1, &rows).solve(5, 1, u64::MAX).unwrap(), of(1, &repeated).solve(5, 1, u64::MAX).unwrap());
         prop_assert_eq!(one, many);
     }
 }

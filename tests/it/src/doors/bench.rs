@@ -13,7 +13,7 @@ use hostread_connectors_kit::{StoredDeadLetter, TenantKey, dead_letters};
 use hostread_disk::{Disk, SimDisk};
 use hostread_eventlog::{EmbeddedLog, EmbeddedSettings, EventLog, TopicSpec};
 use hostread_gateway::{
-    DEAD_LETTERS_DIR, Gateway, GatewayConfig, GatewayParts, LimitsConfig, TenantConfig,
+    Attribution, DEAD_LETTERS_DIR, Gateway, GatewayConfig, GatewayParts, LimitsConfig, TenantConfig,
 };
 use hostread_schemas::event::{Event, EventType};
 use hostread_schemas::intern::IdHasher;
@@ -148,12 +148,36 @@ impl Doors {
         Self::over(log, disks, config, tenants).await
     }
 
+    /// Doors behind which somebody calculates credits.
+    pub(crate) async fn calculating(
+        disks: Disks,
+        limits: LimitsConfig,
+        attribution: Attribution,
+    ) -> Self {
+        let config = GatewayConfig {
+            limits,
+            ..GatewayConfig::default()
+        };
+        let log = Arc::new(open_log(&disks.log).unwrap());
+        Self::serve(log, disks, config, tenants(), Some(attribution)).await
+    }
+
     /// Over a log that was opened on these disks.
     pub(crate) async fn over(
         log: Arc<dyn EventLog>,
         disks: Disks,
         config: GatewayConfig,
         tenants: Vec<TenantConfig>,
+    ) -> Self {
+        Self::serve(log, disks, config, tenants, None).await
+    }
+
+    async fn serve(
+        log: Arc<dyn EventLog>,
+        disks: Disks,
+        config: GatewayConfig,
+        tenants: Vec<TenantConfig>,
+        attribution: Option<Attribution>,
     ) -> Self {
         let gateway = Gateway::open(GatewayParts {
             config,
@@ -166,7 +190,7 @@ impl Doors {
             clock: Arc::new(|| NOW_MS),
             metrics: Some(Arc::new(|| "up 1\n".to_owned())),
             explain: None,
-            attribution: None,
+            attribution,
             pipeline_ready: Some(Arc::new(|| Err("loading".to_owned()))),
         })
         .unwrap();
