@@ -127,6 +127,8 @@ impl<O: Onward> Cutter<O> {
         if self.head.has_pending() {
             self.close()?;
         }
+        // Read while the dataflow comes to the last tick.
+        let going = self.journal.going(self.released, through)?;
         let Some(carries) = self.onward.carries(through) else {
             return Ok(());
         };
@@ -139,7 +141,7 @@ impl<O: Onward> Cutter<O> {
             self.head.carry(fact)?;
         }
         fail::fail_point!("release.before_cut");
-        let record = self.head.release(&self.journal, through)?;
+        let record = self.head.release(&self.journal, going)?;
         self.released = Some(through);
         tracing::info!(%tick, facts = record.events.len(), "released");
         self.hand_on(record)?;

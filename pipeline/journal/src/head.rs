@@ -22,8 +22,6 @@ use hostread_schemas::fact::{Fact, FactBody, RetentionClass, SignalKind};
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{AgentId, Day, EventId, EventTimeMs, NameKind, Names, TenantId, Tick};
 
-pub(crate) use release::releases;
-
 use crate::codec;
 use crate::error::{JournalError, Result};
 use crate::journal::Journal;

@@ -21,10 +21,10 @@ use hostread_schemas::{EventId, EventTimeMs, Tick};
 use crate::codec;
 use crate::error::{JournalError, Result};
 use crate::fact_file::{Bucket, FactReader};
-use crate::head::releases;
+use crate::going::Days;
 use crate::manifest::Manifest;
 use crate::merge::{Changes, merge};
-use crate::record::{ReleaseRecord, TickRecord};
+use crate::record::TickRecord;
 use crate::table::Entry;
 use crate::tick_log::{Encoded, LogReader, LogWriter, Place, RawRecord};
 
@@ -32,6 +32,8 @@ use crate::tick_log::{Encoded, LogReader, LogWriter, Place, RawRecord};
 pub const LOAD_SLICE_FACTS_MAX: usize = 65_536;
 /// Appended ticks that wait for a sync; one more and `append` syncs by itself.
 pub const UNSYNCED_TICKS_MAX: usize = 64;
+
+const MISSING: JournalError = JournalError::Broken("a tick that is named is not in the log");
 
 /// The journal; `append`, `sync` and `compact` may run on threads of their own.
 #[derive(Debug)]
@@ -52,7 +54,7 @@ pub(crate) struct Core {
     pub(crate) manifest: Arc<Manifest>,
     pub(crate) segments: Vec<Tick>,
     pub(crate) newest_len: u64,
-    pub(crate) index: BTreeMap<Tick, Place>,
+    pub(crate) index: BTreeMap<Tick, Indexed>,
     pub(crate) unsynced: VecDeque<Arc<Encoded>>,
     pub(crate) appended: Tick,
     pub(crate) synced: Tick,
@@ -60,6 +62,13 @@ pub(crate) struct Core {
     pub(crate) pin: Arc<()>,
     /// Files that may go when their readers are done.
     pub(crate) garbage: Vec<(Arc<()>, Vec<PathBuf>)>,
+}
+
+/// A durable tick.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Indexed {
+    pub(crate) place: Place,
+    pub(crate) days: Days,
 }
 
 /// A reader's view: what was there at one moment, kept from removal.
@@ -131,6 +140,7 @@ impl Journal {
         let encoded = Arc::new(Encoded {
             tick: record.tick,
             parts: record.encode()?,
+            days: Days::of(record),
         });
         let full = {
             let mut core = self.core();
@@ -159,7 +169,8 @@ impl Journal {
         let places = writer.write(&records)?;
         let mut core = self.core();
         for (record, place) in records.iter().zip(places) {
-            core.index.insert(record.tick, place);
+            let days = record.days;
+            core.index.insert(record.tick, Indexed { place, days });
             core.synced = record.tick;
             core.unsynced.pop_front();
         }
@@ -207,6 +218,10 @@ impl Journal {
         let Some((tick, place)) = view.start else {
             return Ok(None);
         };
+        self.log_at(view, tick, place).map(Some)
+    }
+
+    fn log_at(&self, view: &View, tick: Tick, place: Place) -> Result<LogReader> {
         let mut reader = LogReader::open(
             Arc::clone(&self.disk),
             &self.dir,
@@ -215,7 +230,23 @@ impl Journal {
             Some(view.newest_len),
         );
         reader.seek(tick, place)?;
-        Ok(Some(reader))
+        Ok(reader)
+    }
+
+    /// A durable tick's record; `log` goes on where it stands if that is the one before.
+    pub(crate) fn record_at(
+        &self,
+        view: &View,
+        log: &mut Option<LogReader>,
+        tick: Tick,
+        place: Place,
+    ) -> Result<RawRecord> {
+        let here = log.take().filter(|log| log.end().next == tick);
+        let reader = match here {
+            Some(reader) => log.insert(reader),
+            None => log.insert(self.log_at(view, tick, place)?),
+        };
+        reader.next_record()?.ok_or(MISSING)
     }
 
     pub(crate) fn base(&self, manifest: &Manifest, bucket: Bucket) -> Result<Option<FactReader>> {
@@ -238,7 +269,7 @@ impl Journal {
     }
 
     /// Shows live facts of the wanted buckets: the manifest's files with these changes.
-    fn visit_live(
+    pub(crate) fn visit_live(
         &self,
         manifest: &Manifest,
         mut changes: Changes,
@@ -291,7 +322,7 @@ impl Journal {
         for (id, entry) in wanted {
             if entry.tick > view.manifest.since {
                 by_tick.entry(entry.tick).or_default().push(*id);
-                places.insert(entry.tick, core.index.get(&entry.tick).copied());
+                places.insert(entry.tick, core.index.get(&entry.tick).map(|at| at.place));
             } else {
                 let bucket = Bucket::new(entry.class, entry.day);
                 by_bucket.entry(bucket).or_default().push(*id);
@@ -346,43 +377,19 @@ impl Journal {
         if let Some(encoded) = view.unsynced.iter().find(|encoded| encoded.tick == tick) {
             return Ok(RawRecord::unsynced(encoded));
         }
-        let missing = || JournalError::Broken("a tick that the head names is not in the log");
-        let place = place.ok_or_else(missing)?;
-        let mut reader = LogReader::open(
-            Arc::clone(&self.disk),
-            &self.dir,
-            self.id,
-            view.segments.clone(),
-            Some(view.newest_len),
-        );
-        reader.seek(tick, place)?;
-        reader.next_record()?.ok_or_else(missing)
-    }
-
-    /// All live facts that a release takes.
-    pub(crate) fn live_through(&self, through: ReleaseRecord) -> Result<Vec<Fact>> {
-        let view = self.view(Tick(0));
-        let wanted = |bucket| releases(through, bucket);
-        let mut changes = Changes::default();
-        self.visit_ticks(&view, view.appended, &mut |raw| {
-            changes.add(raw, &wanted).map(drop)
-        })?;
-        let mut facts = Vec::new();
-        self.visit_live(&view.manifest, changes, &wanted, &mut |slice| {
-            facts.extend(slice);
-        })?;
-        Ok(facts)
+        let place = place.ok_or(MISSING)?;
+        self.record_at(view, &mut None, tick, place)
     }
 }
 
 impl Core {
-    fn view(&self, after: Tick) -> View {
+    pub(crate) fn view(&self, after: Tick) -> View {
         let start = self.index.range(after.next()..).next();
         View {
             manifest: Arc::clone(&self.manifest),
             segments: self.segments.clone(),
             newest_len: self.newest_len,
-            start: start.map(|(tick, place)| (*tick, *place)),
+            start: start.map(|(tick, indexed)| (*tick, indexed.place)),
             unsynced: self.unsynced.iter().map(Arc::clone).collect(),
             appended: self.appended,
             synced: self.synced,
@@ -400,6 +407,11 @@ impl Core {
 }
 
 impl View {
+    /// Ticks that are not yet durable.
+    pub(crate) fn unsynced(&self) -> impl Iterator<Item = &Encoded> {
+        self.unsynced.iter().map(AsRef::as_ref)
+    }
+
     fn out_of_range(&self, tick: Tick) -> JournalError {
         JournalError::OutOfRange {
             tick,

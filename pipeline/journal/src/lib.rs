@@ -15,6 +15,7 @@ mod codec;
 mod compact;
 mod error;
 mod fact_file;
+mod going;
 mod head;
 mod journal;
 mod learn;
@@ -28,6 +29,7 @@ mod tick_log;
 
 pub use codec::precedence;
 pub use error::{JournalError, Result};
+pub use going::Going;
 pub use head::{Head, Offered, Refusal};
 pub use journal::{Journal, LOAD_SLICE_FACTS_MAX, Ticks, UNSYNCED_TICKS_MAX};
 pub use open::Opened;

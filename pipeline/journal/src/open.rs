@@ -18,12 +18,13 @@ use hostread_schemas::{EventId, EventTimeMs, Names, Tick};
 use crate::codec;
 use crate::error::{JournalError, Result};
 use crate::fact_file::FactReader;
+use crate::going::Days;
 use crate::head::Head;
-use crate::journal::{Core, Journal};
+use crate::journal::{Core, Indexed, Journal};
 use crate::manifest::{FactFile, Manifest, read_names};
 use crate::record::{Offsets, ReleaseRecord, visit_events};
 use crate::table::Entry;
-use crate::tick_log::{LogReader, LogWriter, Place, RawRecord, segment_path, segments};
+use crate::tick_log::{LogReader, LogWriter, RawRecord, segment_path, segments};
 
 /// Blocks (about 1 MiB of facts each) that may be read ahead of the head.
 const RESTORE_BLOCKS_AHEAD: usize = 4;
@@ -64,7 +65,7 @@ struct Replay {
     clock: EventTimeMs,
     offsets: Offsets,
     released: Option<ReleaseRecord>,
-    index: BTreeMap<Tick, Place>,
+    index: BTreeMap<Tick, Indexed>,
 }
 
 impl Journal {
@@ -393,9 +394,11 @@ fn apply(raw: &RawRecord, head: &mut Head, replay: &mut Replay) -> Result<()> {
     let broken = || raw.damaged("the record does not decode");
     let (first, parts) = raw.parts.split_first().ok_or_else(broken)?;
     let record = crate::record::TickRecord::decode_head(first).ok_or_else(broken)?;
+    let mut days = Days::default();
     for part in parts {
         visit_events(part, |event| {
             let (_, time, id) = codec::prefix(event.bytes)?;
+            days.note(event.class, time.day());
             let hash = codec::hash(event.bytes);
             if event.taken_away {
                 head.restore_gone(id, hash);
@@ -418,6 +421,7 @@ fn apply(raw: &RawRecord, head: &mut Head, replay: &mut Replay) -> Result<()> {
         .ok_or_else(broken)?;
     }
     for stated in &record.revisions {
+        days.note(stated.class, stated.day);
         head.restore_revision(stated);
     }
     for (kind, id, text) in &record.names {
@@ -428,6 +432,7 @@ fn apply(raw: &RawRecord, head: &mut Head, replay: &mut Replay) -> Result<()> {
     replay.clock = record.clock;
     replay.offsets.extend(record.offsets);
     replay.released = record.release.or(replay.released);
-    replay.index.insert(raw.tick, raw.place);
+    let place = raw.place;
+    replay.index.insert(raw.tick, Indexed { place, days });
     Ok(())
 }

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use read::{LogEnd, LogReader, RawRecord};
 
 use crate::error::{JournalError, Result};
+use crate::going::Days;
 
 /// Format of the tick log.
 const FORMAT: u32 = 1;
@@ -49,6 +50,7 @@ struct SegmentHeader {
 pub(crate) struct Encoded {
     pub(crate) tick: Tick,
     pub(crate) parts: Vec<Vec<u8>>,
+    pub(crate) days: Days,
 }
 
 /// Where a record starts: its segment and the offset in it.

@@ -1,19 +1,27 @@
 //! Giving back: the tick that takes all released facts away.
 //! Needs: sealed days.    Promises: every released fact has its retraction in the tick; the head forgets it.
 
-use hostread_schemas::fact::{Fact, RetentionClass};
+use hostread_schemas::fact::Fact;
 
 use super::Head;
 use crate::error::{JournalError, Result};
 use crate::fact_file::Bucket;
+use crate::going::{Going, releases};
 use crate::journal::Journal;
-use crate::record::{ReleaseRecord, TickRecord};
+use crate::record::TickRecord;
 
 impl Head {
-    /// Closes a tick that gives back all exposures and conversions through these days: their retractions. The open tick must be
-    /// empty but for carries, which belong to the same tick. Days must be sealed.
-    pub fn release(&mut self, journal: &Journal, through: ReleaseRecord) -> Result<TickRecord> {
-        let gone = journal.live_through(through)?;
+    /// Closes a tick that gives back these facts: their retractions. The open tick must be empty but for carries, which belong to
+    /// the same tick, and follow the one that they are read as of.
+    pub fn release(&mut self, journal: &Journal, going: Going) -> Result<TickRecord> {
+        let Going {
+            through,
+            as_of,
+            facts,
+        } = going;
+        if self.next != as_of.next() {
+            return Err(JournalError::Broken("a tick came before its release"));
+        }
         let mut record = self.cut(journal)?;
         // What was added since the last cut and lies in a released day would be lost without a retraction.
         let released = |bucket: Bucket| releases(through, bucket);
@@ -26,7 +34,7 @@ impl Head {
                 "a release's own tick changes a released day",
             ));
         }
-        for fact in &gone {
+        for fact in &facts {
             let hash = self.hash(fact);
             if self.table.get(fact.id).map(|entry| entry.hash) != hash {
                 return Err(JournalError::Broken(
@@ -35,20 +43,11 @@ impl Head {
             }
             self.forget(fact.id);
         }
-        let mut events: Vec<(Fact, i8)> = gone.into_iter().map(|fact| (fact, -1)).collect();
+        let mut events: Vec<(Fact, i8)> = facts.into_iter().map(|fact| (fact, -1)).collect();
         events.append(&mut record.events);
         events.sort_by_key(|(fact, _)| fact.time.day());
         record.events = events;
         record.release = Some(through);
         Ok(record)
-    }
-}
-
-/// Whether a release takes this bucket.
-pub(crate) fn releases(through: ReleaseRecord, bucket: Bucket) -> bool {
-    match bucket.class() {
-        RetentionClass::Exposure => bucket.day() <= through.exposures_through,
-        RetentionClass::Conversion => bucket.day() <= through.conversions_through,
-        RetentionClass::Reference => false,
     }
 }

@@ -9,7 +9,7 @@ use hostread_schemas::fact::{Carry, Fact, FactBody, RetentionClass};
 use hostread_schemas::{Day, Hour, LineId, NameKind};
 use proptest::prelude::*;
 
-use crate::support::{DIR, Rig, drawn, hasher, record};
+use crate::support::{DIR, NEVER, Rig, drawn, hasher, record};
 
 const THROUGH: ReleaseRecord = ReleaseRecord {
     exposures_through: Day(3),
@@ -23,6 +23,12 @@ fn goes(fact: &Fact) -> bool {
         RetentionClass::Reference => false,
     }
 }
+
+/// A release before that one.
+const EARLIER: ReleaseRecord = ReleaseRecord {
+    exposures_through: Day(1),
+    conversions_through: Day(0),
+};
 
 fn carry() -> Fact {
     Fact {
@@ -44,12 +50,18 @@ proptest! {
     #[test]
     fn a_release_takes_its_days(
         records in prop::collection::vec((record(40), 0..6u8), 10..80),
+        earlier in prop::option::of(0..80usize),
         synced: bool,
         reopened: bool,
     ) {
         let mut rig = Rig::new(1);
-        for (record, what) in &records {
-            rig.offer(record);
+        for (at, (record, what)) in records.iter().enumerate() {
+            if earlier == Some(at) {
+                rig.cut().unwrap();
+                rig.release(EARLIER).unwrap();
+            }
+            let sealed = rig.released.map_or(NEVER, |released| released.exposures_through);
+            rig.offer_sealed(record, sealed);
             match what {
                 0 => drop(rig.cut().unwrap()),
                 1 => {

@@ -232,8 +232,13 @@ impl Rig {
     }
 
     pub(crate) fn offer(&mut self, record: &Record) -> Offered {
+        self.offer_sealed(record, NEVER)
+    }
+
+    pub(crate) fn offer_sealed(&mut self, record: &Record, sealed_through: Day) -> Offered {
         let fact = record.fact.clone();
-        self.head.offer(fact, record.revision, &record.names, NEVER)
+        self.head
+            .offer(fact, record.revision, &record.names, sealed_through)
     }
 
     /// Cuts the open tick and appends it, not synced.
@@ -253,7 +258,9 @@ impl Rig {
     }
 
     pub(crate) fn release(&mut self, through: ReleaseRecord) -> Result<TickRecord> {
-        let record = self.head.release(&self.journal, through)?;
+        let going = self.journal.going(self.released, through)?;
+        let record = self.head.release(&self.journal, going)?;
+        self.released = Some(through);
         self.append(record)
     }
 
