@@ -10,8 +10,10 @@ use std::sync::Arc;
 use crate::frame::{BACK_UNKNOWN, header_crc};
 use crate::{Disk, DiskError, DiskFile, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, Result};
 
-/// How much is read from the file at once.
-const CHUNK_BYTES: u64 = 256 << 10;
+/// How much is read from the file at once, where nothing was read before: one frame may be all that is wanted.
+const CHUNK_BYTES_FIRST: u64 = 4 << 10;
+/// Twice as much each time, up to this.
+const CHUNK_BYTES_MAX: u64 = 256 << 10;
 const HEADER: usize = FRAME_HEADER_BYTES as usize;
 
 /// What the end of a file may look like.
@@ -34,6 +36,7 @@ pub struct FrameReader {
     torn_at: Option<u64>,
     chunk: Vec<u8>,
     chunk_start: u64,
+    chunk_bytes: u64,
 }
 
 struct Header {
@@ -61,6 +64,7 @@ impl FrameReader {
             torn_at: None,
             chunk: Vec::new(),
             chunk_start: 0,
+            chunk_bytes: CHUNK_BYTES_FIRST,
         })
     }
 
@@ -68,6 +72,7 @@ impl FrameReader {
     pub fn seek(&mut self, offset: u64) {
         self.position = offset;
         self.torn_at = None;
+        self.chunk_bytes = CHUNK_BYTES_FIRST;
     }
 
     /// Moves the end: a reader beside a writer reads up to the writer's `synced_len` and no further.
@@ -184,7 +189,8 @@ impl FrameReader {
         if have.start <= at && at + want <= have.end {
             return Ok(true);
         }
-        let bytes = want.max(CHUNK_BYTES).min(self.end - at);
+        let bytes = want.max(self.chunk_bytes).min(self.end - at);
+        self.chunk_bytes = CHUNK_BYTES_MAX.min(self.chunk_bytes * 2);
         self.chunk.resize(bytes as usize, 0);
         self.chunk_start = at;
         let read = self.file.read_at(at, &mut self.chunk)?;

@@ -24,8 +24,12 @@ pub enum ViewClass {
     AppendOnly,
 }
 
+macro_rules! held {
+    ($value:ident) => { $value };
+    ($value:ident boxed) => { Box<$value> };
+}
 macro_rules! views {
-    ($($(#[$doc:meta])* $view:ident = $name:literal, $class:ident, $key:ident => $value:ident;)+) => {
+    ($($(#[$doc:meta])* $view:ident = $name:literal, $class:ident, $key:ident => $value:ident $($boxed:ident)?;)+) => {
         /// The maintained views.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
         pub enum View { $($(#[$doc])* $view,)+ }
@@ -46,10 +50,10 @@ macro_rules! views {
         #[expect(missing_docs, reason = "each variant is the view of the same name")]
         pub enum ViewKey { $($view($key),)+ }
 
-        /// What stands beside the key.
+        /// What stands beside the key. Rows move often: large ones of small views are behind a pointer.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
         #[expect(missing_docs, reason = "each variant is the view of the same name")]
-        pub enum ViewValue { $($view($value),)+ }
+        pub enum ViewValue { $($view(held!($value $($boxed)?)),)+ }
 
         impl ViewKey {
             /// The view it belongs to.
@@ -62,7 +66,7 @@ macro_rules! views {
 
         $(impl From<($key, $value)> for ViewRow {
             fn from((key, value): ($key, $value)) -> Self {
-                Self { key: ViewKey::$view(key), value: ViewValue::$view(value) }
+                Self { key: ViewKey::$view(key), value: ViewValue::$view(value.into()) }
             }
         })+
     };
@@ -85,9 +89,9 @@ views! {
     /// Downloads per show, episode, day and source kind.
     DownloadsDaily = "downloads_daily", Daily, DownloadsDailyKey => DownloadsDailyRow;
     /// One row per order, lead or sale.
-    Conversions = "conversions", Running, ConversionKey => ConversionRow;
+    Conversions = "conversions", Running, ConversionKey => ConversionRow boxed;
     /// One row per conversion and line item, the models as columns.
-    Credits = "credits", Running, CreditKey => CreditRow;
+    Credits = "credits", Running, CreditKey => CreditRow boxed;
     /// Credits and money per campaign, line, show, model and day of the conversion.
     AttributionDaily = "attribution_daily", Daily, AttributionDailyKey => AttributionDailyRow;
     /// Ads delivered per line item and billing day.

@@ -266,7 +266,7 @@ fn downloads_daily<W: ColumnWriter>(
 }
 
 fn conversions<W: ColumnWriter>(
-    t: &mut Table<'_, '_, ConversionKey, ConversionRow, W>,
+    t: &mut Table<'_, '_, ConversionKey, Box<ConversionRow>, W>,
 ) -> Result<(), W::Error> {
     t.key("conversion", |k| k.conversion.0)?;
     t.key_name("order_reference", NameKind::Conversion, |k| k.conversion.0)?;
@@ -287,7 +287,7 @@ fn conversions<W: ColumnWriter>(
 }
 
 fn credits<W: ColumnWriter>(
-    t: &mut Table<'_, '_, CreditKey, CreditRow, W>,
+    t: &mut Table<'_, '_, CreditKey, Box<CreditRow>, W>,
 ) -> Result<(), W::Error> {
     t.key("conversion", |k| k.conversion.0)?;
     t.key_name("line", NameKind::Line, |k| k.line.0)?;

@@ -218,7 +218,7 @@ pub fn value(view: View, n: u64) -> ViewValue {
             requests: n as u32,
         }),
         View::DownloadsDaily => ViewValue::DownloadsDaily(DownloadsDailyRow { downloads: signed }),
-        View::Conversions => ViewValue::Conversions(ConversionRow {
+        View::Conversions => ViewValue::Conversions(Box::new(ConversionRow {
             store: StoreId(n % 5),
             brand: BrandId(n % 5),
             kind: SignalKind::PixelPurchase,
@@ -233,15 +233,15 @@ pub fn value(view: View, n: u64) -> ViewValue {
             touches: n as u32,
             touches_cut: u32::MAX,
             matched_by: (n % 3) as u8,
-        }),
-        View::Credits => ViewValue::Credits(CreditRow {
+        })),
+        View::Credits => ViewValue::Credits(Box::new(CreditRow {
             campaign: CampaignId(n % 13),
             day: Day(20_500),
             touches: 3,
             credit_micros: [signed, 2, 3, 4, 5],
             money_micros: [6, 7, 8, 9, -signed],
             currency: Currency::default(),
-        }),
+        })),
         View::AttributionDaily => ViewValue::AttributionDaily(AttributionDailyRow {
             credit_micros: signed,
             money_micros: i64::MIN + signed,

@@ -40,7 +40,7 @@ async fn replayed(doors: &Doors) -> Replayed {
 
 fn conversions(replayed: &Replayed) -> Vec<&ConversionRow> {
     let rows = replayed.rows.values().filter_map(|value| match value {
-        ViewValue::Conversions(row) => Some(row),
+        ViewValue::Conversions(row) => Some(row.as_ref()),
         _ => None,
     });
     rows.collect()

@@ -180,7 +180,7 @@ fn orders(
 
 fn conversion(store: &MemoryStore, key: ConversionKey) -> Option<ConversionRow> {
     store.with_rows(|rows| match rows.get(&ViewKey::Conversions(key)) {
-        Some(ViewValue::Conversions(row)) => Some(row.clone()),
+        Some(ViewValue::Conversions(row)) => Some(row.as_ref().clone()),
         _ => None,
     })
 }
@@ -191,7 +191,7 @@ fn credits(store: &MemoryStore, of: ConversionKey) -> BTreeMap<LineId, CreditRow
             (ViewKey::Credits(key), ViewValue::Credits(row))
                 if (key.tenant, key.conversion) == (of.tenant, of.conversion) =>
             {
-                Some((key.line, row.clone()))
+                Some((key.line, row.as_ref().clone()))
             }
             _ => None,
         });

@@ -198,7 +198,7 @@ impl Rows {
 
     pub(super) fn conversions(&self) -> Vec<&ConversionRow> {
         let rows = self.0.rows.values().filter_map(|value| match value {
-            ViewValue::Conversions(row) => Some(row),
+            ViewValue::Conversions(row) => Some(row.as_ref()),
             _ => None,
         });
         rows.collect()
@@ -209,7 +209,7 @@ impl Rows {
             .rows
             .iter()
             .filter_map(|(key, value)| match (key, value) {
-                (ViewKey::Credits(key), ViewValue::Credits(row)) => Some((key, row)),
+                (ViewKey::Credits(key), ViewValue::Credits(row)) => Some((key, row.as_ref())),
                 _ => None,
             })
     }
