@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use hostread_dataflow::Dataflow;
-use hostread_dataflow::changes::by_tick;
+use hostread_dataflow::changes::Updates;
 use hostread_rules::Horizons;
 use hostread_schemas::event::Event;
 use hostread_schemas::fact::{Fact, FactBody};
@@ -104,7 +104,7 @@ pub(crate) fn each_tick(
 /// Runs and prints.
 pub(crate) fn run(events: u64, workers: usize, tick_events: usize) -> Result<()> {
     let dataflow = Dataflow::start(workers, Horizons::default()).map_err(anyhow::Error::msg)?;
-    let mut updates = Vec::new();
+    let mut updates = Updates::default();
     let (mut count, mut changes) = (0_usize, 0_usize);
     let mut latencies: Vec<Duration> = Vec::new();
     each_tick(events, Ticks::new(tick_events, |_| true), |tick, step| {
@@ -113,7 +113,8 @@ pub(crate) fn run(events: u64, workers: usize, tick_events: usize) -> Result<()>
         dataflow.feed(tick, step.facts, step.clock);
         dataflow.advance(tick.next());
         ensure!(dataflow.wait(tick.next(), &mut updates), "a worker died");
-        changes += by_tick(std::mem::take(&mut updates))
+        changes += updates
+            .take(tick)
             .values()
             .map(|output| output.changes.len())
             .sum::<usize>();

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use hostread_dataflow::Dataflow;
-use hostread_dataflow::changes::by_tick;
+use hostread_dataflow::changes::Updates;
 use hostread_rules::Horizons;
 use hostread_schemas::fact::{Fact, FactBody};
 use hostread_schemas::view::View;
@@ -19,7 +19,7 @@ const NEW_BOT: &str = "^curl/";
 /// Feeds MIX-1, then a rule set with one more bot pattern; prints how long its tick took and what it moved.
 pub(crate) fn run(events: u64, workers: usize) -> Result<()> {
     let dataflow = Dataflow::start(workers, Horizons::default()).map_err(anyhow::Error::msg)?;
-    let mut updates = Vec::new();
+    let mut updates = Updates::default();
     let mut seen = Seen::default();
     let mut last = Tick(0);
     each_tick(events, Ticks::new(20_000, |_| true), |tick, mut step| {
@@ -29,7 +29,7 @@ pub(crate) fn run(events: u64, workers: usize) -> Result<()> {
         dataflow.feed(tick, step.facts, step.clock);
         dataflow.advance(tick.next());
         ensure!(dataflow.wait(tick.next(), &mut updates), "a worker died");
-        updates.clear();
+        updates = Updates::default();
         last = tick;
         Ok(())
     })?;
@@ -41,7 +41,7 @@ pub(crate) fn run(events: u64, workers: usize) -> Result<()> {
     ensure!(dataflow.wait(tick.next(), &mut updates), "a worker died");
     let took = began.elapsed();
     let mut moved: BTreeMap<View, u64> = BTreeMap::new();
-    for output in by_tick(updates).values() {
+    for output in updates.take(tick).values() {
         for change in &output.changes {
             *moved.entry(change.key.view()).or_default() += 1;
         }

@@ -20,64 +20,80 @@ pub struct TickOutput {
     pub material: Vec<(Material, i64)>,
 }
 
-/// Sorts updates of complete ticks into changes.
-///
-/// # Panics
-/// When a row is there twice (invariant 1): a bug, and stopping beats a wrong number.
-#[must_use]
-pub fn by_tick(updates: Vec<OutputUpdate>) -> BTreeMap<Tick, TickOutput> {
-    let mut outputs: BTreeMap<Tick, TickOutput> = BTreeMap::new();
-    let mut rows: Vec<Option<ViewRow>> = Vec::with_capacity(updates.len());
-    let mut order: Vec<(u64, usize, i64)> = Vec::with_capacity(updates.len());
-    for (output, tick, diff) in updates {
-        match output {
-            Output::Row(row) => {
-                order.push((tick, rows.len(), diff));
-                rows.push(Some(row));
-            }
-            Output::Material(material) => {
-                let output = outputs.entry(Tick(tick)).or_default();
-                output.material.push((material, diff));
-            }
-        }
-    }
-    for output in outputs.values_mut() {
-        consolidate(&mut output.material);
-    }
-    // Rows are large: places are sorted, rows move once.
-    order.sort_unstable_by(|(tick, at, _), (other_tick, other, _)| {
-        (tick, rows.get(*at)).cmp(&(other_tick, rows.get(*other)))
-    });
-    for of_tick in order.chunk_by(|(tick, ..), (other, ..)| tick == other) {
-        let Some((tick, ..)) = of_tick.first() else {
-            continue;
-        };
-        let changes = fold(Tick(*tick), of_tick, &mut rows);
-        if !changes.is_empty() {
-            outputs.entry(Tick(*tick)).or_default().changes = changes;
-        }
-    }
-    outputs
+/// Updates of ticks that need not be complete yet, by tick.
+#[derive(Default, Debug)]
+pub struct Updates(BTreeMap<u64, OfTick>);
+
+/// Of one tick, as they came.
+#[derive(Default, Debug)]
+struct OfTick {
+    rows: Vec<(Option<ViewRow>, i64)>,
+    material: Vec<(Material, i64)>,
 }
 
-/// Rows in order of their keys, old and new side by side, become changes.
-fn fold(tick: Tick, order: &[(u64, usize, i64)], rows: &mut [Option<ViewRow>]) -> Vec<Change> {
-    let mut changes: Vec<Change> = Vec::new();
-    let mut rest = order;
-    while let Some((_, at, _)) = rest.first() {
-        let same = rest
-            .iter()
-            .take_while(|(_, other, _)| rows.get(*other) == rows.get(*at));
-        let same = same.count();
-        let (alike, after) = rest.split_at(same);
-        rest = after;
-        let diff: i64 = alike.iter().map(|(.., diff)| diff).sum();
-        let row = rows.get_mut(*at).and_then(Option::take);
-        if let Some(row) = row.filter(|_| diff != 0) {
-            note(tick, row, diff, &mut changes);
+impl Extend<OutputUpdate> for Updates {
+    fn extend<T: IntoIterator<Item = OutputUpdate>>(&mut self, updates: T) {
+        let mut updates = updates.into_iter().peekable();
+        while let Some((_, tick, _)) = updates.peek() {
+            let tick = *tick;
+            let of_tick = self.0.entry(tick).or_default();
+            while let Some((output, _, diff)) = updates.next_if(|(_, next, _)| *next == tick) {
+                match output {
+                    Output::Row(row) => of_tick.rows.push((Some(row), diff)),
+                    Output::Material(material) => of_tick.material.push((material, diff)),
+                }
+            }
         }
     }
+}
+
+impl Updates {
+    /// Takes what all ticks through this one, which are complete, changed.
+    ///
+    /// # Panics
+    /// When a row is there twice (invariant 1): a bug, and stopping beats a wrong number.
+    #[must_use]
+    pub fn take(&mut self, through: Tick) -> BTreeMap<Tick, TickOutput> {
+        let later = self.0.split_off(&through.0.saturating_add(1));
+        let taken = std::mem::replace(&mut self.0, later);
+        let outputs = taken.into_iter().map(|(tick, mut of_tick)| {
+            consolidate(&mut of_tick.material);
+            let output = TickOutput {
+                changes: fold(Tick(tick), of_tick.rows),
+                material: of_tick.material,
+            };
+            (Tick(tick), output)
+        });
+        outputs.collect()
+    }
+}
+
+/// Old and new rows of a tick, side by side, become changes. Rows are large: places are sorted, rows move once.
+fn fold(tick: Tick, mut rows: Vec<(Option<ViewRow>, i64)>) -> Vec<Change> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_unstable_by(|at, other| rows.get(*at).cmp(&rows.get(*other)));
+    let mut changes: Vec<Change> = Vec::with_capacity(rows.len());
+    let mut standing: Option<(ViewRow, i64)> = None;
+    for at in order {
+        let Some((place, diff)) = rows.get_mut(at) else {
+            continue;
+        };
+        match &mut standing {
+            Some((row, sum)) if place.as_ref() == Some(row) => *sum += *diff,
+            _ => {
+                let next = place.take().map(|row| (row, *diff));
+                note_row(tick, std::mem::replace(&mut standing, next), &mut changes);
+            }
+        }
+    }
+    note_row(tick, standing, &mut changes);
     changes
+}
+
+fn note_row(tick: Tick, row: Option<(ViewRow, i64)>, changes: &mut Vec<Change>) {
+    if let Some((row, diff)) = row.filter(|(_, diff)| *diff != 0) {
+        note(tick, row, diff, changes);
+    }
 }
 
 fn note(tick: Tick, row: ViewRow, diff: i64, changes: &mut Vec<Change>) {

@@ -201,25 +201,25 @@ impl Dataflow {
     }
 
     /// Takes what has come out so far.
-    pub fn drain(&self, into: &mut Vec<OutputUpdate>) {
+    pub fn drain(&self, into: &mut impl Extend<OutputUpdate>) {
         let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Ok(mut batch) = outputs.try_recv() {
-            into.append(&mut batch);
+        while let Ok(batch) = outputs.try_recv() {
+            into.extend(batch);
         }
     }
 
     /// Waits a little for something to come out.
-    pub fn pause(&self, wait: Duration, into: &mut Vec<OutputUpdate>) {
+    pub fn pause(&self, wait: Duration, into: &mut impl Extend<OutputUpdate>) {
         let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(mut batch) = outputs.recv_timeout(wait) {
-            into.append(&mut batch);
+        if let Ok(batch) = outputs.recv_timeout(wait) {
+            into.extend(batch);
         }
     }
 
     /// Waits until every tick before `upper` is complete, draining meanwhile; `false` when a worker
     /// has died.
     #[must_use]
-    pub fn wait(&self, upper: Tick, into: &mut Vec<OutputUpdate>) -> bool {
+    pub fn wait(&self, upper: Tick, into: &mut impl Extend<OutputUpdate>) -> bool {
         loop {
             let done = self.completed() >= upper;
             self.drain(into);

@@ -1,6 +1,6 @@
 //! Journaled ticks once more, from the first on: what comes of them without a stop.
 
-use hostread_dataflow::changes::by_tick;
+use hostread_dataflow::changes::Updates;
 use hostread_dataflow::ledger::{Settled, settle};
 use hostread_dataflow::{Dataflow, Material};
 use hostread_journal::TickRecord;
@@ -52,11 +52,11 @@ impl Again {
         let context = context_of(&record).context;
         let tick = context.tick;
         feed(&self.dataflow, record, new_hour);
-        let mut updates = Vec::new();
+        let mut updates = Updates::default();
         if !self.dataflow.wait(tick.next(), &mut updates) {
             return Err(JobError::Dataflow("a worker died".to_owned()));
         }
-        let output = by_tick(updates).remove(&tick).unwrap_or_default();
+        let output = updates.take(tick).remove(&tick).unwrap_or_default();
         let Settled { changes, withheld } = settle(output.changes, &context, &self.horizons)?;
         let stepped = Stepped {
             context,

@@ -7,7 +7,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use hostread_dataflow::OutputUpdate;
+use hostread_dataflow::changes::Updates;
 use hostread_eventlog::LogReader;
 use hostread_journal::Journal;
 use hostread_schemas::Tick;
@@ -70,7 +70,7 @@ impl ByHand {
             let collecting = Collecting {
                 journal: Arc::clone(journal),
                 status: Arc::clone(&collector.status),
-                collector: Arc::new(Mutex::new((collector, Vec::new()))),
+                collector: Arc::new(Mutex::new((collector, Updates::default()))),
             };
             let beside: Box<dyn Beside> = Box::new(collecting.clone());
             (beside, collecting)
@@ -229,7 +229,7 @@ struct Collecting {
     journal: Arc<Journal>,
     status: Arc<Status>,
     /// With what came out of the dataflow and did not leave yet.
-    collector: Arc<Mutex<(Collector, Vec<OutputUpdate>)>>,
+    collector: Arc<Mutex<(Collector, Updates)>>,
 }
 
 impl Collecting {

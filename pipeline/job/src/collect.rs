@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use hostread_dataflow::changes::{TickOutput, by_tick};
+use hostread_dataflow::changes::{TickOutput, Updates};
 use hostread_dataflow::ledger::{Settled, TickContext, settle};
-use hostread_dataflow::{Dataflow, Material, OutputUpdate};
+use hostread_dataflow::{Dataflow, Material};
 use hostread_journal::{ReleaseRecord, TickRecord};
 use hostread_rules::Horizons;
 use hostread_schemas::Tick;
@@ -185,7 +185,7 @@ impl Collector {
             }
             std::thread::sleep(LOADING_LOOK_EVERY);
         }
-        let mut updates: Vec<OutputUpdate> = Vec::new();
+        let mut updates = Updates::default();
         loop {
             if self.turn(&mut updates)? {
                 self.handover.wake();
@@ -199,7 +199,7 @@ impl Collector {
 
     /// Settles what is complete and durable; says whether there was such a tick. `updates` holds
     /// what came out and did not leave yet.
-    pub(crate) fn turn(&mut self, updates: &mut Vec<OutputUpdate>) -> Result<bool, JobError> {
+    pub(crate) fn turn(&mut self, updates: &mut Updates) -> Result<bool, JobError> {
         if self.dataflow.failed() {
             return Err(JobError::Dataflow("a worker died".to_owned()));
         }
@@ -211,8 +211,7 @@ impl Collector {
         let Some(last) = ready.last() else {
             return Ok(false);
         };
-        let last = last.context.tick.0;
-        let mut outputs = by_tick(updates.extract_if(.., |(_, t, _)| *t <= last).collect());
+        let mut outputs = updates.take(last.context.tick);
         for collected in &ready {
             let output = outputs.remove(&collected.context.tick).unwrap_or_default();
             self.settle(collected, output)?;

@@ -21,7 +21,7 @@ use crate::tick_log::RawRecord;
 /// Changes of one bucket, in the order of the ticks.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct BucketChanges {
-    facts: Vec<(Fact, i8)>,
+    facts: Vec<(Fact, i32)>,
     revisions: BTreeMap<EventId, u32>,
 }
 
@@ -79,17 +79,17 @@ impl Changes {
 }
 
 /// Sums equal facts; sorted, none with sum 0.
-fn consolidate(mut facts: Vec<(Fact, i8)>) -> Vec<(Fact, i64)> {
+fn consolidate(mut facts: Vec<(Fact, i32)>) -> Vec<(Fact, i32)> {
     facts.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    let mut sums: Vec<(Fact, i64)> = Vec::new();
-    for (fact, diff) in facts {
-        match sums.last_mut() {
-            Some((last, sum)) if *last == fact => *sum += i64::from(diff),
-            _ => sums.push((fact, i64::from(diff))),
+    facts.dedup_by(|(fact, diff), (kept, sum)| {
+        let same = kept == fact;
+        if same {
+            *sum += *diff;
         }
-    }
-    sums.retain(|(_, sum)| *sum != 0);
-    sums
+        same
+    });
+    facts.retain(|(_, sum)| *sum != 0);
+    facts
 }
 
 /// The file's facts, one block ahead.
@@ -167,7 +167,7 @@ pub(crate) fn merge(
     Ok(())
 }
 
-fn expect_sum(sum: i64, expected: i64) -> Result<()> {
+fn expect_sum(sum: i32, expected: i32) -> Result<()> {
     if sum == expected {
         Ok(())
     } else {
