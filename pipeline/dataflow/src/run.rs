@@ -161,7 +161,9 @@ impl Dataflow {
     /// Feeds facts of a tick; may be called several times for one tick before it is closed.
     pub fn feed(&self, tick: Tick, facts: Vec<(Fact, i64)>, clock: Option<EventTimeMs>) {
         let peers = self.commands.len();
-        let mut shares: Vec<Vec<(Fact, i64)>> = vec![Vec::new(); peers];
+        let share = facts.len() / peers + facts.len() / 8;
+        let mut shares: Vec<Vec<(Fact, i64)>> =
+            (0..peers).map(|_| Vec::with_capacity(share)).collect();
         for (fact, diff) in facts {
             let to = home(&fact, peers);
             if let Some(share) = shares.get_mut(to) {

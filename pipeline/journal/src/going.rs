@@ -80,7 +80,8 @@ pub(crate) fn releases(through: ReleaseRecord, bucket: Bucket) -> bool {
 pub struct Going {
     pub(crate) through: ReleaseRecord,
     pub(crate) as_of: Tick,
-    pub(crate) facts: Vec<Fact>,
+    /// Their retractions, by day.
+    pub(crate) events: Vec<(Fact, i8)>,
 }
 
 impl Journal {
@@ -109,14 +110,14 @@ impl Journal {
                 changes.add(&RawRecord::unsynced(encoded), &bucket)?;
             }
         }
-        let mut facts = Vec::new();
+        let mut events = Vec::new();
         self.visit_live(&view.manifest, changes, &bucket, &mut |slice| {
-            facts.extend(slice);
+            events.extend(slice.into_iter().map(|fact| (fact, -1)));
         })?;
         Ok(Going {
             through,
             as_of: view.appended,
-            facts,
+            events,
         })
     }
 }

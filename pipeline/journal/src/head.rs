@@ -382,9 +382,7 @@ impl Head {
         self.drop_undone(&mut open);
         let mut events = taken_away(&open.before, journal)?;
         events.extend(open.added.into_iter().map(|fact| (fact, 1)));
-        if !events.is_sorted_by_key(|(fact, _)| fact.time.day()) {
-            events.sort_by_key(|(fact, _)| fact.time.day());
-        }
+        by_day(&mut events);
         let revisions = open
             .revised
             .into_iter()
@@ -448,6 +446,13 @@ impl Head {
         if !undone.is_empty() {
             open.added.retain(|fact| !undone.contains(&fact.id));
         }
+    }
+}
+
+/// Most ticks are of one day, and releases come sorted.
+fn by_day(events: &mut [(Fact, i8)]) {
+    if !events.is_sorted_by_key(|(fact, _)| fact.time.day()) {
+        events.sort_by_key(|(fact, _)| fact.time.day());
     }
 }
 

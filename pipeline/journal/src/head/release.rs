@@ -1,9 +1,7 @@
 //! Giving back: the tick that takes all released facts away.
 //! Needs: sealed days.    Promises: every released fact has its retraction in the tick; the head forgets it.
 
-use hostread_schemas::fact::Fact;
-
-use super::Head;
+use super::{Head, by_day};
 use crate::error::{JournalError, Result};
 use crate::fact_file::Bucket;
 use crate::going::{Going, releases};
@@ -17,7 +15,7 @@ impl Head {
         let Going {
             through,
             as_of,
-            facts,
+            mut events,
         } = going;
         if self.next != as_of.next() {
             return Err(JournalError::Broken("a tick came before its release"));
@@ -34,7 +32,7 @@ impl Head {
                 "a release's own tick changes a released day",
             ));
         }
-        for fact in &facts {
+        for (fact, _) in &events {
             let hash = self.hash(fact);
             if self.table.get(fact.id).map(|entry| entry.hash) != hash {
                 return Err(JournalError::Broken(
@@ -43,9 +41,8 @@ impl Head {
             }
             self.forget(fact.id);
         }
-        let mut events: Vec<(Fact, i8)> = facts.into_iter().map(|fact| (fact, -1)).collect();
         events.append(&mut record.events);
-        events.sort_by_key(|(fact, _)| fact.time.day());
+        by_day(&mut events);
         record.events = events;
         record.release = Some(through);
         Ok(record)
