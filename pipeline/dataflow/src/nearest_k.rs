@@ -159,6 +159,7 @@ struct State {
 }
 
 impl State {
+    /// One tick; updates are sorted, so that those of an identity follow each other.
     fn step(
         &mut self,
         updates: Vec<((IdentityKey, Identified), i64)>,
@@ -167,51 +168,24 @@ impl State {
     ) {
         let sealed_before = self.sealed;
         let (deals_before, mut whole) = self.apply_settings(settings);
-        let mut by_identity: BTreeMap<IdentityKey, Vec<(Identified, i64)>> = BTreeMap::new();
-        for ((key, update), diff) in updates {
-            by_identity.entry(key).or_default().push((update, diff));
+        let mut turn = Turn {
+            state: self,
+            deals_before,
+            sealed_before,
+            changes: Vec::new(),
+            out,
+        };
+        let mut updates = updates.into_iter().peekable();
+        while let Some(((key, change), diff)) = updates.next() {
+            turn.changes.push((change, diff));
+            while let Some(((_, change), diff)) = updates.next_if(|((next, _), _)| *next == key) {
+                turn.changes.push((change, diff));
+            }
+            let all = whole.remove(&key);
+            turn.identity(key, all);
         }
-        for key in &whole {
-            by_identity.entry(*key).or_default();
-        }
-        for (key, changes) in by_identity {
-            let mut identity = self.identities.remove(&key).unwrap_or_default();
-            let default = Deals::default();
-            let deals = self.deals.get(&key.0).unwrap_or(&default);
-            let now = Context {
-                tenant: key.0,
-                identity: key.1,
-                deals,
-                sealed: self.sealed,
-                lookback_secs_max: self.lookback_secs_max,
-            };
-            let then = Context {
-                deals: deals_before.get(&key.0).unwrap_or(deals),
-                sealed: sealed_before,
-                ..now
-            };
-            let all = whole.remove(&key) || changes_all(&changes);
-            let removed = conversions_of(&changes, -1);
-            let added = conversions_of(&changes, 1);
-            index_uses(&mut self.uses, key.0, &changes);
-            let mut standing = identity.affected(&changes, &now, all);
-            standing.retain(|conversion| !removed.contains(conversion));
-            for conversion in standing.iter().chain(&removed) {
-                identity.emit(conversion, &then, -1, out);
-            }
-            identity.apply(changes, now.deals, all);
-            for conversion in standing.iter().chain(&added) {
-                identity.emit(conversion, &now, 1, out);
-            }
-            for conversion in &added {
-                self.days
-                    .entry(conversion.time.day())
-                    .or_default()
-                    .insert(key);
-            }
-            if !identity.is_empty() {
-                self.identities.insert(key, identity);
-            }
+        for key in whole {
+            turn.identity(key, true);
         }
     }
 
@@ -257,6 +231,58 @@ impl State {
             whole.extend(self.identities.keys().filter(|key| used.contains(&key.0)));
         }
         (before, whole)
+    }
+}
+
+/// One tick, an identity at a time.
+struct Turn<'a> {
+    state: &'a mut State,
+    deals_before: AllDeals,
+    sealed_before: Option<Day>,
+    /// Of the identity whose turn it is.
+    changes: Vec<(Identified, i64)>,
+    out: &'a mut Vec<(Credited, i64)>,
+}
+
+impl Turn<'_> {
+    /// What it earned goes, its changes are applied, what it earns comes. `all`: its deals or its sealed days changed.
+    fn identity(&mut self, key: IdentityKey, all: bool) {
+        let (state, changes) = (&mut *self.state, &mut self.changes);
+        let mut identity = state.identities.remove(&key).unwrap_or_default();
+        let default = Deals::default();
+        let deals = state.deals.get(&key.0).unwrap_or(&default);
+        let now = Context {
+            tenant: key.0,
+            identity: key.1,
+            deals,
+            sealed: state.sealed,
+            lookback_secs_max: state.lookback_secs_max,
+        };
+        let then = Context {
+            deals: self.deals_before.get(&key.0).unwrap_or(deals),
+            sealed: self.sealed_before,
+            ..now
+        };
+        let all = all || changes_all(changes);
+        let removed = conversions_of(changes, -1);
+        let added = conversions_of(changes, 1);
+        index_uses(&mut state.uses, key.0, changes);
+        let mut standing = identity.affected(changes, &now, all);
+        standing.retain(|conversion| !removed.contains(conversion));
+        for conversion in standing.iter().chain(&removed) {
+            identity.emit(conversion, &then, -1, self.out);
+        }
+        identity.apply(changes.drain(..), now.deals, all);
+        for conversion in standing.iter().chain(&added) {
+            identity.emit(conversion, &now, 1, self.out);
+        }
+        for conversion in &added {
+            let day = state.days.entry(conversion.time.day()).or_default();
+            day.insert(key);
+        }
+        if !identity.is_empty() {
+            state.identities.insert(key, identity);
+        }
     }
 }
 

@@ -95,7 +95,12 @@ impl Identity {
             .collect()
     }
 
-    pub(super) fn apply(&mut self, changes: Vec<(Identified, i64)>, deals: &Deals, all: bool) {
+    pub(super) fn apply(
+        &mut self,
+        changes: impl Iterator<Item = (Identified, i64)>,
+        deals: &Deals,
+        all: bool,
+    ) {
         for (change, diff) in changes {
             match change {
                 Identified::Touch(touch) if self.shared.contains(&touch.time.day()) => {
