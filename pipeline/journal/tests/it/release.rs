@@ -52,7 +52,7 @@ proptest! {
         records in prop::collection::vec((record(40), 0..6u8), 10..80),
         earlier in prop::option::of(0..80usize),
         synced: bool,
-        reopened: bool,
+        reopened: (bool, bool),
     ) {
         let mut rig = Rig::new(1);
         for (at, (record, what)) in records.iter().enumerate() {
@@ -75,6 +75,9 @@ proptest! {
         let before = rig.live().clone();
         if synced {
             rig.journal.sync().unwrap();
+            if reopened.0 {
+                rig = rig.reopen();
+            }
         }
         prop_assert_eq!(rig.head.carry(carry()).unwrap(), Offered::Added);
         let record = rig.release(THROUGH).unwrap();
@@ -84,7 +87,7 @@ proptest! {
         prop_assert_eq!(record.events.len(), gone.len() + 1, "and the carry");
         prop_assert_eq!(rig.head.live_count(), rig.live().len());
         rig.journal.sync().unwrap();
-        if reopened {
+        if reopened.1 {
             rig = rig.reopen();
             prop_assert_eq!(rig.released, Some(THROUGH));
         }
