@@ -40,7 +40,7 @@ impl Default for JobConfig {
             horizons: Horizons::default(),
             tick_events_max: 20_000,
             tick_open_max: Duration::from_millis(250),
-            range_every: Duration::from_millis(400),
+            range_every: Duration::from_millis(300),
             range_rows_max: 50_000,
             waiting_changes_max: 1_000_000,
             ahead_ticks_max: 32,
