@@ -21,7 +21,7 @@ pub struct JobConfig {
     pub range_every: Duration,
     /// A range is applied at this many rows at the latest, at four times as many while the sink is behind.
     pub range_rows_max: usize,
-    /// Changes that may wait for the slowest sink before reading pauses (about 300 bytes each).
+    /// Changes that may wait for the slowest sink before reading pauses (about 220 bytes each).
     pub waiting_changes_max: usize,
     /// Ticks that may be cut but not yet durable and complete.
     pub ahead_ticks_max: u64,

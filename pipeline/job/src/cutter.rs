@@ -54,7 +54,7 @@ impl<O: Onward> Cutter<O> {
         if !self.open.fits(&self.hasher, event) {
             self.close()?;
         }
-        let sealed = self.horizons.sealed_through(self.clock);
+        let sealed = release::sealed_through(&self.horizons, self.clock, self.released);
         let offered = self.head.offer_event(event, sealed);
         if !matches!(offered, Offered::Duplicate | Offered::Refused(_)) {
             self.open.note_event(&self.hasher, event);

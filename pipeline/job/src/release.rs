@@ -38,6 +38,21 @@ pub(crate) fn due(
     }
 }
 
+/// The last day that takes nothing more: sealed, or released already under a shorter horizon, before an operator chose a longer
+/// one. Nothing would give back what came for a day behind its release.
+pub(crate) fn sealed_through(
+    horizons: &Horizons,
+    clock: EventTimeMs,
+    released: Option<ReleaseRecord>,
+) -> Day {
+    let sealed = horizons.sealed_through(clock);
+    released.map_or(sealed, |released| {
+        sealed
+            .max(released.exposures_through)
+            .max(released.conversions_through)
+    })
+}
+
 /// When no span of 30 days reaches back to a day any more.
 pub(crate) const fn presence_until(day: Day) -> Day {
     Day(day.0.saturating_add(30))
@@ -265,6 +280,24 @@ mod tests {
             piled.gone.iter().map(|id| id.lo).collect(),
             carries.collect(),
         )
+    }
+
+    #[test]
+    fn a_longer_horizon_opens_no_day_that_was_released() {
+        let of = |horizon_days| Horizons {
+            horizon_days,
+            lookback_days: 2,
+            conversion_days: 9,
+            ..Horizons::default()
+        };
+        let clock = Day(20_517).start();
+        let released = due(&of(3), clock, None);
+        let through = released.unwrap().exposures_through;
+        assert!(of(30).sealed_through(clock) < through);
+        assert_eq!(sealed_through(&of(30), clock, released), through);
+        let sealed = of(3).sealed_through(clock);
+        assert_eq!(sealed_through(&of(3), clock, released), sealed);
+        assert_eq!(sealed_through(&of(3), clock, None), sealed);
     }
 
     #[test]

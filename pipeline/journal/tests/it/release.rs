@@ -141,6 +141,19 @@ fn a_carry_is_replaced_and_taken_away() {
 }
 
 #[test]
+fn a_release_is_of_the_state_that_it_read() {
+    let mut rig = Rig::new(1);
+    let going = rig.journal.going(None, THROUGH).unwrap();
+    rig.offer(&drawn(4, 1).remove(0));
+    rig.cut().unwrap();
+    let refused = rig.head.release(&rig.journal, going).unwrap_err();
+    assert!(
+        refused.to_string().contains("came before its release"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn a_release_refuses_changes_to_what_it_releases() {
     let mut rig = Rig::new(1);
     let mut record = drawn(4, 1).remove(0);
