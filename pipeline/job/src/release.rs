@@ -292,7 +292,7 @@ mod tests {
         };
         let clock = Day(20_517).start();
         let released = due(&of(3), clock, None);
-        let through = released.unwrap().exposures_through;
+        let through = released.expect("days are over").exposures_through;
         assert!(of(30).sealed_through(clock) < through);
         assert_eq!(sealed_through(&of(30), clock, released), through);
         let sealed = of(3).sealed_through(clock);
