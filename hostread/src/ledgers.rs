@@ -44,6 +44,11 @@ impl Wanted {
     }
 }
 
+/// What moved a row of `restatements`, as people read it.
+pub(crate) const CAUSE: &str = "multiIf(cause = 'event', 'event ' || cause_event, cause = 'clock', 'the clock', \
+    'batch ' || batches[1] || if(length(batches) + batches_more > 1, ' and ' || \
+    toString(length(batches) + batches_more - 1) || ' more', ''))";
+
 /// The names of a number's key, without its day.
 const NUMBER: &str = "arrayStringConcat(arrayFilter(name -> name != '', [JSONExtractString(of_key, 'show'), \
     JSONExtractString(of_key, 'episode'), JSONExtractString(of_key, 'campaign'), JSONExtractString(of_key, 'line'), \
@@ -73,10 +78,7 @@ impl Reader {
             AND ({cause:String} = '' OR cause_event = {cause:String} OR has(batches, {cause:String}))";
         let rows = format!(
             "SELECT tenant, toUInt64(tick) AS at, of_view || '.' || metric, {NUMBER}, toString(period_end), old_value, \
-             new_value, difference, multiIf(cause = 'event', 'event ' || cause_event, cause = 'clock', 'the clock', \
-             'batch ' || batches[1] || if(length(batches) + batches_more > 1, ' and ' || \
-             toString(length(batches) + batches_more - 1) || ' more', '')) \
-             {of} ORDER BY at DESC, tenant, of_view, of_key, metric LIMIT {}",
+             new_value, difference, {CAUSE} {of} ORDER BY at DESC, tenant, of_view, of_key, metric LIMIT {}",
             wanted.limit
         );
         self.list(

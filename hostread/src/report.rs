@@ -11,6 +11,8 @@ use hostread_sink_clickhouse::ClickHouseConfig;
 use serde_json::Value;
 use sqlx::Row;
 
+use crate::ledgers::CAUSE;
+
 /// Reads the engines.
 pub(crate) struct Reader {
     clickhouse: ClickHouseConfig,
@@ -119,10 +121,11 @@ impl Reader {
                 .anomalies
                 .insert(key, (int(&row, 3), int(&row, 4), text(&row, 5)));
         }
-        let restatements = "SELECT tenant, of_view || '.' || metric, count(), sum(difference), \
-            any(if(cause = 'event', cause_event, arrayStringConcat(batches, ', '))) \
-            FROM hostread.restatements GROUP BY tenant, of_view, metric ORDER BY 1, 2";
-        for row in self.rows(restatements).await? {
+        let restatements = format!(
+            "SELECT tenant, of_view || '.' || metric, count(), sum(difference), argMax({CAUSE}, (tick, of_key)) \
+            FROM hostread.restatements GROUP BY tenant, of_view, metric ORDER BY 1, 2"
+        );
+        for row in self.rows(&restatements).await? {
             let moved = (
                 text(&row, 0),
                 text(&row, 1),
@@ -137,7 +140,7 @@ impl Reader {
 
     async fn money(&self, numbers: &mut Numbers) -> Result<()> {
         let attribution = "SELECT tenant, campaign, model, sum(credit_micros), \
-            toInt64(sum(money) * 1000000), any(currency) FROM hostread.attribution_daily GROUP BY ALL";
+            toInt64(sum(money) * 1000000), min(currency) FROM hostread.attribution_daily GROUP BY ALL";
         let attribution = attribution.replace("GROUP BY ALL", "GROUP BY tenant, campaign, model");
         for row in self.rows(&attribution).await? {
             let key = (text(&row, 0), text(&row, 1), text(&row, 2));
@@ -423,7 +426,7 @@ impl Numbers {
     }
 
     fn restatements_table(&self) -> Table {
-        let mut table = table(&["tenant", "number", "rows", "moved by", "cause"], 2);
+        let mut table = table(&["tenant", "number", "rows", "moved by", "newest cause"], 2);
         for (tenant, number, rows, difference, cause) in &self.restatements {
             table.add_row(vec![
                 tenant.clone(),

@@ -1,5 +1,6 @@
 //! The demo equals its world's truth, whatever the seed; it stays up, goes on, and says so when a number differs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use nix::sys::signal::Signal;
@@ -106,7 +107,7 @@ async fn ready_to_paste(up: &mut Running) {
 }
 
 /// What was published and what the ledger says of it are what is known now.
-fn ledgers(of: &dyn Fn(&[&str]) -> String) {
+fn ledgers(of: &dyn Fn(&[&str]) -> String, report: &str) {
     let rows = |args: &[&str]| -> Vec<serde_json::Value> {
         let said = of(&[&["report"], args, &["--format", "json"]].concat());
         let lines = said.lines();
@@ -116,6 +117,7 @@ fn ledgers(of: &dyn Fn(&[&str]) -> String) {
     };
     let moved = rows(&["restatements", "--limit", "100000"]);
     assert!(!moved.is_empty(), "the demo restates");
+    newest_causes(&moved, report);
     let of_days = moved
         .iter()
         .filter(|row| row["number"] != "billing_lines.amount_micros");
@@ -153,13 +155,32 @@ fn ledgers(of: &dyn Fn(&[&str]) -> String) {
     assert!(said.contains("sealed"), "{said}");
 }
 
+/// The report names what moved each number last. `moved`: newest last.
+fn newest_causes(moved: &[serde_json::Value], report: &str) {
+    let word = |row: &serde_json::Value, of: &str| row[of].as_str().unwrap().to_owned();
+    let causes = moved.iter().map(|row| {
+        (
+            (word(row, "tenant"), word(row, "number")),
+            word(row, "cause"),
+        )
+    });
+    for ((tenant, number), cause) in causes.collect::<BTreeMap<_, _>>() {
+        let line = report.lines().find(|line| {
+            let mut words = line.split_whitespace();
+            words.next() == Some(&*tenant) && words.next() == Some(&*number)
+        });
+        let line = line.unwrap_or_else(|| panic!("{tenant} {number}: {report}"));
+        assert!(line.contains(&cause), "{tenant} {number} {cause}: {line}");
+    }
+}
+
 /// Commands beside a running system.
 fn beside(dir: &Path, seed: &str, report: &str) {
     let data = format!("data/demo-{seed}");
     let of = |args: &[&str]| printed(dir, &[&["--data-dir", &data], args].concat());
     let said = of(&["report"]);
     assert_eq!(said.trim(), report);
-    ledgers(&of);
+    ledgers(&of, report);
     let said = of(&["migrate"]);
     assert_eq!(said.matches("up to date").count(), 2, "{said}");
     let said = of(&["doctor"]);
