@@ -48,7 +48,7 @@ fn main() -> Result<()> {
                 horizon_days: i32::try_from(option("--horizon", 2)?)?,
                 days: u32::try_from(option("--days", 14)?)?,
                 minutes: option("--minutes", 0)? > 0,
-                restart: option("--restart", 0)? > 0,
+                restarts: option("--restart", 0)?,
             };
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
@@ -84,7 +84,7 @@ fn main() -> Result<()> {
         }),
         _ => bail!(
             "benches: dataflow [--events N] [--workers W] [--tick N] | \
-             pipeline [--events N] [--workers W] [--tick N] [--rate N] [--horizon DAYS] [--days N] [--minutes 1] [--restart 1] | \
+             pipeline [--events N] [--workers W] [--tick N] [--rate N] [--horizon DAYS] [--days N] [--minutes 1] [--restart TIMES] | \
              rules [--events N] [--workers W] | \
              memory [--events N] | \
              doors [--events N] [--connections N] [--lines N] | \

@@ -42,8 +42,8 @@ pub(crate) struct Asked {
     pub(crate) days: u32,
     /// Say every minute how fresh rows were, what memory is held and how many parts are active.
     pub(crate) minutes: bool,
-    /// Start once more at the end and say how long it took.
-    pub(crate) restart: bool,
+    /// Start so often once more at the end and say how long each took.
+    pub(crate) restarts: u64,
 }
 
 struct Bench {
@@ -292,7 +292,7 @@ pub(crate) async fn run(asked: Asked) -> Result<()> {
         freshness.ranges,
     );
     job.stop().await.map_err(anyhow::Error::msg)?;
-    if asked.restart {
+    for _ in 0..asked.restarts {
         let began = Instant::now();
         let job = bench.start(asked).await?;
         caught_up(&job, 0).await?;

@@ -33,6 +33,19 @@ struct Pending<I, D> {
     capability: Capability<u64>,
 }
 
+/// What waits for a tick to be complete.
+fn work_of<I, D>(
+    pending: &mut BTreeMap<u64, Pending<I, D>>,
+    tick: u64,
+    capability: impl FnOnce() -> Capability<u64>,
+) -> &mut Pending<I, D> {
+    pending.entry(tick).or_insert_with(|| Pending {
+        facts: Vec::new(),
+        dimensions: Vec::new(),
+        capability: capability(),
+    })
+}
+
 /// Runs `step(tick, facts, dimensions, out)` for every complete tick that has updates.
 pub(crate) fn by_tick<'s, I, D, O, R, S>(
     facts: Stream<'s, I>,
@@ -62,23 +75,20 @@ where
                 let mut out = Vec::new();
                 move |(facts, facts_frontier), (dimensions, dimensions_frontier), output| {
                     facts.for_each(|capability, data| {
-                        for (fact, tick, diff) in data.drain(..) {
-                            let entry = pending.entry(tick).or_insert_with(|| Pending {
-                                facts: Vec::new(),
-                                dimensions: Vec::new(),
-                                capability: capability.delayed(&tick, 0),
-                            });
-                            entry.facts.push((fact, diff));
+                        let runs = data.chunk_by(|(_, a, _), (_, b, _)| a == b);
+                        let runs = runs.filter_map(|run| Some((run.first()?.1, run.len())));
+                        let runs: Vec<(u64, usize)> = runs.collect();
+                        let mut rest = data.drain(..);
+                        for (tick, len) in runs {
+                            let work = work_of(&mut pending, tick, || capability.delayed(&tick, 0));
+                            let run = rest.by_ref().take(len);
+                            work.facts.extend(run.map(|(fact, _, diff)| (fact, diff)));
                         }
                     });
                     dimensions.for_each(|capability, data| {
                         for (change, tick, diff) in data.drain(..) {
-                            let entry = pending.entry(tick).or_insert_with(|| Pending {
-                                facts: Vec::new(),
-                                dimensions: Vec::new(),
-                                capability: capability.delayed(&tick, 0),
-                            });
-                            entry.dimensions.push((change, diff));
+                            let work = work_of(&mut pending, tick, || capability.delayed(&tick, 0));
+                            work.dimensions.push((change, diff));
                         }
                     });
                     let complete = |tick: u64| {

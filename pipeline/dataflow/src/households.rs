@@ -69,7 +69,7 @@ pub(crate) fn shared_households<'s>(
         settings,
         "SharedHouseholds",
         |(key, _)| key.1.0,
-        move |_tick, updates, settings, out| state.step(updates, &settings, out),
+        move |_tick, updates, settings, out| state.step(&updates, &settings, out),
     )
 }
 
@@ -90,7 +90,7 @@ impl State {
 
     fn step(
         &mut self,
-        updates: Vec<((Key, (Day, AgentId)), i64)>,
+        updates: &[(Presence, i64)],
         settings: &[(Fact, i64)],
         out: &mut Vec<((Key, Day), i64)>,
     ) {
@@ -106,42 +106,51 @@ impl State {
                     .update((), fact, *value, *diff);
             }
         }
-        let mut by_household: BTreeMap<Key, Vec<((Day, AgentId), i64)>> = BTreeMap::new();
-        for (key, presence, diff) in updates.into_iter().map(|((k, p), d)| (k, p, d)) {
-            by_household.entry(key).or_default().push((presence, diff));
+        let mut whole = BTreeSet::new();
+        if !before.is_empty() {
+            let keys = self.households.keys();
+            whole.extend(keys.filter(|key| before.contains_key(&key.0)));
         }
-        let changed: BTreeSet<TenantId> = before.keys().copied().collect();
-        if !changed.is_empty() {
-            for key in self
-                .households
-                .keys()
-                .filter(|key| changed.contains(&key.0))
-            {
-                by_household.entry(*key).or_default();
+        // Sorted: those of a household follow each other.
+        for changes in updates.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
+            if let Some(((key, _), _)) = changes.first() {
+                whole.remove(key);
+                self.household(*key, changes, &before, out);
             }
         }
-        for (key, changes) in by_household {
-            let now = self.limits(key.0);
-            let then = before.get(&key.0).copied().unwrap_or(now);
-            let presence = self.households.entry(key).or_default();
-            emit(key, presence, &then, -1, out);
-            for (pair, diff) in changes {
-                match presence.binary_search_by_key(&pair, |(pair, _)| *pair) {
-                    Ok(at) => {
-                        if let Some((_, count)) = presence.get_mut(at) {
-                            *count += diff;
-                            if *count == 0 {
-                                presence.remove(at);
-                            }
+        for key in whole {
+            self.household(key, &[], &before, out);
+        }
+    }
+
+    /// Takes back what was emitted for a household, applies its changes, emits what is so now.
+    fn household(
+        &mut self,
+        key: Key,
+        changes: &[(Presence, i64)],
+        before: &BTreeMap<TenantId, SettingsFact>,
+        out: &mut Vec<((Key, Day), i64)>,
+    ) {
+        let now = self.limits(key.0);
+        let then = before.get(&key.0).copied().unwrap_or(now);
+        let presence = self.households.entry(key).or_default();
+        emit(key, presence, &then, -1, out);
+        for ((_, pair), diff) in changes {
+            match presence.binary_search_by_key(pair, |(pair, _)| *pair) {
+                Ok(at) => {
+                    if let Some((_, count)) = presence.get_mut(at) {
+                        *count += diff;
+                        if *count == 0 {
+                            presence.remove(at);
                         }
                     }
-                    Err(at) => insert_tight(presence, at, (pair, diff)),
                 }
+                Err(at) => insert_tight(presence, at, (*pair, *diff)),
             }
-            emit(key, presence, &now, 1, out);
-            if presence.is_empty() {
-                self.households.remove(&key);
-            }
+        }
+        emit(key, presence, &now, 1, out);
+        if presence.is_empty() {
+            self.households.remove(&key);
         }
     }
 }

@@ -23,6 +23,7 @@ mod manifest;
 mod merge;
 mod open;
 mod record;
+mod restore;
 mod snapshot;
 mod table;
 mod tick_log;

@@ -5,29 +5,22 @@
 //! ```
 //! Promises: after `open` returns, folder and memory say the same, and a crash inside `open` leaves a folder that opens.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
 
 use hostread_disk::Disk;
-use hostread_schemas::fact::{Fact, RetentionClass};
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{EventId, EventTimeMs, Names, Tick};
 
-use crate::codec;
 use crate::error::{JournalError, Result};
-use crate::fact_file::FactReader;
-use crate::going::Days;
 use crate::head::Head;
-use crate::journal::{Core, Indexed, Journal};
-use crate::manifest::{FactFile, Manifest, read_names};
-use crate::record::{Offsets, ReleaseRecord, visit_events};
-use crate::table::Entry;
-use crate::tick_log::{LogReader, LogWriter, RawRecord, segment_path, segments};
+use crate::journal::{Core, Journal};
+use crate::manifest::{Manifest, read_names};
+use crate::record::{Offsets, ReleaseRecord};
+use crate::restore::Files;
+use crate::tick_log::{LogEnd, LogWriter, segment_path, segments};
 
-/// Blocks (about 1 MiB of facts each) that may be read ahead of the head.
-const RESTORE_BLOCKS_AHEAD: usize = 4;
 /// Kind of the derived id that binds a journal to its key.
 const KEY_CHECK: u8 = 0xB0;
 
@@ -60,14 +53,6 @@ pub struct Opened {
     pub cut_bytes: u64,
 }
 
-/// What applying the tick log adds up to.
-struct Replay {
-    clock: EventTimeMs,
-    offsets: Offsets,
-    released: Option<ReleaseRecord>,
-    index: BTreeMap<Tick, Indexed>,
-}
-
 impl Journal {
     /// Opens the journal in `dir`, or begins one with the identity `create_id`.
     pub fn open(
@@ -85,19 +70,17 @@ impl Journal {
         let mut head = Head::new(hasher, names.clone());
         load_names(&disk, dir, &manifest, &head)?;
         fail::fail_point!("open.names_read");
-        head.reserve(manifest.facts.iter().map(|file| file.facts).sum());
-        restore_facts(&disk, dir, &manifest, &mut head)?;
-        fail::fail_point!("open.facts_read");
         let found = needed_segments(disk.as_ref(), dir, &manifest)?;
-        let mut replay = Replay {
-            clock: manifest.clock,
-            offsets: manifest.offsets.clone(),
-            released: manifest.released,
-            index: BTreeMap::new(),
+        let files = Files {
+            disk: &disk,
+            dir,
+            manifest: &manifest,
+            segments: &found,
         };
-        let (writer, cut_bytes) =
-            replay_log(&disk, dir, &manifest, &found, &mut head, &mut replay)?;
-        let last = head_last(&manifest, &replay);
+        let (replayed, end) = files.restore(&mut head)?;
+        let (writer, cut_bytes) = files.writer(end)?;
+        let last = replayed.index.last_key_value();
+        let last = last.map_or(manifest.since, |(tick, _)| *tick);
         head.restore_done(last);
         fail::fail_point!("open.ticks_read");
         manifest.epoch += 1;
@@ -107,7 +90,7 @@ impl Journal {
             manifest: Arc::new(manifest.clone()),
             segments: found,
             newest_len: 0,
-            index: replay.index,
+            index: replayed.index,
             unsynced: VecDeque::new(),
             appended: last,
             synced: last,
@@ -122,19 +105,14 @@ impl Journal {
             epoch: manifest.epoch,
             since: manifest.since,
             last,
-            clock: replay.clock,
-            offsets: replay.offsets,
-            released: replay.released,
+            clock: replayed.clock,
+            offsets: replayed.offsets,
+            released: replayed.released,
             names,
             created,
             cut_bytes,
         })
     }
-}
-
-fn head_last(manifest: &Manifest, replay: &Replay) -> Tick {
-    let last = replay.index.last_key_value().map(|(tick, _)| *tick);
-    last.unwrap_or(manifest.since)
 }
 
 fn manifest(
@@ -258,181 +236,29 @@ fn load_names(disk: &Arc<dyn Disk>, dir: &Path, manifest: &Manifest, head: &Head
     Ok(())
 }
 
-/// Puts every fact of the manifest's files into the head. One thread reads and another files the facts: at five million facts
-/// each has a second's work, and nothing else can begin before both are done.
-fn restore_facts(
-    disk: &Arc<dyn Disk>,
-    dir: &Path,
-    manifest: &Manifest,
-    head: &mut Head,
-) -> Result<()> {
-    std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(RESTORE_BLOCKS_AHEAD);
-        let reading = scope.spawn(move || {
-            for file in &manifest.facts {
-                read_facts(disk, dir, manifest.journal, file, &sender)?;
-            }
-            Ok(())
-        });
-        for block in receiver {
-            for (id, entry, revision, fact) in block {
-                head.restore(id, entry, revision, fact);
-            }
-        }
-        reading
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
-
-/// Facts of a block, as the head takes them.
-type Restored = Vec<(EventId, Entry, u32, Option<Fact>)>;
-
-fn read_facts(
-    disk: &Arc<dyn Disk>,
-    dir: &Path,
-    journal: u128,
-    file: &FactFile,
-    blocks: &SyncSender<Restored>,
-) -> Result<()> {
-    let mut reader = FactReader::open(disk, dir, journal, file)?;
-    let class = file.bucket.class();
-    loop {
-        let mut block = Restored::new();
-        let more = reader.next_block(|raw, revision| {
-            let (_, time, id) = codec::prefix(raw.bytes)?;
-            let entry = Entry {
-                hash: codec::hash(raw.bytes),
-                revision: 0,
-                day: time.day(),
-                class,
-                tick: Tick(0),
-            };
-            let fact = match class {
-                RetentionClass::Reference => Some(raw.decode()?),
-                RetentionClass::Exposure | RetentionClass::Conversion => None,
-            };
-            block.push((id, entry, revision, fact));
-            Some(())
-        })?;
-        if !more || blocks.send(block).is_err() {
-            return Ok(());
-        }
-    }
-}
-
-fn replay_log(
-    disk: &Arc<dyn Disk>,
-    dir: &Path,
-    manifest: &Manifest,
-    found: &[Tick],
-    head: &mut Head,
-    replay: &mut Replay,
-) -> Result<(LogWriter, u64)> {
-    let journal = manifest.journal;
-    let Some(first) = found.first() else {
-        let disk = Arc::clone(disk);
-        let (first, chain) = (manifest.since.next(), manifest.chain);
-        return Ok((LogWriter::create(disk, dir, journal, first, chain)?, 0));
-    };
-    let mut reader = LogReader::open(Arc::clone(disk), dir, journal, found.to_vec(), None);
-    let mut at_since = *first == manifest.since.next();
-    if at_since
-        && reader
-            .peek_chain()?
-            .is_some_and(|chain| chain != manifest.chain)
-    {
-        return Err(damaged_log(dir, *first));
-    }
-    while let Some(raw) = reader.next_record()? {
-        if raw.tick == manifest.since {
-            at_since = true;
-            if reader.end().chain != manifest.chain {
-                return Err(raw.damaged("the chain is not the one that the manifest names"));
-            }
-        }
-        if raw.tick > manifest.since {
-            apply(&raw, head, replay)?;
-        }
-    }
-    let end = reader.end().clone();
-    if reader.misses_segment() {
-        let path = segment_path(dir, end.next);
-        return Err(JournalError::damaged(
-            &path,
-            0,
-            "the newest segment is missing",
-        ));
-    }
-    if !at_since {
-        return Err(damaged_log(dir, *first));
-    }
-    let path = segment_path(dir, end.segment);
-    let len = disk.open_read(&path)?.len()?;
-    let cut = len.saturating_sub(end.offset);
-    let disk = Arc::clone(disk);
-    let writer = if end.offset == 0 {
-        // A segment without a header was never written to. Its chain is that of the segment before, or the manifest's.
-        let chain = if found.len() > 1 {
-            end.chain
-        } else {
-            manifest.chain
+impl Files<'_> {
+    /// Goes on where the log ends; says how many bytes of a torn tail were cut off.
+    fn writer(&self, end: Option<LogEnd>) -> Result<(LogWriter, u64)> {
+        let (dir, manifest) = (self.dir, self.manifest);
+        let disk = Arc::clone(self.disk);
+        let Some(end) = end else {
+            let (first, chain) = (manifest.since.next(), manifest.chain);
+            let writer = LogWriter::create(disk, dir, manifest.journal, first, chain)?;
+            return Ok((writer, 0));
         };
-        LogWriter::create(disk, dir, journal, end.segment, chain)?
-    } else {
-        LogWriter::resume(disk, dir, journal, &end)?
-    };
-    Ok((writer, cut))
-}
-
-fn damaged_log(dir: &Path, first: Tick) -> JournalError {
-    let path: PathBuf = segment_path(dir, first);
-    JournalError::damaged(&path, 0, "the tick log does not join the manifest's state")
-}
-
-fn apply(raw: &RawRecord, head: &mut Head, replay: &mut Replay) -> Result<()> {
-    let broken = || raw.damaged("the record does not decode");
-    let (first, parts) = raw.parts.split_first().ok_or_else(broken)?;
-    let record = crate::record::TickRecord::decode_head(first).ok_or_else(broken)?;
-    let mut days = Days::default();
-    for part in parts {
-        visit_events(part, |event| {
-            let (_, time, id) = codec::prefix(event.bytes)?;
-            days.note(event.class, time.day());
-            let hash = codec::hash(event.bytes);
-            if event.taken_away {
-                head.restore_gone(id, hash);
-                return Some(());
-            }
-            let entry = Entry {
-                hash,
-                revision: 0,
-                day: time.day(),
-                class: event.class,
-                tick: raw.tick,
+        let len = disk.open_read(&segment_path(dir, end.segment))?.len()?;
+        let cut = len.saturating_sub(end.offset);
+        let writer = if end.offset == 0 {
+            // A segment without a header was never written to. Its chain is that of the segment before, or the manifest's.
+            let chain = if self.segments.len() > 1 {
+                end.chain
+            } else {
+                manifest.chain
             };
-            let fact = match event.class {
-                RetentionClass::Reference => Some(event.decode()?),
-                RetentionClass::Exposure | RetentionClass::Conversion => None,
-            };
-            head.restore(id, entry, 0, fact);
-            Some(())
-        })
-        .ok_or_else(broken)?;
+            LogWriter::create(disk, dir, manifest.journal, end.segment, chain)?
+        } else {
+            LogWriter::resume(disk, dir, manifest.journal, &end)?
+        };
+        Ok((writer, cut))
     }
-    for stated in &record.revisions {
-        days.note(stated.class, stated.day);
-        head.restore_revision(stated);
-    }
-    for (kind, id, text) in &record.names {
-        if !head.restore_name(*kind, *id, text) {
-            return Err(raw.damaged("a name has two texts"));
-        }
-    }
-    replay.clock = record.clock;
-    replay.offsets.extend(record.offsets);
-    replay.released = record.release.or(replay.released);
-    let place = raw.place;
-    replay.index.insert(raw.tick, Indexed { place, days });
-    Ok(())
 }
