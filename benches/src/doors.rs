@@ -113,6 +113,7 @@ pub(crate) fn open(dir: &Path) -> Result<(Gateway, Arc<EmbeddedLog>)> {
         metrics: None,
         explain: None,
         attribution: None,
+        numbers: None,
         pipeline_ready: None,
     })?;
     Ok((gateway, log))

@@ -4,23 +4,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use comfy_table::CellAlignment;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::cmd::table;
-use crate::report::{Reader, grouped, int, text};
-
-/// Rows to be printed: a text or a whole number in each column.
-#[derive(Debug)]
-pub(crate) struct Listing {
-    headers: &'static [&'static str],
-    /// Columns from here on are numbers, but for the last `texts_after`.
-    numbers_from: usize,
-    texts_after: usize,
-    rows: Vec<Vec<Value>>,
-    /// More rows than are shown.
-    more: u64,
-}
+use crate::listing::{Column, Listing};
+use crate::report::Reader;
+use crate::tables::{int, text};
 
 /// Whose rows, and how many.
 #[derive(Debug, Clone, Default)]
@@ -83,21 +71,17 @@ impl Reader {
         );
         self.list(
             wanted,
-            (
-                &[
-                    "tenant",
-                    "tick",
-                    "number",
-                    "of",
-                    "period end",
-                    "was",
-                    "is",
-                    "moved by",
-                    "cause",
-                ],
-                5,
-                1,
-            ),
+            &[
+                Column::text("tenant"),
+                Column::text("tick"),
+                Column::text("number"),
+                Column::text("of"),
+                Column::text("period end"),
+                Column::count("was"),
+                Column::count("is"),
+                Column::count("moved by"),
+                Column::text("cause"),
+            ],
             &rows,
             of,
         )
@@ -116,20 +100,16 @@ impl Reader {
         );
         self.list(
             wanted,
-            (
-                &[
-                    "tenant",
-                    "tick",
-                    "sealed day",
-                    "what",
-                    "of",
-                    "count",
-                    "stands",
-                    "would be",
-                ],
-                5,
-                0,
-            ),
+            &[
+                Column::text("tenant"),
+                Column::text("tick"),
+                Column::text("sealed day"),
+                Column::text("what"),
+                Column::text("of"),
+                Column::count("count"),
+                Column::count("stands"),
+                Column::count("would be"),
+            ],
             &rows,
             of,
         )
@@ -139,24 +119,20 @@ impl Reader {
     async fn list(
         &self,
         wanted: &Wanted,
-        (headers, numbers_from, texts_after): (&'static [&'static str], usize, usize),
+        columns: &[Column],
         rows: &str,
         of: &str,
     ) -> Result<Listing> {
         let params = wanted.params();
-        let mut rows = self.rows_with(rows, &params).await?;
+        let mut rows = self.tables.rows_with(rows, &params).await?;
         rows.reverse();
         let counted = self
+            .tables
             .rows_with(&format!("SELECT count() {of}"), &params)
             .await?;
         let all = counted.first().map_or(0, |row| int(row, 0));
-        Ok(Listing {
-            headers,
-            numbers_from,
-            texts_after,
-            more: u64::try_from(all).unwrap_or(0) - rows.len() as u64,
-            rows,
-        })
+        let all = u64::try_from(all).unwrap_or(0);
+        Ok(Listing::of_all(columns.to_vec(), rows, all, "older"))
     }
 
     /// Numbers of a day: when they were published, now, and what the events that came after the seal would make of them.
@@ -177,7 +153,7 @@ impl Reader {
                     "SELECT tenant, '{view}.{column}', arrayStringConcat(arrayFilter(name -> name != '', {names}), ' / '), \
                      sum({column}) FROM serving.{view} FINAL WHERE day = {{day:Date32}} AND {mine} GROUP BY ALL"
                 );
-                for row in self.rows_with(&now, &params).await? {
+                for row in self.tables.rows_with(&now, &params).await? {
                     add(&row, 0);
                 }
             }
@@ -193,11 +169,11 @@ impl Reader {
             "JSONExtractString(of_key, 'day')",
             "difference",
         );
-        for row in self.rows_with(&moved, &params).await? {
+        for row in self.tables.rows_with(&moved, &params).await? {
             add(&row, 1);
         }
         let late = ledger("late_after_seal", "toString(day)", "new_value - old_value");
-        for row in self.rows_with(&late, &params).await? {
+        for row in self.tables.rows_with(&late, &params).await? {
             add(&row, 2);
         }
         let rows = numbers
@@ -213,78 +189,15 @@ impl Reader {
                     json!(late),
                 ]
             });
-        Ok(Listing {
-            headers: &[
-                "tenant",
-                "number",
-                "of",
-                "as published",
-                "now",
-                "moved by",
-                "after the seal",
-            ],
-            numbers_from: 3,
-            texts_after: 0,
-            rows: rows.collect(),
-            more: 0,
-        })
-    }
-}
-
-impl Listing {
-    /// Of a day: what is known now alone.
-    pub(crate) fn only_now(&mut self) {
-        self.headers = &["tenant", "number", "of", "now"];
-        for row in &mut self.rows {
-            row.truncate(5);
-            row.remove(3);
-        }
-    }
-
-    /// One JSON object a row.
-    pub(crate) fn json(&self) -> Vec<String> {
-        let object = |row: &Vec<Value>| {
-            let fields = self.headers.iter().enumerate().map(|(at, header)| {
-                let value = if self.is_number(at) {
-                    json!(int(row, at))
-                } else {
-                    json!(text(row, at))
-                };
-                (header.replace(' ', "_"), value)
-            });
-            Value::Object(fields.collect::<Map<String, Value>>()).to_string()
-        };
-        self.rows.iter().map(object).collect()
-    }
-
-    fn is_number(&self, at: usize) -> bool {
-        at >= self.numbers_from && at + self.texts_after < self.headers.len()
-    }
-
-    /// A table for people, and what it leaves out.
-    pub(crate) fn render(&self, nothing: &str) -> String {
-        if self.rows.is_empty() {
-            return nothing.to_owned();
-        }
-        let mut table = table();
-        table.set_header(self.headers);
-        for (at, column) in table.column_iter_mut().enumerate() {
-            if self.is_number(at) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        for row in &self.rows {
-            table.add_row((0..self.headers.len()).map(|at| {
-                if self.is_number(at) {
-                    grouped(int(row, at))
-                } else {
-                    text(row, at)
-                }
-            }));
-        }
-        match self.more {
-            0 => table.to_string(),
-            more => format!("{table}\n{more} older ones are not shown (--limit)"),
-        }
+        let columns = [
+            Column::text("tenant"),
+            Column::text("number"),
+            Column::text("of"),
+            Column::count("as published"),
+            Column::count("now"),
+            Column::count("moved by"),
+            Column::count("after the seal"),
+        ];
+        Ok(Listing::whole(columns.to_vec(), rows.collect()))
     }
 }

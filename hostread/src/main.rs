@@ -7,10 +7,12 @@ mod compare;
 mod config;
 mod count;
 mod crash_point;
+mod credits;
 mod deal;
 mod demo;
 mod explain;
 mod ledgers;
+mod listing;
 mod method;
 mod parts;
 #[cfg(test)]
@@ -18,6 +20,7 @@ mod reference;
 mod report;
 mod rules;
 mod serve;
+mod tables;
 mod telemetry;
 
 use std::path::PathBuf;

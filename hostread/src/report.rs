@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Cell, CellAlignment, Table};
 use hostread_schemas::MoneyMicros;
@@ -12,11 +12,11 @@ use serde_json::Value;
 use sqlx::Row;
 
 use crate::ledgers::CAUSE;
+use crate::tables::{Tables, int, text};
 
 /// Reads the engines.
 pub(crate) struct Reader {
-    clickhouse: ClickHouseConfig,
-    client: reqwest::Client,
+    pub(crate) tables: Tables,
     postgres: sqlx::PgPool,
 }
 
@@ -42,53 +42,12 @@ impl Reader {
         let postgres = sqlx::PgPool::connect(postgres_url)
             .await
             .context("connecting to PostgreSQL")?;
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .tls_certs_only([])
-            .build()?;
-        Ok(Self {
-            clickhouse,
-            client,
-            postgres,
-        })
+        let tables = Tables::new(clickhouse)?;
+        Ok(Self { tables, postgres })
     }
 
     async fn rows(&self, query: &str) -> Result<Vec<Vec<Value>>> {
-        self.rows_with(query, &[]).await
-    }
-
-    /// Rows of a query with parameters.
-    pub(crate) async fn rows_with(
-        &self,
-        query: &str,
-        params: &[(&str, String)],
-    ) -> Result<Vec<Vec<Value>>> {
-        let config = &self.clickhouse;
-        let mut request = self
-            .client
-            .post(&config.url)
-            .query(params)
-            .header("X-ClickHouse-User", &config.user)
-            .header("X-ClickHouse-Key", &config.password);
-        for (name, value) in &config.headers {
-            request = request.header(name, value);
-        }
-        let body = format!("{query} FORMAT JSONCompact");
-        let response = request
-            .body(body)
-            .send()
-            .await
-            .context("asking ClickHouse")?;
-        let (status, text) = (response.status(), response.text().await?);
-        if !status.is_success() {
-            bail!(
-                "ClickHouse answered {status}: {}",
-                text.lines().next().unwrap_or_default()
-            );
-        }
-        let mut answer: Value =
-            serde_json::from_str(&text).context("reading ClickHouse's answer")?;
-        Ok(serde_json::from_value(answer["data"].take())?)
+        self.tables.rows_with(query, &[]).await
     }
 
     /// Reads every number of the report.
@@ -194,22 +153,6 @@ impl Reader {
     }
 }
 
-pub(crate) fn text(row: &[Value], at: usize) -> String {
-    match row.get(at) {
-        Some(Value::String(text)) => text.clone(),
-        Some(value) => value.to_string(),
-        None => String::new(),
-    }
-}
-
-pub(crate) fn int(row: &[Value], at: usize) -> i64 {
-    match row.get(at) {
-        Some(Value::String(text)) => text.parse().unwrap_or(0),
-        Some(value) => value.as_i64().unwrap_or(0),
-        None => 0,
-    }
-}
-
 /// A table with its numbers to the right.
 fn table(headers: &[&str], numbers_from: usize) -> Table {
     let mut table = Table::new();
@@ -237,7 +180,7 @@ pub(crate) fn grouped(value: i64) -> String {
 }
 
 /// Millionths with two decimals.
-fn decimal(micros: i64) -> String {
+pub(crate) fn decimal(micros: i64) -> String {
     let cents = (micros.abs() + 5_000) / 10_000;
     let sign = if micros < 0 { "-" } else { "" };
     format!("{sign}{}.{:02}", grouped(cents / 100), cents % 100)

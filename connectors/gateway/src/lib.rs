@@ -10,6 +10,7 @@
 //! GET  /p/{feed}/{url}                                  nothing          ─► 302, and later intake ─► log, or spill ─► log
 //! GET  /v1/explain/{kind}/{id}                             API key          ◄─ whoever can explain numbers
 //! GET  /v1/attribution/models  POST …/calculate            API key          ◄─ whoever can calculate credits
+//! GET  /v1/attribution/campaigns  …/codes  …/path-lengths  API key          ◄─ whoever reads the databases
 //! GET  /livez  /readyz  /readyz/pipeline  /metrics
 //! ```
 
@@ -29,6 +30,7 @@ pub use addresses::{AddressesError, open as open_addresses};
 pub use config::{ConfigError, GatewayConfig, LimitsConfig, TenantConfig};
 pub use doors::attribution::{Attribution, Calculate, CalculateAsk};
 pub use doors::explain::{Explain, ExplainAsk, ExplainRefusal};
+pub use doors::numbers::{Numbers, NumbersAnswer, NumbersAsk, NumbersQuery, NumbersRefusal, Sheet};
 pub use intake::Clock;
 pub use server::{Gateway, GatewayError, GatewayParts, MetricsText, PipelineReady, Spilled};
 

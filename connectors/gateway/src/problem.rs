@@ -40,6 +40,8 @@ pub(crate) enum Problem {
     Busy,
     /// What explains cannot be read now.
     ExplainAway,
+    /// The databases cannot be read now.
+    DatabaseAway,
     /// A fault of ours.
     Internal,
 }
@@ -136,6 +138,11 @@ impl Problem {
                 "journal_away",
                 "the journal cannot be read here now",
             ),
+            Self::DatabaseAway => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database_away",
+                "the numbers cannot be read now; try again",
+            ),
             Self::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
@@ -147,7 +154,7 @@ impl Problem {
     fn retry_after_secs(&self) -> Option<u64> {
         match self {
             Self::TooFast { retry_after_secs } => Some(*retry_after_secs),
-            Self::LogAway | Self::ExplainAway => Some(LOG_RETRY_SECS),
+            Self::LogAway | Self::ExplainAway | Self::DatabaseAway => Some(LOG_RETRY_SECS),
             Self::Busy => Some(BUSY_RETRY_SECS),
             _ => None,
         }

@@ -29,6 +29,7 @@ use crate::config::{ConfigError, GatewayConfig, TenantConfig};
 use crate::doors;
 use crate::doors::attribution::Attribution;
 use crate::doors::explain::Explain;
+use crate::doors::numbers::Numbers;
 use crate::doors::prefix::HitIds;
 use crate::hits::Hits;
 use crate::intake::{Clock, Intake};
@@ -48,6 +49,9 @@ const BATCHES_AT_ONCE: usize = 4;
 const EXPLAINED_AT_ONCE: usize = 2;
 /// Files of paths that are calculated at the same time; each keeps a core busy.
 const CALCULATED_AT_ONCE: usize = 1;
+
+/// Pages of numbers that are read at the same time. More: dashboards feel them; fewer: people wait for each other.
+const READ_AT_ONCE: usize = 4;
 
 /// What the doors stand on.
 pub struct GatewayParts {
@@ -73,6 +77,8 @@ pub struct GatewayParts {
     pub explain: Option<Explain>,
     /// Asked by `/v1/attribution`; without it the addresses are not there.
     pub attribution: Option<Attribution>,
+    /// Asked for pages of numbers; without it the addresses are not there.
+    pub numbers: Option<Numbers>,
     /// Asked by `/readyz/pipeline`; without it the address is not there.
     pub pipeline_ready: Option<PipelineReady>,
 }
@@ -114,6 +120,8 @@ pub(crate) struct State {
     pub(crate) explaining: Arc<Semaphore>,
     pub(crate) attribution: Option<Attribution>,
     pub(crate) calculating: Arc<Semaphore>,
+    pub(crate) numbers: Option<Numbers>,
+    pub(crate) reading: Semaphore,
     pub(crate) hits: Hits,
     pub(crate) hit_ids: HitIds,
     proxies: IpRanges,
@@ -187,6 +195,8 @@ impl Gateway {
             explaining: Arc::new(Semaphore::new(EXPLAINED_AT_ONCE)),
             attribution: parts.attribution,
             calculating: Arc::new(Semaphore::new(CALCULATED_AT_ONCE)),
+            numbers: parts.numbers,
+            reading: Semaphore::new(READ_AT_ONCE),
         })))
     }
 
@@ -214,6 +224,12 @@ impl Gateway {
             .route(
                 "/v1/attribution/calculate",
                 post(doors::attribution::calculate),
+            )
+            .route("/v1/attribution/campaigns", get(doors::numbers::campaigns))
+            .route("/v1/attribution/codes", get(doors::numbers::codes))
+            .route(
+                "/v1/attribution/path-lengths",
+                get(doors::numbers::path_lengths),
             )
             .route("/p/{*url}", get(doors::prefix::get))
             .route("/livez", get(doors::health::live))

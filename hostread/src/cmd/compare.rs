@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use hostread_rules::Window;
 
+use super::SheetFormat as Format;
 use super::count::catalog;
-use super::logs::{
-    Format, How, HowArgs, Source, WindowArg, open, warn_of_lines, warn_of_missing, zone,
-};
+use super::logs::{How, HowArgs, Source, WindowArg, open, warn_of_lines, warn_of_missing, zone};
 use crate::compare::{
     By, Comparison, Counts, Hypotheses, Requests, Side, TOTALS_BYTES_MAX, Totals, Way, described,
 };

@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail};
 use hostread_connectors::lines::{Blocks, LineAt};
 use hostread_rules::CompiledRules;
 
-use super::logs::{Format, HowArgs, is_stdin, open, warn_of_lines, warn_of_missing};
+use super::SheetFormat as Format;
+use super::logs::{HowArgs, is_stdin, open, warn_of_lines, warn_of_missing};
 use crate::count::{self, Catalog, Counter, Log, Reading, Said, Settings, Verdicts};
 use crate::say;
 

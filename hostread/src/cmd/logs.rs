@@ -73,17 +73,6 @@ impl WindowArg {
     }
 }
 
-/// How numbers are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Format {
-    /// Columns for people
-    Table,
-    /// One JSON object
-    Json,
-    /// Rows with a head
-    Csv,
-}
-
 pub(super) fn zone(text: &str) -> Result<String, String> {
     match jiff::tz::TimeZone::get(text) {
         Ok(_) => Ok(text.to_owned()),

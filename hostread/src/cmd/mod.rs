@@ -37,6 +37,17 @@ pub(crate) enum Format {
     Table,
 }
 
+/// How rows are printed that people also open in a spreadsheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SheetFormat {
+    /// Columns for people
+    Table,
+    /// For programs
+    Json,
+    /// Rows with a head, for spreadsheets
+    Csv,
+}
+
 /// A table with a line under its head and none between its rows.
 pub(crate) fn table() -> comfy_table::Table {
     let mut table = comfy_table::Table::new();

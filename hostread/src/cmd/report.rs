@@ -1,13 +1,18 @@
 //! `hostread report`: the demo's report, of a system that runs, and the ledgers as people read them.
 
-use anyhow::{Context, Result};
+use std::io::Write as _;
 
-use super::Format;
+use anyhow::{Context, Result};
+use hostread_schemas::event::Model;
+
+use super::SheetFormat as Format;
 use crate::config::Config;
+use crate::credits::{By, Which};
 use crate::ledgers::Wanted;
 use crate::parts::Targets;
-use crate::report::{Reader, grouped, int, text};
+use crate::report::{Reader, grouped};
 use crate::say;
+use crate::tables::{int, text};
 
 /// What to report.
 #[derive(Debug, Clone, clap::Args)]
@@ -25,6 +30,12 @@ pub(crate) enum ReportCommand {
     Late(ListArgs),
     /// The numbers of a day, as they are or beside what was published
     Day(DayArgs),
+    /// Credits and money by campaign, line item, show, day or month, under each model
+    Attribution(AttributionArgs),
+    /// Promo codes: their orders, how many were matched, what they were worth
+    Codes(ConversionsArgs),
+    /// Conversions by the number of touches on their path
+    PathLengths(ConversionsArgs),
 }
 
 /// Which rows, and how.
@@ -68,6 +79,69 @@ pub(crate) struct DayArgs {
     format: Format,
 }
 
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct AttributionArgs {
+    /// What to sum by, joined by commas
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "campaign,model",
+        hide_possible_values = true,
+        value_name = "campaign,line,show,day,month,model"
+    )]
+    by: Vec<By>,
+    /// Only under this model
+    #[arg(long, value_name = "MODEL", value_parser = model)]
+    model: Option<Model>,
+    /// Only of this campaign
+    #[arg(long, value_name = "NAME")]
+    campaign: Option<String>,
+    #[command(flatten)]
+    conversions: ConversionsArgs,
+}
+
+/// Which conversions, and how to print them.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ConversionsArgs {
+    /// Only of this tenant
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+    /// Only conversions of this UTC day or later
+    #[arg(long, value_name = "DAY")]
+    from: Option<jiff::civil::Date>,
+    /// Only conversions of this UTC day or earlier
+    #[arg(long, value_name = "DAY")]
+    to: Option<jiff::civil::Date>,
+    /// The first so many rows
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    limit: u32,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+impl ConversionsArgs {
+    fn which(&self) -> Which {
+        Which {
+            tenant: self.tenant.clone(),
+            campaign: None,
+            from: self.from,
+            to: self.to,
+            limit: self.limit,
+            after: None,
+        }
+    }
+}
+
+/// A model of the pipeline by its name.
+fn model(name: &str) -> Result<Model, String> {
+    crate::credits::model(name).ok_or_else(|| {
+        let known = Model::ALL.map(Model::as_str).join(", ");
+        format!("the pipeline has {known}")
+    })
+}
+
 /// Reads the databases and prints what a person wants to see first.
 pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
     let targets = Targets::find(&config)?;
@@ -87,6 +161,36 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
         return Ok(true);
     };
     let (listing, nothing, format) = match command {
+        ReportCommand::Attribution(args) => {
+            let which = Which {
+                campaign: args.campaign,
+                ..args.conversions.which()
+            };
+            crate::credits::check(&args.by, args.model)?;
+            let page = reader.tables.credits(&args.by, args.model, &which).await;
+            let listing = page.with_context(away)?.listing;
+            (
+                listing,
+                "No conversion is credited.",
+                args.conversions.format,
+            )
+        }
+        ReportCommand::Codes(args) => {
+            let page = reader
+                .tables
+                .codes(&args.which())
+                .await
+                .with_context(away)?;
+            (page.listing, "No order has a code.", args.format)
+        }
+        ReportCommand::PathLengths(args) => {
+            let page = reader
+                .tables
+                .path_lengths(&args.which())
+                .await
+                .with_context(away)?;
+            (page.listing, "There is no conversion.", args.format)
+        }
         ReportCommand::Restatements(RestatementsArgs { cause, list }) => {
             let mut wanted = wanted(&list);
             wanted.cause = cause;
@@ -109,7 +213,7 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
             let date = day.day.to_string();
             let mut listing = reader.day(&date, &wanted).await.with_context(away)?;
             if !day.as_published {
-                listing.only_now();
+                listing.only(&["tenant", "number", "of", "now"]);
             }
             (listing, "No number has this day.", day.format)
         }
@@ -119,7 +223,8 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
             say_restating(&reader).await.with_context(away)?;
             say!("{}", listing.render(nothing));
         }
-        Format::Json => listing.json().iter().for_each(|line| say!("{line}")),
+        Format::Json => listing.objects().iter().for_each(|line| say!("{line}")),
+        Format::Csv => write!(std::io::stdout(), "{}", listing.csv()?).unwrap_or_default(),
     }
     Ok(true)
 }
@@ -127,7 +232,7 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
 /// That numbers do not all follow a change yet, if so.
 async fn say_restating(reader: &Reader) -> Result<()> {
     let query = "SELECT restating, done, total FROM hostread.freshness WHERE restating != ''";
-    for row in reader.rows_with(query, &[]).await? {
+    for row in reader.tables.rows_with(query, &[]).await? {
         let stage = text(&row, 0);
         let what = if stage == "computing" {
             "listener-days"

@@ -11,6 +11,7 @@ use hostread_schemas::intern::IdHasher;
 use super::{GATEWAY_DIR, Log, disk};
 use crate::attribute;
 use crate::config::Config;
+use crate::credits;
 use crate::explain::Explainer;
 
 /// The machine's clock.
@@ -40,6 +41,7 @@ pub(crate) async fn open(
         metrics: Some(Arc::new(move || metrics.render(of_job.as_deref()))),
         explain: Some(Arc::new(move |ask| explainer.at_door(ask))),
         attribution: Some(attribute::door()),
+        numbers: Some(credits::door(config)),
         pipeline_ready: job.map(|status| {
             Arc::new(move || status.trouble().map_or(Ok(()), Err))
                 as hostread_gateway::PipelineReady

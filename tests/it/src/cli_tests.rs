@@ -13,6 +13,7 @@ mod catalog;
 mod compare;
 mod count;
 mod count_input;
+mod credits;
 mod dead_letters;
 mod demo;
 mod doctor;

@@ -5,6 +5,7 @@ pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod health;
 pub(crate) mod import;
+pub(crate) mod numbers;
 pub(crate) mod prefix;
 pub(crate) mod redemptions;
 pub(crate) mod shopify;

@@ -30,7 +30,7 @@ impl Demo<'_> {
     }
 
     /// Names and API keys of its tenants.
-    fn tenants(&self) -> Vec<(String, String)> {
+    pub(super) fn tenants(&self) -> Vec<(String, String)> {
         let samples = self.samples();
         let tenants = samples["tenants"].as_array().unwrap().iter();
         let word = |value: &Value| value.as_str().unwrap().to_owned();

@@ -190,6 +190,7 @@ impl Doors {
             clock: Arc::new(|| NOW_MS),
             metrics: Some(Arc::new(|| "up 1\n".to_owned())),
             explain: None,
+            numbers: None,
             attribution,
             pipeline_ready: Some(Arc::new(|| Err("loading".to_owned()))),
         })

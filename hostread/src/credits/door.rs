@@ -1,0 +1,217 @@
+//! Attribution as rows at `/v1/attribution`: a page, and the cursor of the next one.
+//!
+//! Promises: only rows of the caller's tenant; pages that follow each other give every row once, as long as none comes or goes.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use clap::ValueEnum;
+use hostread_gateway::{Numbers, NumbersAsk, NumbersQuery, NumbersRefusal, Sheet};
+use hostread_schemas::event::Model;
+use hostread_schemas::json::FieldError;
+use serde_json::json;
+
+use super::{By, Page, Which, check, model};
+use crate::config::Config;
+use crate::parts::Targets;
+use crate::tables::Tables;
+
+/// Rows of a page, unless it is asked otherwise.
+const PAGE_ROWS: u32 = 100;
+/// Larger: one answer holds more memory. Smaller: more requests for the same.
+const PAGE_ROWS_MAX: u32 = 1_000;
+
+/// What is asked for, understood.
+struct Asked {
+    sheet: Sheet,
+    by: Vec<By>,
+    model: Option<Model>,
+    which: Which,
+}
+
+/// Reads the databases that the configuration names, or those that run beside.
+pub(crate) fn door(config: &Config) -> Numbers {
+    let config = Arc::new(config.clone());
+    Arc::new(move |ask| {
+        let config = Arc::clone(&config);
+        Box::pin(async move {
+            let asked = Asked::new(ask).map_err(NumbersRefusal::Invalid)?;
+            match read(&config, &asked).await {
+                Ok(page) => Ok(said(&page)),
+                Err(error) => {
+                    tracing::warn!(error = format!("{error:#}"), "the numbers cannot be read");
+                    Err(NumbersRefusal::Away)
+                }
+            }
+        })
+    })
+}
+
+async fn read(config: &Config, asked: &Asked) -> Result<Page> {
+    let tables = Tables::new(Targets::find(config)?.clickhouse)?;
+    let which = &asked.which;
+    match asked.sheet {
+        Sheet::Campaigns => tables.credits(&asked.by, asked.model, which).await,
+        Sheet::Codes => tables.codes(which).await,
+        Sheet::PathLengths => tables.path_lengths(which).await,
+    }
+}
+
+fn said(page: &Page) -> String {
+    let next = page
+        .next
+        .as_ref()
+        .map(|keys| BASE64.encode(json!(keys).to_string()));
+    json!({"rows": page.listing.objects(), "next": next}).to_string()
+}
+
+fn wrong(field: &'static str, message: impl Into<String>) -> FieldError {
+    FieldError::new(field, message)
+}
+
+impl Asked {
+    fn new(ask: NumbersAsk) -> Result<Self, FieldError> {
+        let NumbersAsk {
+            tenant,
+            sheet,
+            query,
+        } = ask;
+        if sheet != Sheet::Campaigns {
+            let others = [
+                ("by", &query.by),
+                ("model", &query.model),
+                ("campaign", &query.campaign),
+            ];
+            if let Some((field, _)) = others.into_iter().find(|(_, value)| value.is_some()) {
+                return Err(wrong(field, "only campaigns are asked for with it"));
+            }
+        }
+        let by = by(query.by.as_deref().unwrap_or("campaign,model"))?;
+        let named = query.model.as_deref().map(|name| {
+            model(name).ok_or_else(|| {
+                let known = Model::ALL.map(Model::as_str).join(", ");
+                wrong("model", format!("the pipeline has {known}"))
+            })
+        });
+        let model = named.transpose()?;
+        check(&by, model).map_err(|error| wrong("by", error.to_string()))?;
+        let keys = match sheet {
+            Sheet::Campaigns => by.len() + 2,
+            Sheet::Codes => 5,
+            Sheet::PathLengths => 3,
+        };
+        Ok(Self {
+            sheet,
+            by,
+            model,
+            which: Which {
+                tenant: Some(tenant),
+                from: day("from", query.from.as_deref())?,
+                to: day("to", query.to.as_deref())?,
+                limit: limit(&query)?,
+                after: cursor(&query, keys)?,
+                campaign: query.campaign,
+            },
+        })
+    }
+}
+
+fn by(names: &str) -> Result<Vec<By>, FieldError> {
+    let name = |name: &str| {
+        By::from_str(name, false).map_err(|_| {
+            let known = By::value_variants()
+                .iter()
+                .filter_map(By::to_possible_value);
+            let known: Vec<String> = known.map(|value| value.get_name().to_owned()).collect();
+            wrong("by", format!("of {}, joined by commas", known.join(", ")))
+        })
+    };
+    names.split(',').map(name).collect()
+}
+
+fn day(field: &'static str, text: Option<&str>) -> Result<Option<jiff::civil::Date>, FieldError> {
+    let parse = |text: &str| {
+        text.parse()
+            .map_err(|_| wrong(field, "a UTC day as 2026-03-14"))
+    };
+    text.map(parse).transpose()
+}
+
+fn limit(query: &NumbersQuery) -> Result<u32, FieldError> {
+    let Some(text) = &query.limit else {
+        return Ok(PAGE_ROWS);
+    };
+    let rows = text.parse().ok();
+    rows.filter(|rows| (1..=PAGE_ROWS_MAX).contains(rows))
+        .ok_or_else(|| wrong("limit", format!("1 to {PAGE_ROWS_MAX} rows")))
+}
+
+/// The keys behind which the page begins, of as many columns as the answer has.
+fn cursor(query: &NumbersQuery, keys: usize) -> Result<Option<Vec<String>>, FieldError> {
+    let Some(text) = &query.cursor else {
+        return Ok(None);
+    };
+    let bytes = BASE64.decode(text).ok();
+    bytes
+        .and_then(|bytes| serde_json::from_slice::<Vec<String>>(&bytes).ok())
+        .filter(|found| found.len() == keys)
+        .map(Some)
+        .ok_or_else(|| wrong("cursor", "the `next` of an answer to the same question"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn asked(sheet: Sheet, query: Value) -> Result<Asked, FieldError> {
+        let tenant = "acme".to_owned();
+        let query = serde_json::from_value(query).expect("fields of a query");
+        Asked::new(NumbersAsk {
+            tenant,
+            sheet,
+            query,
+        })
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        let short = BASE64.encode("[\"acme\"]");
+        let campaigns = [
+            ("by", "household"),
+            ("by", "campaign"),
+            ("by", "model,model"),
+            ("model", "markov"),
+            ("from", "March"),
+            ("to", "2026-02-30"),
+            ("limit", "0"),
+            ("limit", "1001"),
+            ("cursor", "%"),
+            ("cursor", &short),
+        ];
+        let campaigns = campaigns.map(|wrong| (Sheet::Campaigns, wrong));
+        let others = [
+            (Sheet::Codes, ("by", "day")),
+            (Sheet::PathLengths, ("campaign", "x")),
+        ];
+        for (sheet, (field, value)) in campaigns.into_iter().chain(others) {
+            let refused = asked(sheet, json!({field: value})).err();
+            let refused = refused.map(|error| error.field);
+            assert_eq!(refused.as_deref(), Some(field), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_is_the_keys_of_the_last_row() {
+        let keys = ["acme", "2", "EUR"].map(str::to_owned).to_vec();
+        let listing = crate::listing::Listing::whole(Vec::new(), Vec::new());
+        let next = Some(keys.clone());
+        let answer: Value = serde_json::from_str(&said(&Page { listing, next })).expect("JSON");
+        let query = json!({"cursor": answer["next"]});
+        let asked = asked(Sheet::PathLengths, query).expect("a cursor of ours");
+        assert_eq!(asked.which.after, Some(keys));
+    }
+}

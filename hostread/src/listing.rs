@@ -1,0 +1,239 @@
+//! Rows as people, spreadsheets and programs read them.
+
+use anyhow::Result;
+use comfy_table::CellAlignment;
+use serde_json::{Map, Value, json};
+
+use crate::cmd::table;
+use crate::report::{decimal, grouped};
+use crate::tables::{int, text};
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Count,
+    /// Millionths: whole numbers of them in JSON, where the name says so; decimals elsewhere.
+    Micros,
+}
+
+/// A column of a listing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    /// As people read it.
+    header: &'static str,
+    kind: Kind,
+}
+
+impl Column {
+    /// Words, or a number that nobody adds up.
+    pub(crate) const fn text(header: &'static str) -> Self {
+        let kind = Kind::Text;
+        Self { header, kind }
+    }
+
+    /// Whole numbers.
+    pub(crate) const fn count(header: &'static str) -> Self {
+        let kind = Kind::Count;
+        Self { header, kind }
+    }
+
+    /// Decimals, given in millionths.
+    pub(crate) const fn micros(header: &'static str) -> Self {
+        let kind = Kind::Micros;
+        Self { header, kind }
+    }
+
+    fn field(&self) -> String {
+        let name = self.header.replace(' ', "_");
+        match self.kind {
+            Kind::Text | Kind::Count => name,
+            Kind::Micros => name + "_micros",
+        }
+    }
+}
+
+/// Rows to be printed: a text or a whole number in each column.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    columns: Vec<Column>,
+    rows: Vec<Vec<Value>>,
+    /// Rows that are not shown.
+    more: u64,
+    /// What those are.
+    others: &'static str,
+}
+
+impl Listing {
+    /// Every row.
+    pub(crate) const fn whole(columns: Vec<Column>, rows: Vec<Vec<Value>>) -> Self {
+        Self {
+            columns,
+            rows,
+            more: 0,
+            others: "",
+        }
+    }
+
+    /// Of `all` rows these; the others are older, or further.
+    pub(crate) const fn of_all(
+        columns: Vec<Column>,
+        rows: Vec<Vec<Value>>,
+        all: u64,
+        others: &'static str,
+    ) -> Self {
+        Self {
+            more: all.saturating_sub(rows.len() as u64),
+            columns,
+            rows,
+            others,
+        }
+    }
+
+    /// Keeps the columns of these names.
+    pub(crate) fn only(&mut self, headers: &[&str]) {
+        let kept: Vec<bool> = self
+            .columns
+            .iter()
+            .map(|column| headers.contains(&column.header))
+            .collect();
+        let keep = |at: &mut usize| {
+            *at += 1;
+            kept.get(*at - 1).copied().unwrap_or(false)
+        };
+        let mut at = 0;
+        self.columns.retain(|_| keep(&mut at));
+        for row in &mut self.rows {
+            let mut at = 0;
+            row.retain(|_| keep(&mut at));
+        }
+    }
+
+    /// One object a row: texts, whole numbers, and millionths as whole numbers of them.
+    pub(crate) fn objects(&self) -> Vec<Value> {
+        let object = |row: &Vec<Value>| {
+            let fields = self.columns.iter().enumerate().map(|(at, column)| {
+                let value = match column.kind {
+                    Kind::Text => json!(text(row, at)),
+                    Kind::Count | Kind::Micros => json!(int(row, at)),
+                };
+                (column.field(), value)
+            });
+            Value::Object(fields.collect::<Map<String, Value>>())
+        };
+        self.rows.iter().map(object).collect()
+    }
+
+    /// For a spreadsheet: a head, then the rows; numbers without separators, millionths as decimals.
+    ///
+    /// # Errors
+    /// Never for what a listing holds.
+    pub(crate) fn csv(&self) -> Result<String> {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        csv.write_record(self.columns.iter().map(|column| column.header))?;
+        for row in &self.rows {
+            let cells = self.columns.iter().enumerate().map(|(at, column)| {
+                if column.kind == Kind::Micros {
+                    exact(int(row, at))
+                } else {
+                    text(row, at)
+                }
+            });
+            csv.write_record(cells)?;
+        }
+        Ok(String::from_utf8(csv.into_inner()?)?)
+    }
+
+    /// A table for people, and what it leaves out.
+    pub(crate) fn render(&self, nothing: &str) -> String {
+        if self.rows.is_empty() {
+            return nothing.to_owned();
+        }
+        let mut table = table();
+        table.set_header(self.columns.iter().map(|column| column.header));
+        for (column, shown) in self.columns.iter().zip(table.column_iter_mut()) {
+            if column.kind != Kind::Text {
+                shown.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        for row in &self.rows {
+            let cells = self.columns.iter().enumerate();
+            table.add_row(cells.map(|(at, column)| match column.kind {
+                Kind::Text => text(row, at),
+                Kind::Count => grouped(int(row, at)),
+                Kind::Micros => decimal(int(row, at)),
+            }));
+        }
+        match self.more {
+            0 => table.to_string(),
+            more => format!(
+                "{table}\n{more} {} ones are not shown (--limit)",
+                self.others
+            ),
+        }
+    }
+}
+
+/// Millionths as a decimal with all its digits and no more.
+fn exact(micros: i64) -> String {
+    let (whole, rest) = (
+        micros.unsigned_abs() / 1_000_000,
+        micros.unsigned_abs() % 1_000_000,
+    );
+    let sign = if micros < 0 { "-" } else { "" };
+    let digits = format!("{rest:06}");
+    match digits.trim_end_matches('0') {
+        "" => format!("{sign}{whole}"),
+        digits => format!("{sign}{whole}.{digits}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing() -> Listing {
+        let columns = vec![
+            Column::text("campaign"),
+            Column::count("orders"),
+            Column::micros("money"),
+        ];
+        let rows = vec![
+            vec![json!("a, \"b\""), json!("1200"), json!("-1500000")],
+            vec![json!("c"), json!(7), json!(1_234_000_001_i64)],
+        ];
+        Listing::of_all(columns, rows, 5, "further")
+    }
+
+    #[test]
+    fn a_spreadsheet_gets_decimals_and_quotes() {
+        let csv = "campaign,orders,money\n\"a, \"\"b\"\"\",1200,-1.5\nc,7,1234.000001\n";
+        assert_eq!(listing().csv().expect("it fits"), csv);
+    }
+
+    #[test]
+    fn programs_get_whole_numbers_and_the_unit_in_the_name() {
+        let objects = listing().objects();
+        let first = json!({"campaign": "a, \"b\"", "orders": 1200, "money_micros": -1_500_000});
+        assert_eq!(objects.first(), Some(&first));
+    }
+
+    #[test]
+    fn people_are_told_what_is_not_shown() {
+        let said = listing().render("nothing");
+        assert!(said.contains("1,234.00"), "{said}");
+        assert!(
+            said.ends_with("3 further ones are not shown (--limit)"),
+            "{said}"
+        );
+        let empty = Listing::whole(vec![Column::text("a")], Vec::new());
+        assert_eq!(empty.render("nothing"), "nothing");
+    }
+
+    #[test]
+    fn columns_go_with_their_cells() {
+        let mut listing = listing();
+        listing.only(&["orders"]);
+        assert_eq!(listing.csv().expect("it fits"), "orders\n1200\n7\n");
+    }
+}

@@ -1,0 +1,223 @@
+//! `hostread report attribution|codes|path-lengths` and their door beside a system that runs: sums of the daily table are the
+//! sums of its conversions, pages are the whole, and a tenant sees its own.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::explain::Demo;
+use super::{printed, run, sql, text};
+
+/// Rows of a page: few, so that there are several pages.
+const PAGE_ROWS: usize = 3;
+
+struct Sheets<'a> {
+    demo: &'a Demo<'a>,
+    tenant: String,
+    key: String,
+}
+
+/// Everything of both tenants.
+pub(super) async fn every_sheet(demo: &Demo<'_>) {
+    let refused = run(
+        demo.dir,
+        &[
+            "--data-dir",
+            &demo.data,
+            "report",
+            "attribution",
+            "--by",
+            "campaign",
+        ],
+    );
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        text(&refused).contains("name one model"),
+        "{}",
+        text(&refused)
+    );
+    for (tenant, key) in demo.tenants() {
+        let sheets = Sheets { demo, tenant, key };
+        sheets.credits().await;
+        sheets.conversions().await;
+        sheets.door().await;
+    }
+}
+
+impl Sheets<'_> {
+    fn printed(&self, args: &[&str]) -> String {
+        let base = ["--data-dir", &self.demo.data, "report"];
+        let mine = ["--tenant", &self.tenant];
+        printed(self.demo.dir, &[&base[..], args, &mine].concat())
+    }
+
+    fn rows(&self, args: &[&str]) -> Vec<Value> {
+        let said = self.printed(&[args, &["--format", "json"]].concat());
+        let lines = said.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    async fn asked(&self, query: &str) -> String {
+        sql(&self.demo.door, &self.key, query).await
+    }
+
+    /// By campaign and model, as the credits of the single conversions have it; sums by day and line are the same.
+    async fn credits(&self) {
+        let rows = self.rows(&["attribution"]);
+        let found: Vec<String> = rows
+            .iter()
+            .map(|row| {
+                let word = |of: &str| row[of].as_str().unwrap().to_owned();
+                let number = |of: &str| row[of].as_i64().unwrap();
+                format!(
+                    "{}\t{}\t{}\t{}\t{}",
+                    word("campaign"),
+                    word("model"),
+                    word("currency"),
+                    number("credit_micros"),
+                    number("money_micros")
+                )
+            })
+            .collect();
+        let single = "SELECT campaign, model, currency, sum(credit_micros), toInt64(sum(money) * 1000000) \
+            FROM hostread.attribution GROUP BY ALL HAVING sum(credit_micros) != 0 OR sum(money) != 0 \
+            ORDER BY campaign, model, currency FORMAT TabSeparated";
+        assert_eq!(found.join("\n"), self.asked(single).await.trim());
+        let sums = |rows: &[Value]| {
+            let mut sums: BTreeMap<String, [i64; 2]> = BTreeMap::new();
+            for row in rows {
+                let sum = sums
+                    .entry(row["currency"].as_str().unwrap().to_owned())
+                    .or_default();
+                sum[0] += row["credit_micros"].as_i64().unwrap();
+                sum[1] += row["money_micros"].as_i64().unwrap();
+            }
+            sums
+        };
+        let by = |by: &str| self.rows(&["attribution", "--model", "linear", "--by", by]);
+        let campaigns = by("campaign");
+        for finer in ["day,line,show", "month"] {
+            assert_eq!(sums(&by(finer)), sums(&campaigns), "{finer}");
+        }
+        self.days(&campaigns);
+        self.sheet(&rows);
+    }
+
+    /// Days before and behind one are all days.
+    fn days(&self, campaigns: &[Value]) {
+        let credits = |args: &[&str]| -> i64 {
+            let linear = [
+                "attribution",
+                "--model",
+                "linear",
+                "--by",
+                "day",
+                "--limit",
+                "9999",
+            ];
+            let rows = self.rows(&[&linear[..], args].concat());
+            rows.iter()
+                .map(|row| row["credit_micros"].as_i64().unwrap())
+                .sum()
+        };
+        let all: i64 = campaigns
+            .iter()
+            .map(|row| row["credit_micros"].as_i64().unwrap())
+            .sum();
+        let (early, late) = (
+            credits(&["--to", "2026-03-09"]),
+            credits(&["--from", "2026-03-10"]),
+        );
+        assert_eq!(early + late, all);
+        assert_eq!(credits(&["--campaign", "nobody"]), 0);
+    }
+
+    /// The spreadsheet has the same rows, as decimals.
+    fn sheet(&self, rows: &[Value]) {
+        let said = self.printed(&["attribution", "--format", "csv"]);
+        let mut csv = csv::Reader::from_reader(said.as_bytes());
+        let head = csv.headers().unwrap().iter().collect::<Vec<_>>().join(",");
+        assert_eq!(head, "tenant,campaign,model,currency,credit,money");
+        let cells: Vec<csv::StringRecord> = csv.records().map(Result::unwrap).collect();
+        assert_eq!(cells.len(), rows.len());
+        for (cells, row) in cells.iter().zip(rows) {
+            assert_eq!(Some(&cells[1]), row["campaign"].as_str());
+            let credit: f64 = cells[4].parse().unwrap();
+            let micros = row["credit_micros"].as_i64().unwrap();
+            assert!((credit * 1e6 - micros as f64).abs() < 0.5, "{cells:?}");
+        }
+    }
+
+    /// Codes and lengths of paths are of the conversions that there are.
+    async fn conversions(&self) {
+        let sum = |rows: &[Value], of: &str| -> i64 {
+            rows.iter().map(|row| row[of].as_i64().unwrap()).sum()
+        };
+        let count = |said: String| -> i64 { said.trim().parse().unwrap() };
+        let tabs = "FORMAT TabSeparated";
+        let codes = self.rows(&["codes"]);
+        let orders = format!("SELECT count() FROM hostread.conversions WHERE code != '' {tabs}");
+        assert_eq!(sum(&codes, "orders"), count(self.asked(&orders).await));
+        assert_eq!(
+            sum(&codes, "orders"),
+            sum(&codes, "matched") + sum(&codes, "unmatched")
+        );
+        let lengths = self.rows(&["path-lengths"]);
+        let all = format!("SELECT count() FROM hostread.conversions {tabs}");
+        assert_eq!(sum(&lengths, "conversions"), count(self.asked(&all).await));
+        let unmatched: Vec<Value> = lengths
+            .into_iter()
+            .filter(|row| row["touches"] == 0)
+            .collect();
+        let all =
+            format!("SELECT count() FROM hostread.conversions WHERE matched_by = 'none' {tabs}");
+        assert_eq!(
+            sum(&unmatched, "conversions"),
+            count(self.asked(&all).await)
+        );
+    }
+
+    async fn get(&self, path: &str, key: &str) -> (u16, Value) {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let address = format!("{}/v1/attribution/{path}", self.demo.gateway);
+        let answer = client
+            .get(address)
+            .header("Authorization", format!("Bearer {key}"))
+            .send()
+            .await
+            .unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    /// Pages one after the other are what the command prints.
+    async fn door(&self) {
+        for (path, command) in [
+            ("campaigns", "attribution"),
+            ("codes", "codes"),
+            ("path-lengths", "path-lengths"),
+        ] {
+            let wanted = self.rows(&[command]);
+            let mut found: Vec<Value> = Vec::new();
+            let mut page = format!("{path}?limit={PAGE_ROWS}");
+            loop {
+                let (status, mut answer) = self.get(&page, &self.key).await;
+                assert_eq!(status, 200, "{answer}");
+                let rows = answer["rows"].take();
+                found.extend(rows.as_array().unwrap().iter().cloned());
+                let Some(next) = answer["next"].as_str() else {
+                    break;
+                };
+                assert_eq!(found.len() % PAGE_ROWS, 0);
+                page = format!("{path}?limit={PAGE_ROWS}&cursor={next}");
+            }
+            assert_eq!(found, wanted, "{path}");
+        }
+        assert_eq!(self.get("campaigns", "nobody").await.0, 401);
+        let (status, said) = self.get("campaigns?by=campaign", &self.key).await;
+        assert_eq!((status, said["field"].as_str()), (422, Some("by")));
+        let (status, said) = self.get("codes?cursor=WyJhIl0", &self.key).await;
+        assert_eq!((status, said["field"].as_str()), (422, Some("cursor")));
+    }
+}
