@@ -29,7 +29,7 @@ use crate::config::{ConfigError, GatewayConfig, TenantConfig};
 use crate::doors;
 use crate::doors::attribution::Attribution;
 use crate::doors::explain::Explain;
-use crate::doors::numbers::Numbers;
+use crate::doors::numbers::{Numbers, Sheet, page};
 use crate::doors::prefix::HitIds;
 use crate::hits::Hits;
 use crate::intake::{Clock, Intake};
@@ -225,12 +225,10 @@ impl Gateway {
                 "/v1/attribution/calculate",
                 post(doors::attribution::calculate),
             )
-            .route("/v1/attribution/campaigns", get(doors::numbers::campaigns))
-            .route("/v1/attribution/codes", get(doors::numbers::codes))
-            .route(
-                "/v1/attribution/path-lengths",
-                get(doors::numbers::path_lengths),
-            )
+            .route("/v1/attribution/campaigns", page(Sheet::Campaigns))
+            .route("/v1/attribution/codes", page(Sheet::Codes))
+            .route("/v1/attribution/path-lengths", page(Sheet::PathLengths))
+            .route("/v1/openapi.json", get(doors::openapi::get))
             .route("/p/{*url}", get(doors::prefix::get))
             .route("/livez", get(doors::health::live))
             .route("/readyz", get(doors::health::ready))

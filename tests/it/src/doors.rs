@@ -10,6 +10,7 @@ mod full;
 mod fuzz;
 mod import;
 mod killed;
+mod openapi;
 mod orders;
 mod prefix;
 mod refused;

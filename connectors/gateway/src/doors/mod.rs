@@ -6,6 +6,7 @@ pub(crate) mod explain;
 pub(crate) mod health;
 pub(crate) mod import;
 pub(crate) mod numbers;
+pub(crate) mod openapi;
 pub(crate) mod prefix;
 pub(crate) mod redemptions;
 pub(crate) mod shopify;

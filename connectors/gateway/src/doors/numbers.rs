@@ -8,6 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State as With};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use axum::routing::{MethodRouter, get};
 use hostread_schemas::json::FieldError;
 use serde::Deserialize;
 
@@ -75,32 +76,13 @@ pub type Numbers = Arc<dyn Fn(NumbersAsk) -> NumbersAnswer + Send + Sync>;
 
 type Asked = Result<Query<NumbersQuery>, QueryRejection>;
 
-pub(crate) async fn campaigns(
-    With(state): With<Arc<State>>,
-    asked: Asked,
-    headers: HeaderMap,
-) -> Response {
-    page(&state, Sheet::Campaigns, asked, &headers).await
-}
-
-pub(crate) async fn codes(
-    With(state): With<Arc<State>>,
-    asked: Asked,
-    headers: HeaderMap,
-) -> Response {
-    page(&state, Sheet::Codes, asked, &headers).await
-}
-
-pub(crate) async fn path_lengths(
-    With(state): With<Arc<State>>,
-    asked: Asked,
-    headers: HeaderMap,
-) -> Response {
-    page(&state, Sheet::PathLengths, asked, &headers).await
-}
-
-async fn page(state: &State, sheet: Sheet, asked: Asked, headers: &HeaderMap) -> Response {
-    answer(Door::Attribution, say(state, sheet, asked, headers).await)
+/// The door of a sheet.
+pub(crate) fn page(sheet: Sheet) -> MethodRouter<Arc<State>> {
+    get(
+        move |With(state): With<Arc<State>>, asked: Asked, headers: HeaderMap| async move {
+            answer(Door::Attribution, say(&state, sheet, asked, &headers).await)
+        },
+    )
 }
 
 async fn say(

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 use hostread_gateway::{Attribution, CalculateAsk, LimitsConfig};
 use tokio::sync::oneshot;
 
-use super::bench::{Disks, Doors};
+use super::bench::{Answering, Disks, Doors};
 
 const CALCULATE: &str = "/v1/attribution/calculate?order=2";
 
 /// Says its paths back; the first one when it is told to.
-fn says_back(go_on: oneshot::Receiver<()>, begun: oneshot::Sender<()>) -> Attribution {
+fn says_back(go_on: oneshot::Receiver<()>, begun: oneshot::Sender<()>) -> Answering {
     let first = Mutex::new(Some((go_on, begun)));
-    Attribution {
+    let attribution = Attribution {
         models: "{}".to_owned(),
         calculate: Arc::new(move |ask: &CalculateAsk| {
             let first = first.lock().unwrap().take();
@@ -23,6 +23,10 @@ fn says_back(go_on: oneshot::Receiver<()>, begun: oneshot::Sender<()>) -> Attrib
             assert_eq!(ask.order.as_deref(), Some("2"));
             Ok(String::from_utf8(ask.paths.to_vec()).unwrap())
         }),
+    };
+    Answering {
+        attribution: Some(attribution),
+        ..Answering::default()
     }
 }
 
@@ -34,7 +38,7 @@ async fn one_calculation_at_a_time() {
         batch_bytes_max: 100,
         ..LimitsConfig::default()
     };
-    let doors = Doors::calculating(Disks::new(0), limits, says_back(wait, begin)).await;
+    let doors = Doors::asked(Disks::new(0), limits, says_back(wait, begin)).await;
     let second = async {
         begun.await.unwrap();
         doors.post(CALCULATE, "{}").await.problem(503, "busy");

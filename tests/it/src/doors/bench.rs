@@ -13,7 +13,8 @@ use hostread_connectors_kit::{StoredDeadLetter, TenantKey, dead_letters};
 use hostread_disk::{Disk, SimDisk};
 use hostread_eventlog::{EmbeddedLog, EmbeddedSettings, EventLog, TopicSpec};
 use hostread_gateway::{
-    Attribution, DEAD_LETTERS_DIR, Gateway, GatewayConfig, GatewayParts, LimitsConfig, TenantConfig,
+    Attribution, DEAD_LETTERS_DIR, Explain, Gateway, GatewayConfig, GatewayParts, LimitsConfig,
+    Numbers, TenantConfig,
 };
 use hostread_schemas::event::{Event, EventType};
 use hostread_schemas::intern::IdHasher;
@@ -121,6 +122,14 @@ pub(crate) async fn events_of(log: &dyn EventLog) -> Vec<Event> {
     })
 }
 
+/// Who is asked at the doors; without one its addresses are not there.
+#[derive(Default)]
+pub(crate) struct Answering {
+    pub(crate) explain: Option<Explain>,
+    pub(crate) attribution: Option<Attribution>,
+    pub(crate) numbers: Option<Numbers>,
+}
+
 impl Doors {
     pub(crate) async fn open() -> Self {
         Self::on(Disks::new(0), LimitsConfig::default()).await
@@ -148,18 +157,14 @@ impl Doors {
         Self::over(log, disks, config, tenants).await
     }
 
-    /// Doors behind which somebody calculates credits.
-    pub(crate) async fn calculating(
-        disks: Disks,
-        limits: LimitsConfig,
-        attribution: Attribution,
-    ) -> Self {
+    /// Doors behind which somebody answers.
+    pub(crate) async fn asked(disks: Disks, limits: LimitsConfig, who: Answering) -> Self {
         let config = GatewayConfig {
             limits,
             ..GatewayConfig::default()
         };
         let log = Arc::new(open_log(&disks.log).unwrap());
-        Self::serve(log, disks, config, tenants(), Some(attribution)).await
+        Self::serve(log, disks, config, tenants(), who).await
     }
 
     /// Over a log that was opened on these disks.
@@ -169,7 +174,7 @@ impl Doors {
         config: GatewayConfig,
         tenants: Vec<TenantConfig>,
     ) -> Self {
-        Self::serve(log, disks, config, tenants, None).await
+        Self::serve(log, disks, config, tenants, Answering::default()).await
     }
 
     async fn serve(
@@ -177,7 +182,7 @@ impl Doors {
         disks: Disks,
         config: GatewayConfig,
         tenants: Vec<TenantConfig>,
-        attribution: Option<Attribution>,
+        who: Answering,
     ) -> Self {
         let gateway = Gateway::open(GatewayParts {
             config,
@@ -189,9 +194,9 @@ impl Doors {
             dir: GATEWAY_DIR.into(),
             clock: Arc::new(|| NOW_MS),
             metrics: Some(Arc::new(|| "up 1\n".to_owned())),
-            explain: None,
-            numbers: None,
-            attribution,
+            explain: who.explain,
+            numbers: who.numbers,
+            attribution: who.attribution,
             pipeline_ready: Some(Arc::new(|| Err("loading".to_owned()))),
         })
         .unwrap();
