@@ -132,12 +132,11 @@ impl Listing {
         let mut csv = csv::Writer::from_writer(Vec::new());
         csv.write_record(self.columns.iter().map(|column| column.header))?;
         for row in &self.rows {
-            let cells = self.columns.iter().enumerate().map(|(at, column)| {
-                if column.kind == Kind::Micros {
-                    exact(int(row, at))
-                } else {
-                    text(row, at)
-                }
+            let cells = self.columns.iter().enumerate();
+            let cells = cells.map(|(at, column)| match column.kind {
+                Kind::Text => no_formula(text(row, at)),
+                Kind::Count => int(row, at).to_string(),
+                Kind::Micros => exact(int(row, at)),
             });
             csv.write_record(cells)?;
         }
@@ -171,6 +170,16 @@ impl Listing {
                 self.others
             ),
         }
+    }
+}
+
+/// A text as a spreadsheet shows it. Anybody can type a promo code, also one that a spreadsheet would run: it gets a quote
+/// before it, which shows no more than the text.
+fn no_formula(text: String) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{text}")
+    } else {
+        text
     }
 }
 
@@ -209,6 +218,20 @@ mod tests {
     fn a_spreadsheet_gets_decimals_and_quotes() {
         let csv = "campaign,orders,money\n\"a, \"\"b\"\"\",1200,-1.5\nc,7,1234.000001\n";
         assert_eq!(listing().csv().expect("it fits"), csv);
+    }
+
+    #[test]
+    fn a_spreadsheet_runs_no_text() {
+        let columns = vec![Column::text("code"), Column::micros("value")];
+        let code = "=HYPERLINK(\"https://example.org\")";
+        let rows = vec![vec![json!(code), json!(-2_000_000)]];
+        let listing = Listing::whole(columns, rows);
+        let csv = "code,value\n\"'=HYPERLINK(\"\"https://example.org\"\")\",-2\n";
+        assert_eq!(listing.csv().expect("it fits"), csv);
+        assert_eq!(
+            listing.objects(),
+            [json!({"code": code, "value_micros": -2_000_000})]
+        );
     }
 
     #[test]
