@@ -48,7 +48,7 @@ pub(crate) struct ListArgs {
     #[arg(long, value_name = "NAME")]
     view: Option<String>,
     /// The newest so many
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// How to print them
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -114,7 +114,7 @@ pub(crate) struct ConversionsArgs {
     #[arg(long, value_name = "DAY")]
     to: Option<jiff::civil::Date>,
     /// The first so many rows
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// How to print them
     #[arg(long, value_enum, default_value_t = Format::Table)]
