@@ -92,21 +92,12 @@ impl Listing {
 
     /// Keeps the columns of these names.
     pub(crate) fn only(&mut self, headers: &[&str]) {
-        let kept: Vec<bool> = self
-            .columns
-            .iter()
-            .map(|column| headers.contains(&column.header))
-            .collect();
-        let keep = |at: &mut usize| {
-            *at += 1;
-            kept.get(*at - 1).copied().unwrap_or(false)
-        };
-        let mut at = 0;
-        self.columns.retain(|_| keep(&mut at));
+        let shown = |column: &Column| headers.contains(&column.header);
         for row in &mut self.rows {
-            let mut at = 0;
-            row.retain(|_| keep(&mut at));
+            let mut columns = self.columns.iter();
+            row.retain(|_| columns.next().is_some_and(shown));
         }
+        self.columns.retain(shown);
     }
 
     /// One object a row: texts, whole numbers, and millionths as whole numbers of them.

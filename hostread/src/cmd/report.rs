@@ -7,7 +7,7 @@ use hostread_schemas::event::Model;
 
 use super::SheetFormat as Format;
 use crate::config::Config;
-use crate::credits::{By, Which};
+use crate::credits::{By, Question, Which};
 use crate::ledgers::Wanted;
 use crate::parts::Targets;
 use crate::report::{Reader, grouped};
@@ -32,7 +32,7 @@ pub(crate) enum ReportCommand {
     Day(DayArgs),
     /// Credits and money by campaign, line item, show, day or month, under each model
     Attribution(AttributionArgs),
-    /// Promo codes: their orders, how many were matched, what they were worth
+    /// Promo codes: their redemptions, how many were matched, what they were worth
     Codes(ConversionsArgs),
     /// Conversions by the number of touches on their path
     PathLengths(ConversionsArgs),
@@ -92,7 +92,7 @@ pub(crate) struct AttributionArgs {
     )]
     by: Vec<By>,
     /// Only under this model
-    #[arg(long, value_name = "MODEL", value_parser = model)]
+    #[arg(long, value_name = "MODEL", value_parser = crate::credits::model)]
     model: Option<Model>,
     /// Only of this campaign
     #[arg(long, value_name = "NAME")]
@@ -134,14 +134,6 @@ impl ConversionsArgs {
     }
 }
 
-/// A model of the pipeline by its name.
-fn model(name: &str) -> Result<Model, String> {
-    crate::credits::model(name).ok_or_else(|| {
-        let known = Model::ALL.map(Model::as_str).join(", ");
-        format!("the pipeline has {known}")
-    })
-}
-
 /// Reads the databases and prints what a person wants to see first.
 pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
     let targets = Targets::find(&config)?;
@@ -162,34 +154,26 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
     };
     let (listing, nothing, format) = match command {
         ReportCommand::Attribution(args) => {
+            let question = Question::credits(args.by, args.model).map_err(anyhow::Error::msg)?;
             let which = Which {
                 campaign: args.campaign,
                 ..args.conversions.which()
             };
-            crate::credits::check(&args.by, args.model)?;
-            let page = reader.tables.credits(&args.by, args.model, &which).await;
+            let page = reader.tables.page(&question, &which).await;
+            let nothing = "No conversion is credited.";
             let listing = page.with_context(away)?.listing;
-            (
-                listing,
-                "No conversion is credited.",
-                args.conversions.format,
-            )
+            (listing, nothing, args.conversions.format)
         }
         ReportCommand::Codes(args) => {
-            let page = reader
-                .tables
-                .codes(&args.which())
-                .await
-                .with_context(away)?;
-            (page.listing, "No order has a code.", args.format)
+            let page = reader.tables.page(&Question::Codes, &args.which()).await;
+            let listing = page.with_context(away)?.listing;
+            (listing, "No conversion has a code.", args.format)
         }
         ReportCommand::PathLengths(args) => {
-            let page = reader
-                .tables
-                .path_lengths(&args.which())
-                .await
-                .with_context(away)?;
-            (page.listing, "There is no conversion.", args.format)
+            let which = args.which();
+            let page = reader.tables.page(&Question::PathLengths, &which).await;
+            let listing = page.with_context(away)?.listing;
+            (listing, "There is no conversion.", args.format)
         }
         ReportCommand::Restatements(RestatementsArgs { cause, list }) => {
             let mut wanted = wanted(&list);

@@ -9,11 +9,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use clap::ValueEnum;
 use hostread_gateway::{Numbers, NumbersAsk, NumbersQuery, NumbersRefusal, Sheet};
-use hostread_schemas::event::Model;
 use hostread_schemas::json::FieldError;
 use serde_json::json;
 
-use super::{By, Page, Which, check, model};
+use super::{By, Page, Question, Which, model};
 use crate::config::Config;
 use crate::parts::Targets;
 use crate::tables::Tables;
@@ -23,22 +22,14 @@ const PAGE_ROWS: u32 = 100;
 /// Larger: one answer holds more memory. Smaller: more requests for the same.
 const PAGE_ROWS_MAX: u32 = 1_000;
 
-/// What is asked for, understood.
-struct Asked {
-    sheet: Sheet,
-    by: Vec<By>,
-    model: Option<Model>,
-    which: Which,
-}
-
 /// Reads the databases that the configuration names, or those that run beside.
 pub(crate) fn door(config: &Config) -> Numbers {
     let config = Arc::new(config.clone());
     Arc::new(move |ask| {
         let config = Arc::clone(&config);
         Box::pin(async move {
-            let asked = Asked::new(ask).map_err(NumbersRefusal::Invalid)?;
-            match read(&config, &asked).await {
+            let (question, which) = understood(ask).map_err(NumbersRefusal::Invalid)?;
+            match read(&config, &question, &which).await {
                 Ok(page) => Ok(said(&page)),
                 Err(error) => {
                     tracing::warn!(error = format!("{error:#}"), "the numbers cannot be read");
@@ -49,14 +40,9 @@ pub(crate) fn door(config: &Config) -> Numbers {
     })
 }
 
-async fn read(config: &Config, asked: &Asked) -> Result<Page> {
+async fn read(config: &Config, question: &Question, which: &Which) -> Result<Page> {
     let tables = Tables::new(Targets::find(config)?.clickhouse)?;
-    let which = &asked.which;
-    match asked.sheet {
-        Sheet::Campaigns => tables.credits(&asked.by, asked.model, which).await,
-        Sheet::Codes => tables.codes(which).await,
-        Sheet::PathLengths => tables.path_lengths(which).await,
-    }
+    tables.page(question, which).await
 }
 
 fn said(page: &Page) -> String {
@@ -71,50 +57,43 @@ fn wrong(field: &'static str, message: impl Into<String>) -> FieldError {
     FieldError::new(field, message)
 }
 
-impl Asked {
-    fn new(ask: NumbersAsk) -> Result<Self, FieldError> {
-        let NumbersAsk {
-            tenant,
-            sheet,
-            query,
-        } = ask;
-        if sheet != Sheet::Campaigns {
-            let others = [
-                ("by", &query.by),
-                ("model", &query.model),
-                ("campaign", &query.campaign),
-            ];
-            if let Some((field, _)) = others.into_iter().find(|(_, value)| value.is_some()) {
-                return Err(wrong(field, "only campaigns are asked for with it"));
-            }
+fn understood(ask: NumbersAsk) -> Result<(Question, Which), FieldError> {
+    let NumbersAsk {
+        tenant,
+        sheet,
+        query,
+    } = ask;
+    let question = match sheet {
+        Sheet::Campaigns => {
+            let by = by(query.by.as_deref().unwrap_or("campaign,model"))?;
+            let named = query.model.as_deref().map(model).transpose();
+            let model = named.map_err(|message| wrong("model", message))?;
+            Question::credits(by, model).map_err(|message| wrong("by", message))?
         }
-        let by = by(query.by.as_deref().unwrap_or("campaign,model"))?;
-        let named = query.model.as_deref().map(|name| {
-            model(name).ok_or_else(|| {
-                let known = Model::ALL.map(Model::as_str).join(", ");
-                wrong("model", format!("the pipeline has {known}"))
-            })
-        });
-        let model = named.transpose()?;
-        check(&by, model).map_err(|error| wrong("by", error.to_string()))?;
-        let keys = match sheet {
-            Sheet::Campaigns => by.len() + 2,
-            Sheet::Codes => 5,
-            Sheet::PathLengths => 3,
-        };
-        Ok(Self {
-            sheet,
-            by,
-            model,
-            which: Which {
-                tenant: Some(tenant),
-                from: day("from", query.from.as_deref())?,
-                to: day("to", query.to.as_deref())?,
-                limit: limit(&query)?,
-                after: cursor(&query, keys)?,
-                campaign: query.campaign,
-            },
-        })
+        Sheet::Codes => of_conversions(Question::Codes, &query)?,
+        Sheet::PathLengths => of_conversions(Question::PathLengths, &query)?,
+    };
+    let which = Which {
+        tenant: Some(tenant),
+        from: day("from", query.from.as_deref())?,
+        to: day("to", query.to.as_deref())?,
+        limit: limit(&query)?,
+        after: cursor(&query, &question)?,
+        campaign: query.campaign,
+    };
+    Ok((question, which))
+}
+
+/// A question without what only credits are asked by.
+fn of_conversions(question: Question, query: &NumbersQuery) -> Result<Question, FieldError> {
+    let others = [
+        ("by", &query.by),
+        ("model", &query.model),
+        ("campaign", &query.campaign),
+    ];
+    match others.into_iter().find(|(_, value)| value.is_some()) {
+        Some((field, _)) => Err(wrong(field, "only campaigns are asked for with it")),
+        None => Ok(question),
     }
 }
 
@@ -148,15 +127,15 @@ fn limit(query: &NumbersQuery) -> Result<u32, FieldError> {
         .ok_or_else(|| wrong("limit", format!("1 to {PAGE_ROWS_MAX} rows")))
 }
 
-/// The keys behind which the page begins, of as many columns as the answer has.
-fn cursor(query: &NumbersQuery, keys: usize) -> Result<Option<Vec<String>>, FieldError> {
+/// The keys behind which the page begins.
+fn cursor(query: &NumbersQuery, question: &Question) -> Result<Option<Vec<String>>, FieldError> {
     let Some(text) = &query.cursor else {
         return Ok(None);
     };
     let bytes = BASE64.decode(text).ok();
     bytes
         .and_then(|bytes| serde_json::from_slice::<Vec<String>>(&bytes).ok())
-        .filter(|found| found.len() == keys)
+        .filter(|after| question.follows(after))
         .map(Some)
         .ok_or_else(|| wrong("cursor", "the `next` of an answer to the same question"))
 }
@@ -167,10 +146,10 @@ mod tests {
 
     use super::*;
 
-    fn asked(sheet: Sheet, query: Value) -> Result<Asked, FieldError> {
+    fn asked(sheet: Sheet, query: Value) -> Result<(Question, Which), FieldError> {
         let tenant = "acme".to_owned();
         let query = serde_json::from_value(query).expect("fields of a query");
-        Asked::new(NumbersAsk {
+        understood(NumbersAsk {
             tenant,
             sheet,
             query,
@@ -180,6 +159,7 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_named() {
         let short = BASE64.encode("[\"acme\"]");
+        let no_number = BASE64.encode("[\"acme\",\"two\",\"EUR\"]");
         let campaigns = [
             ("by", "household"),
             ("by", "campaign"),
@@ -196,6 +176,7 @@ mod tests {
         let others = [
             (Sheet::Codes, ("by", "day")),
             (Sheet::PathLengths, ("campaign", "x")),
+            (Sheet::PathLengths, ("cursor", &no_number)),
         ];
         for (sheet, (field, value)) in campaigns.into_iter().chain(others) {
             let refused = asked(sheet, json!({field: value})).err();
@@ -211,7 +192,7 @@ mod tests {
         let next = Some(keys.clone());
         let answer: Value = serde_json::from_str(&said(&Page { listing, next })).expect("JSON");
         let query = json!({"cursor": answer["next"]});
-        let asked = asked(Sheet::PathLengths, query).expect("a cursor of ours");
-        assert_eq!(asked.which.after, Some(keys));
+        let (_, which) = asked(Sheet::PathLengths, query).expect("a cursor of ours");
+        assert_eq!(which.after, Some(keys));
     }
 }

@@ -6,10 +6,9 @@
 
 mod door;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use hostread_schemas::event::Model;
 use jiff::civil::Date;
-use serde_json::Value;
 
 use crate::listing::{Column, Listing};
 use crate::tables::{Tables, int, text};
@@ -57,6 +56,22 @@ pub(crate) struct Which {
     pub(crate) after: Option<Vec<String>>,
 }
 
+/// Which numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Credits and money, by what is asked for.
+    Credits {
+        /// Each once.
+        by: Vec<By>,
+        /// Only under this; without it models are summed by.
+        model: Option<Model>,
+    },
+    /// Conversions with a promo code, by code: how many were matched, and what they were worth.
+    Codes,
+    /// Conversions by the number of touches on their path; 0 is unmatched.
+    PathLengths,
+}
+
 /// What a row is about: a column, its expression and the expression's type.
 #[derive(Debug, Clone, Copy)]
 struct Key {
@@ -79,13 +94,120 @@ impl Key {
 const SECS_MAX: &str = "30";
 const TENANT: Key = Key::text("tenant", "tenant");
 const CURRENCY: Key = Key::text("currency", "currency");
+const TOUCHES: Key = Key {
+    column: Column::count("touches"),
+    of: "touches",
+    is: "UInt32",
+};
 
-/// Sums over a table of the database.
-struct Sums {
-    keys: Vec<Key>,
-    sums: Vec<(Column, &'static str)>,
+impl Question {
+    /// Credits, if they add up.
+    ///
+    /// # Errors
+    /// What is wrong with `by`.
+    pub(crate) fn credits(by: Vec<By>, model: Option<Model>) -> Result<Self, &'static str> {
+        if model.is_none() && !by.contains(&By::Model) {
+            return Err(
+                "credits of different models do not add up: name one model, or sum by model too",
+            );
+        }
+        let twice = |(at, one): (usize, &By)| by.iter().skip(at + 1).any(|other| other == one);
+        if by.iter().enumerate().any(twice) {
+            return Err("nothing is summed by the same twice");
+        }
+        Ok(Self::Credits { by, model })
+    }
+
+    /// Can a page of it begin behind a row with these keys?
+    pub(crate) fn follows(&self, after: &[String]) -> bool {
+        let keys = self.keys();
+        let fits =
+            |(key, value): (&Key, &String)| key.is == "String" || value.parse::<u32>().is_ok();
+        keys.len() == after.len() && keys.iter().zip(after).all(fits)
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        let about = match self {
+            Self::Credits { by, .. } => by.iter().map(|by| by.key()).collect(),
+            Self::Codes => vec![
+                Key::text("store", "store"),
+                Key::text("code", "code"),
+                Key::text("line", "code_line"),
+            ],
+            Self::PathLengths => vec![TOUCHES],
+        };
+        [vec![TENANT], about, vec![CURRENCY]].concat()
+    }
+
+    fn sums(&self) -> &'static [(Column, &'static str)] {
+        match self {
+            Self::Credits { .. } => {
+                const {
+                    &[
+                        (Column::micros("credit"), "sum(credit_micros)"),
+                        (Column::micros("money"), "sum(money_micros)"),
+                    ]
+                }
+            }
+            Self::Codes => {
+                const {
+                    &[
+                        (Column::count("redemptions"), "count()"),
+                        (Column::count("matched"), "countIf(matched_by != 'none')"),
+                        (Column::count("unmatched"), "countIf(matched_by = 'none')"),
+                        (Column::micros("value"), "sum(value_micros)"),
+                        (Column::micros("refunded"), "sum(refunded_micros)"),
+                    ]
+                }
+            }
+            Self::PathLengths => {
+                const {
+                    &[
+                        (Column::count("conversions"), "count()"),
+                        (Column::micros("value"), "sum(value_micros)"),
+                    ]
+                }
+            }
+        }
+    }
+
+    /// The query over the rows that are wanted.
+    fn query(&self, which: &Which) -> Query {
+        let (table, day) = match self {
+            Self::Credits { .. } => ("serving.attribution_daily FINAL WHERE true", "day"),
+            Self::Codes => ("serving.conversions FINAL WHERE code != ''", CONVERSION_DAY),
+            Self::PathLengths => ("serving.conversions FINAL WHERE true", CONVERSION_DAY),
+        };
+        let keys = self.keys();
+        let list: Vec<&str> = keys.iter().map(|key| key.of).collect();
+        let mut query = Query {
+            keys: list.join(", "),
+            of: format!("FROM {table}"),
+            behind: String::new(),
+            params: vec![("max_execution_time".to_owned(), SECS_MAX.to_owned())],
+        };
+        query.only("tenant", which.tenant.clone());
+        if let Self::Credits { model, .. } = self {
+            query.only("campaign", which.campaign.clone());
+            query.only("model", model.map(|model| model.as_str().to_owned()));
+        }
+        query.days(day, which);
+        if let Some(after) = &which.after {
+            query.behind(&keys, after);
+        }
+        query
+    }
+}
+
+const CONVERSION_DAY: &str = "toDate32(converted_at, 'UTC')";
+
+/// Parts of a query, and its parameters.
+struct Query {
+    keys: String,
     /// The table, and which of its rows.
     of: String,
+    /// Which of the sums.
+    behind: String,
     params: Vec<(String, String)>,
 }
 
@@ -97,130 +219,43 @@ pub(crate) struct Page {
 }
 
 impl Tables {
-    /// Credits and money, by what is asked for.
+    /// The rows behind `which.after`, which the question follows.
     ///
     /// # Errors
-    /// When the database does not answer, or the page is of another question.
-    pub(crate) async fn credits(
-        &self,
-        by: &[By],
-        model: Option<Model>,
-        which: &Which,
-    ) -> Result<Page> {
-        let mut keys = vec![TENANT];
-        keys.extend(by.iter().map(|by| by.key()));
-        keys.push(CURRENCY);
-        let mut sums = Sums {
-            keys,
-            sums: vec![
-                (Column::micros("credit"), "sum(credit_micros)"),
-                (Column::micros("money"), "sum(money_micros)"),
-            ],
-            of: "FROM serving.attribution_daily FINAL WHERE true".to_owned(),
-            params: Vec::new(),
-        };
-        let model = model.map(|model| model.as_str().to_owned());
-        sums.only("tenant", which.tenant.clone());
-        sums.only("campaign", which.campaign.clone());
-        sums.only("model", model);
-        sums.days("day", which);
-        self.page(sums, which).await
-    }
-
-    /// Orders with a promo code, by code: how many were matched, and what they were worth.
-    pub(crate) async fn codes(&self, which: &Which) -> Result<Page> {
-        let keys = vec![
-            TENANT,
-            Key::text("store", "store"),
-            Key::text("code", "code"),
-            Key::text("line", "code_line"),
-            CURRENCY,
-        ];
-        let sums = vec![
-            (Column::count("orders"), "count()"),
-            (Column::count("matched"), "countIf(matched_by != 'none')"),
-            (Column::count("unmatched"), "countIf(matched_by = 'none')"),
-            (Column::micros("value"), "sum(value_micros)"),
-            (Column::micros("refunded"), "sum(refunded_micros)"),
-        ];
-        self.conversions(keys, sums, "code != ''", which).await
-    }
-
-    /// Conversions by the number of touches on their path; 0 is unmatched.
-    pub(crate) async fn path_lengths(&self, which: &Which) -> Result<Page> {
-        let touches = Key {
-            column: Column::count("touches"),
-            of: "touches",
-            is: "UInt32",
-        };
-        let sums = vec![
-            (Column::count("conversions"), "count()"),
-            (Column::micros("value"), "sum(value_micros)"),
-        ];
-        let keys = vec![TENANT, touches, CURRENCY];
-        self.conversions(keys, sums, "true", which).await
-    }
-
-    async fn conversions(
-        &self,
-        keys: Vec<Key>,
-        sums: Vec<(Column, &'static str)>,
-        these: &str,
-        which: &Which,
-    ) -> Result<Page> {
-        let mut sums = Sums {
-            keys,
-            sums,
-            of: format!("FROM serving.conversions FINAL WHERE {these}"),
-            params: Vec::new(),
-        };
-        sums.only("tenant", which.tenant.clone());
-        sums.days("toDate32(converted_at, 'UTC')", which);
-        self.page(sums, which).await
-    }
-
-    async fn page(&self, mut sums: Sums, which: &Which) -> Result<Page> {
-        let behind = sums.behind(which.after.as_deref())?;
-        let most = ("max_execution_time", SECS_MAX.to_owned());
-        let params: Vec<(&str, String)> = sums
+    /// When the database does not answer.
+    pub(crate) async fn page(&self, question: &Question, which: &Which) -> Result<Page> {
+        let query = question.query(which);
+        let params: Vec<(&str, String)> = query
             .params
             .iter()
             .map(|(name, value)| (name.as_str(), value.clone()))
-            .chain(std::iter::once(most))
             .collect();
+        let (keys, sums) = (question.keys(), question.sums());
         let rows = self
-            .rows_with(&sums.rows(&behind, which.limit), &params)
+            .rows_with(&query.rows(sums, which.limit), &params)
             .await?;
-        let counted = self.rows_with(&sums.count(&behind), &params).await?;
+        let counted = self.rows_with(&query.count(), &params).await?;
         let all = counted.first().map_or(0, |row| int(row, 0));
         let all = u64::try_from(all).unwrap_or(0);
-        let is_last = all <= rows.len() as u64;
-        let keys = |row: &Vec<Value>| (0..sums.keys.len()).map(|at| text(row, at)).collect();
-        let next = rows.last().filter(|_| !is_last).map(keys);
-        let columns = sums.columns();
-        let listing = Listing::of_all(columns, rows, all, "further");
+        let last = rows.last().filter(|_| all > rows.len() as u64);
+        let next = last.map(|row| (0..keys.len()).map(|at| text(row, at)).collect());
+        let columns = keys.iter().map(|key| key.column);
+        let columns = columns.chain(sums.iter().map(|(column, _)| *column));
+        let listing = Listing::of_all(columns.collect(), rows, all, "further");
         Ok(Page { listing, next })
     }
 }
 
 /// A model of the pipeline by its name.
-pub(crate) fn model(name: &str) -> Option<Model> {
-    Model::ALL.into_iter().find(|model| model.as_str() == name)
+pub(crate) fn model(name: &str) -> Result<Model, String> {
+    let found = Model::ALL.into_iter().find(|model| model.as_str() == name);
+    found.ok_or_else(|| {
+        let known = Model::ALL.map(Model::as_str).join(", ");
+        format!("the pipeline has {known}")
+    })
 }
 
-/// Is one model at a time asked for, or each apart, and nothing twice?
-pub(crate) fn check(by: &[By], model: Option<Model>) -> Result<()> {
-    if model.is_none() && !by.contains(&By::Model) {
-        bail!("credits of different models do not add up: name one model, or sum by model too");
-    }
-    let twice = |(at, one): (usize, &By)| by.iter().skip(at + 1).any(|other| other == one);
-    if by.iter().enumerate().any(twice) {
-        bail!("nothing is summed by the same twice");
-    }
-    Ok(())
-}
-
-impl Sums {
+impl Query {
     /// Only rows whose column is this.
     fn only(&mut self, column: &str, value: Option<String>) {
         if let Some(value) = value {
@@ -242,50 +277,31 @@ impl Sums {
         }
     }
 
-    fn columns(&self) -> Vec<Column> {
-        let keys = self.keys.iter().map(|key| key.column);
-        keys.chain(self.sums.iter().map(|(column, _)| *column))
-            .collect()
-    }
-
-    fn key_list(&self) -> String {
-        let keys: Vec<&str> = self.keys.iter().map(|key| key.of).collect();
-        keys.join(", ")
-    }
-
-    /// The condition of rows behind the one with these keys.
-    fn behind(&mut self, after: Option<&[String]>) -> Result<String> {
-        let Some(after) = after else {
-            return Ok(String::new());
-        };
-        if after.len() != self.keys.len() {
-            bail!("the cursor is of another question");
-        }
+    /// Only sums behind those of these keys.
+    fn behind(&mut self, keys: &[Key], after: &[String]) {
         let mut places = Vec::new();
-        for (at, (key, value)) in self.keys.iter().zip(after).enumerate() {
-            if key.is != "String" {
-                value.parse::<u32>().context("the cursor is damaged")?;
-            }
+        for (at, (key, value)) in keys.iter().zip(after).enumerate() {
             places.push(format!("{{after{at}:{}}}", key.is));
             self.params
                 .push((format!("param_after{at}"), value.clone()));
         }
-        let keys = self.key_list();
-        Ok(format!(
-            "HAVING tuple({keys}) > tuple({})",
-            places.join(", ")
-        ))
+        let (keys, places) = (&self.keys, places.join(", "));
+        self.behind = format!("HAVING tuple({keys}) > tuple({places})");
     }
 
-    fn rows(&self, behind: &str, limit: u32) -> String {
-        let (keys, of) = (self.key_list(), &self.of);
-        let sums: Vec<&str> = self.sums.iter().map(|(_, sum)| *sum).collect();
+    fn rows(&self, sums: &[(Column, &str)], limit: u32) -> String {
+        let Self {
+            keys, of, behind, ..
+        } = self;
+        let sums: Vec<&str> = sums.iter().map(|(_, sum)| *sum).collect();
         let sums = sums.join(", ");
         format!("SELECT {keys}, {sums} {of} GROUP BY {keys} {behind} ORDER BY {keys} LIMIT {limit}")
     }
 
-    fn count(&self, behind: &str) -> String {
-        let (keys, of) = (self.key_list(), &self.of);
+    fn count(&self) -> String {
+        let Self {
+            keys, of, behind, ..
+        } = self;
         format!("SELECT count() FROM (SELECT {keys} {of} GROUP BY {keys} {behind})")
     }
 }

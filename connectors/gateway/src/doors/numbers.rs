@@ -22,7 +22,7 @@ use crate::tenants::Door;
 pub enum Sheet {
     /// Credits and money by campaign, or what else is asked for.
     Campaigns,
-    /// Promo codes and their orders.
+    /// Promo codes and their redemptions.
     Codes,
     /// Conversions by the touches on their path.
     PathLengths,

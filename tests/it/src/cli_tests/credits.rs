@@ -159,9 +159,9 @@ impl Sheets<'_> {
         let tabs = "FORMAT TabSeparated";
         let codes = self.rows(&["codes"]);
         let orders = format!("SELECT count() FROM hostread.conversions WHERE code != '' {tabs}");
-        assert_eq!(sum(&codes, "orders"), count(self.asked(&orders).await));
+        assert_eq!(sum(&codes, "redemptions"), count(self.asked(&orders).await));
         assert_eq!(
-            sum(&codes, "orders"),
+            sum(&codes, "redemptions"),
             sum(&codes, "matched") + sum(&codes, "unmatched")
         );
         let lengths = self.rows(&["path-lengths"]);
@@ -213,6 +213,17 @@ impl Sheets<'_> {
                 page = format!("{path}?limit={PAGE_ROWS}&cursor={next}");
             }
             assert_eq!(found, wanted, "{path}");
+        }
+        // Names hold any character, also those that the database's parameters escape.
+        for name in ["%5C", "a%5Cb", "a%09b", "a%0Ab", "%27", "%C3%A9"] {
+            let (status, said) = self
+                .get(&format!("campaigns?campaign={name}"), &self.key)
+                .await;
+            assert_eq!(
+                (status, said["rows"].as_array().map(Vec::len)),
+                (200, Some(0)),
+                "{name}"
+            );
         }
         assert_eq!(self.get("campaigns", "nobody").await.0, 401);
         let (status, said) = self.get("campaigns?by=campaign", &self.key).await;
