@@ -132,7 +132,10 @@ impl KafkaReader {
                 | Code::Resolve
                 | Code::NotLeaderForPartition
                 | Code::LeaderNotAvailable
+                // A broker that has just started may not know its topics yet; one that is gone for good shows in `behind`.
                 | Code::UnknownTopicOrPartition
+                | Code::UnknownTopic
+                | Code::UnknownPartition
                 | Code::RequestTimedOut,
             ) => {
                 debug!(error = %error, "Kafka is away");

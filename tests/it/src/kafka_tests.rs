@@ -12,7 +12,7 @@ use hostread_eventlog::{
     ErrorKind, EventLog, KafkaLog, KafkaSettings, LogError, Offsets, Record, TopicSpec,
 };
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -42,10 +42,7 @@ impl Subject for OnKafka {
     }
 
     async fn expire(&self, topics: &[TopicSpec]) {
-        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-            .set("bootstrap.servers", &self.brokers)
-            .create()
-            .unwrap();
+        let admin = admin(&self.brokers);
         let mut all = TopicPartitionList::new();
         for spec in topics {
             for partition in 0..spec.partitions {
@@ -58,6 +55,11 @@ impl Subject for OnKafka {
             .await
             .unwrap();
     }
+}
+
+fn admin(brokers: &str) -> AdminClient<DefaultClientContext> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).create().unwrap()
 }
 
 fn topic(case: &str, partitions: u32) -> TopicSpec {
@@ -242,4 +244,37 @@ async fn a_strangers_record_does_not_stop_the_reader() {
         "the broker's time stands in"
     );
     assert_eq!(&records[1].value[..], b"ours");
+}
+
+/// As brokers that come back may say for a moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_the_brokers_do_not_know_is_waited_for() {
+    let topics = [topic("unknown", 2)];
+    let (name, options) = (topics[0].name.as_str(), AdminOptions::new());
+    let mut settings = KafkaSettings::new(shared());
+    let often = ("topic.metadata.refresh.interval.ms", "100");
+    settings.properties.push((often.0.into(), often.1.into()));
+    let log = KafkaLog::open(settings.clone(), &topics).await.unwrap();
+    let mut reader = log.reader(&all_at(&topics, 0)).unwrap();
+    assert_eq!(reader.poll(10, Duration::from_secs(1)).unwrap(), []);
+    let admin = admin(&settings.brokers);
+    admin.delete_topics(&[name], &options).await.unwrap();
+    let one = NewTopic::new(name, 1, TopicReplication::Fixed(1));
+    let began = Instant::now();
+    while admin.create_topics([&one], &options).await.unwrap()[0].is_err() {
+        assert!(began.elapsed() < Duration::from_secs(30));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(3) {
+        assert_eq!(reader.poll(10, Duration::from_millis(50)).unwrap(), []);
+    }
+    let error = reader.behind().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Dependency, "{error:?}");
+    let two = NewPartitions::new(name, 2);
+    admin.create_partitions([&two], &options).await.unwrap();
+    let log = KafkaLog::open(settings, &topics).await.unwrap();
+    log.append(vec![sample(name, 1, 1)]).await.unwrap();
+    let (records, _) = hostread_eventlog::conformance::read_count(reader, 1).await;
+    assert_eq!((records[0].partition, records[0].offset), (1, 0));
 }
