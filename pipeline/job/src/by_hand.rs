@@ -119,9 +119,9 @@ impl ByHand {
     /// # Errors
     /// When the job must stop.
     pub fn read(&mut self) -> Result<bool, JobError> {
-        let read = self.sequencer.turn(self.reader.as_mut())?;
+        let read = self.sequencer.turn(self.reader.as_mut());
         self.failed()?;
-        Ok(read)
+        read
     }
 
     /// Cuts the open tick, as its age does.
@@ -129,8 +129,9 @@ impl ByHand {
     /// # Errors
     /// When the job must stop.
     pub fn close(&mut self) -> Result<(), JobError> {
-        self.sequencer.close()?;
-        self.failed()
+        let closed = self.sequencer.close();
+        self.failed()?;
+        closed
     }
 
     /// Makes durable what is cut.
@@ -168,6 +169,7 @@ impl ByHand {
         self.sinks
     }
 
+    /// What failed first is why, whatever failed behind it.
     fn failed(&self) -> Result<(), JobError> {
         self.status()
             .failure()

@@ -6,7 +6,7 @@ use hostread_job::Again;
 use hostread_journal::{Journal, TickRecord};
 use hostread_rules::Horizons;
 use hostread_schemas::fact::Fact;
-use hostread_schemas::view::{Change, ViewClass};
+use hostread_schemas::view::{Change, ViewClass, ViewKey};
 use hostread_schemas::{EventTimeMs, Tick};
 use hostread_sink_kit::Known;
 
@@ -54,6 +54,18 @@ impl Tape {
     pub(crate) fn changes(&self, lower: Tick, upper: Tick) -> impl Iterator<Item = &Change> {
         let index = |tick: Tick| (tick.0.max(1) - 1) as usize;
         self.changes[index(lower)..index(upper)].iter().flatten()
+    }
+
+    /// Was the row released before the tick, and has not come back since? Readers keep it; the job knows nothing of it (21).
+    pub(crate) fn forgotten(&self, key: &ViewKey, before: Tick) -> bool {
+        let before = (before.0.max(1) - 1) as usize;
+        let is_key = |change: &&Change| change.key == *key;
+        (0..before).rev().find_map(|tick| {
+            let moved = self.changes[tick].iter().any(|change| change.key == *key);
+            let withheld = self.withheld[tick].iter().find(is_key);
+            let gone = withheld.map(|change| change.new.is_none());
+            if moved { Some(false) } else { gone }
+        }) == Some(true)
     }
 
     /// Takes the ticks that became durable.
