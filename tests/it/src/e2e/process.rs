@@ -117,9 +117,10 @@ impl Pipeline {
         .unwrap();
     }
 
-    /// What it said last, if it ended by itself.
+    /// How it ended and what it said last, if it ended.
     pub(super) fn ended(&mut self) -> Option<String> {
-        self.child.try_wait().unwrap().map(|_| self.tail())
+        let ended = self.child.try_wait().unwrap()?;
+        Some(format!("{}\n{ended}", self.tail()))
     }
 
     /// Is there nothing left to do? One that is dead or starts does not rest.
