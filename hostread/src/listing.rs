@@ -4,6 +4,7 @@ use anyhow::Result;
 use comfy_table::CellAlignment;
 use serde_json::{Map, Value, json};
 
+use crate::attribute::path_text;
 use crate::cmd::table;
 use crate::report::{decimal, grouped};
 use crate::tables::{int, text};
@@ -12,6 +13,8 @@ use crate::tables::{int, text};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Text,
+    /// A list of names in JSON, shown as a path.
+    Path,
     Count,
     /// Millionths: whole numbers of them in JSON, where the name says so; decimals elsewhere.
     Micros,
@@ -32,6 +35,12 @@ impl Column {
         Self { header, kind }
     }
 
+    /// Names along a path, given as a list in JSON.
+    pub(crate) const fn path(header: &'static str) -> Self {
+        let kind = Kind::Path;
+        Self { header, kind }
+    }
+
     /// Whole numbers.
     pub(crate) const fn count(header: &'static str) -> Self {
         let kind = Kind::Count;
@@ -44,10 +53,24 @@ impl Column {
         Self { header, kind }
     }
 
+    const fn is_words(&self) -> bool {
+        matches!(self.kind, Kind::Text | Kind::Path)
+    }
+
+    /// The words of a cell.
+    fn words(&self, row: &[Value], at: usize) -> String {
+        let text = text(row, at);
+        let names = (self.kind == Kind::Path).then(|| serde_json::from_str::<Vec<String>>(&text));
+        match names {
+            Some(Ok(names)) => path_text(&names),
+            _ => text,
+        }
+    }
+
     fn field(&self) -> String {
         let name = self.header.replace(' ', "_");
         match self.kind {
-            Kind::Text | Kind::Count => name,
+            Kind::Text | Kind::Path | Kind::Count => name,
             Kind::Micros => name + "_micros",
         }
     }
@@ -105,7 +128,7 @@ impl Listing {
         let object = |row: &Vec<Value>| {
             let fields = self.columns.iter().enumerate().map(|(at, column)| {
                 let value = match column.kind {
-                    Kind::Text => json!(text(row, at)),
+                    Kind::Text | Kind::Path => json!(column.words(row, at)),
                     Kind::Count | Kind::Micros => json!(int(row, at)),
                 };
                 (column.field(), value)
@@ -125,7 +148,7 @@ impl Listing {
         for row in &self.rows {
             let cells = self.columns.iter().enumerate();
             let cells = cells.map(|(at, column)| match column.kind {
-                Kind::Text => no_formula(text(row, at)),
+                Kind::Text | Kind::Path => no_formula(column.words(row, at)),
                 Kind::Count => int(row, at).to_string(),
                 Kind::Micros => exact(int(row, at)),
             });
@@ -142,14 +165,14 @@ impl Listing {
         let mut table = table();
         table.set_header(self.columns.iter().map(|column| column.header));
         for (column, shown) in self.columns.iter().zip(table.column_iter_mut()) {
-            if column.kind != Kind::Text {
+            if !column.is_words() {
                 shown.set_cell_alignment(CellAlignment::Right);
             }
         }
         for row in &self.rows {
             let cells = self.columns.iter().enumerate();
             table.add_row(cells.map(|(at, column)| match column.kind {
-                Kind::Text => text(row, at),
+                Kind::Text | Kind::Path => column.words(row, at),
                 Kind::Count => grouped(int(row, at)),
                 Kind::Micros => decimal(int(row, at)),
             }));
@@ -223,6 +246,16 @@ mod tests {
             listing.objects(),
             [json!({"code": code, "value_micros": -2_000_000})]
         );
+    }
+
+    #[test]
+    fn a_path_is_its_names() {
+        let columns = vec![Column::path("path")];
+        let rows = vec![vec![json!("[\"=a\",\"b > c\"]")]];
+        let listing = Listing::whole(columns, rows);
+        assert_eq!(listing.objects(), [json!({"path": "=a > \"b > c\""})]);
+        let csv = listing.csv().expect("it fits");
+        assert_eq!(csv, "path\n\"'=a > \"\"b > c\"\"\"\n");
     }
 
     #[test]

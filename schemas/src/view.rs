@@ -298,6 +298,21 @@ impl std::fmt::Display for Period {
     }
 }
 
+/// One touch on the path of a conversion, as readers see it.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+)]
+pub struct PathStep {
+    /// Line item.
+    pub line: LineId,
+    /// Its campaign.
+    pub campaign: CampaignId,
+    /// Show; none for a code.
+    pub show: ShowId,
+    /// Whole seconds before the conversion.
+    pub age_secs: u32,
+}
+
 /// Key of a row of a number view, the views whose published numbers are in the ledger.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each variant is the view of the same name")]
@@ -387,8 +402,9 @@ values! {
     DownloadRow { show: ShowId, household: HouseholdId, source_kind: SourceKind, union_bytes: u64, needed_bytes: u64, requests: u32, }
     /// Downloads.
     DownloadsDailyRow { downloads: i64, }
-    /// A conversion and how it was matched. `value` is after refunds. `matched_by`: 0 none, 1 household, 2 code.
-    ConversionRow { store: StoreId, brand: BrandId, kind: SignalKind, time: EventTimeMs, household: HouseholdId, value: MoneyMicros, refunded: MoneyMicros, currency: Currency, code: CodeId, code_line: LineId, signals: u32, touches: u32, touches_cut: u32, matched_by: u8, }
+    /// A conversion and how it was matched. `value` is after refunds. `matched_by`: 0 none, 1 household, 2 code. `path`: its
+    /// touches, oldest first.
+    ConversionRow { store: StoreId, brand: BrandId, kind: SignalKind, time: EventTimeMs, household: HouseholdId, value: MoneyMicros, refunded: MoneyMicros, currency: Currency, code: CodeId, code_line: LineId, signals: u32, touches: u32, touches_cut: u32, matched_by: u8, path: Box<[PathStep]>, }
     /// Credits and money of a line item in a conversion, by model in the order of `Model::ALL`.
     CreditRow { campaign: CampaignId, day: Day, touches: u32, credit_micros: [i64; 5], money_micros: [i64; 5], currency: Currency, }
     /// Sums over conversions of the day.

@@ -11,6 +11,7 @@ use hostread_schemas::json::FieldError;
 use serde::Deserialize;
 use serde_json::{Number, Value, json};
 
+use super::row::path_text;
 use super::{Asked, HALF_LIFE_SECS, ModelName, Report, attribute};
 
 /// Too small: a campaign by show is refused. Too large: elimination, the cube of it, keeps a core for long.
@@ -144,24 +145,18 @@ fn csv(body: &[u8]) -> Result<Vec<u8>, FieldError> {
         }
         let number =
             |number: &Option<Number>| number.as_ref().map_or("0".to_owned(), Number::to_string);
+        let ages = path.ages.iter().flatten().map(Number::to_string);
+        let ages: Vec<String> = ages.collect();
         write([
-            joined(
-                path.path
-                    .iter()
-                    .map(|name| format!("\"{}\"", name.replace('"', "\"\""))),
-            ),
+            path_text(&path.path),
             path.conversions.to_string(),
             number(&path.value),
             number(&path.nulls),
-            joined(path.ages.iter().flatten().map(Number::to_string)),
+            ages.join(" > "),
         ]);
     }
     let broken = |_| FieldError::new("paths", "cannot be written as a table");
     file.into_inner().map_err(broken)
-}
-
-fn joined(parts: impl Iterator<Item = String>) -> String {
-    parts.collect::<Vec<String>>().join(" > ")
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use crate::deal::{Dealer, deal_out};
 
 pub(crate) use door::door;
 pub(crate) use report::{ModelName, Report};
+pub(crate) use row::path_text;
 
 /// Seven days, as in the stream.
 const HALF_LIFE_SECS: i64 = 7 * 86_400;

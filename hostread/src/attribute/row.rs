@@ -168,6 +168,19 @@ fn names_of<'a>(path: &'a str, mut each: impl FnMut(Cow<'a, str>)) -> Result<()>
     Ok(())
 }
 
+/// A path as [`Header::row`] reads it: names with ` > ` between them, quoted where they would be read as others.
+pub(crate) fn path_text(names: &[String]) -> String {
+    let text = |name: &String| {
+        let unclear = name.is_empty() || name.contains(['"', '>']) || name.trim() != name;
+        if unclear {
+            format!("\"{}\"", name.replace('"', "\"\""))
+        } else {
+            name.clone()
+        }
+    };
+    names.iter().map(text).collect::<Vec<_>>().join(" > ")
+}
+
 /// A total with up to six decimals; nothing is 0.
 fn micros(column: &str, field: &str) -> Result<u64> {
     let text = field.trim();
@@ -246,6 +259,31 @@ mod tests {
         assert_eq!(empty, "path: touch 2 has no name");
         assert_eq!(names(r#""""best"" show > b",1"#), [r#""best" show"#, "b"]);
         assert_eq!(names("Überall > 東京,1"), ["Überall", "東京"]);
+    }
+
+    #[test]
+    fn a_path_that_is_written_is_read_as_it_was() {
+        let all = [
+            "a",
+            "a > b",
+            " a",
+            "a\t",
+            "\"",
+            "\"a\" b",
+            "x, \"y\" > z",
+            ">",
+            "東京",
+        ];
+        let paths = all.map(|name| vec![name.to_owned(), "b".to_owned()]);
+        for path in paths.into_iter().chain([all.map(str::to_owned).to_vec()]) {
+            let mut file = csv::Writer::from_writer(Vec::new());
+            let record = file.write_record([&path_text(&path), "1"]);
+            record.unwrap();
+            let record = String::from_utf8(file.into_inner().unwrap()).unwrap();
+            assert_eq!(names(record.trim_end_matches('\n')), path);
+        }
+        let plain = ["a", "b c", "a"].map(str::to_owned);
+        assert_eq!(path_text(&plain), "a > b c > a");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(crate) mod lists;
 mod logs;
 pub(crate) mod method;
 pub(crate) mod migrate;
+mod numbers;
 pub(crate) mod pipeline;
 pub(crate) mod probe;
 pub(crate) mod replay;

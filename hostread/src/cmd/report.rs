@@ -3,11 +3,10 @@
 use std::io::Write as _;
 
 use anyhow::{Context, Result};
-use hostread_schemas::event::Model;
 
 use super::SheetFormat as Format;
+use super::numbers::NumbersCommand;
 use crate::config::Config;
-use crate::credits::{By, Question, Which};
 use crate::ledgers::Wanted;
 use crate::parts::Targets;
 use crate::report::{Reader, grouped};
@@ -30,12 +29,8 @@ pub(crate) enum ReportCommand {
     Late(ListArgs),
     /// The numbers of a day, as they are or beside what was published
     Day(DayArgs),
-    /// Credits and money by campaign, line item, show, day or month, under each model
-    Attribution(AttributionArgs),
-    /// Promo codes: their redemptions, how many were matched, what they were worth
-    Codes(ConversionsArgs),
-    /// Conversions by the number of touches on their path
-    PathLengths(ConversionsArgs),
+    #[command(flatten)]
+    Numbers(NumbersCommand),
 }
 
 /// Which rows, and how.
@@ -79,61 +74,6 @@ pub(crate) struct DayArgs {
     format: Format,
 }
 
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct AttributionArgs {
-    /// What to sum by, joined by commas
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        default_value = "campaign,model",
-        hide_possible_values = true,
-        value_name = "campaign,line,show,day,month,model"
-    )]
-    by: Vec<By>,
-    /// Only under this model
-    #[arg(long, value_name = "MODEL", value_parser = crate::credits::model)]
-    model: Option<Model>,
-    /// Only of this campaign
-    #[arg(long, value_name = "NAME")]
-    campaign: Option<String>,
-    #[command(flatten)]
-    conversions: ConversionsArgs,
-}
-
-/// Which conversions, and how to print them.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct ConversionsArgs {
-    /// Only of this tenant
-    #[arg(long, value_name = "NAME")]
-    tenant: Option<String>,
-    /// Only conversions of this UTC day or later
-    #[arg(long, value_name = "DAY")]
-    from: Option<jiff::civil::Date>,
-    /// Only conversions of this UTC day or earlier
-    #[arg(long, value_name = "DAY")]
-    to: Option<jiff::civil::Date>,
-    /// The first so many rows
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
-    /// How to print them
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-}
-
-impl ConversionsArgs {
-    fn which(&self) -> Which {
-        Which {
-            tenant: self.tenant.clone(),
-            campaign: None,
-            from: self.from,
-            to: self.to,
-            limit: self.limit,
-            after: None,
-        }
-    }
-}
-
 /// Reads the databases and prints what a person wants to see first.
 pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
     let targets = Targets::find(&config)?;
@@ -153,27 +93,14 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
         return Ok(true);
     };
     let (listing, nothing, format) = match command {
-        ReportCommand::Attribution(args) => {
-            let question = Question::credits(args.by, args.model).map_err(anyhow::Error::msg)?;
-            let which = Which {
-                campaign: args.campaign,
-                ..args.conversions.which()
-            };
-            let page = reader.tables.page(&question, &which).await;
-            let nothing = "No conversion is credited.";
-            let listing = page.with_context(away)?.listing;
-            (listing, nothing, args.conversions.format)
-        }
-        ReportCommand::Codes(args) => {
-            let page = reader.tables.page(&Question::Codes, &args.which()).await;
-            let listing = page.with_context(away)?.listing;
-            (listing, "No conversion has a code.", args.format)
-        }
-        ReportCommand::PathLengths(args) => {
-            let which = args.which();
-            let page = reader.tables.page(&Question::PathLengths, &which).await;
-            let listing = page.with_context(away)?.listing;
-            (listing, "There is no conversion.", args.format)
+        ReportCommand::Numbers(command) => {
+            let asked = command.asked()?;
+            let page = reader.tables.page(&asked.question, &asked.which).await;
+            (
+                page.with_context(away)?.listing,
+                asked.nothing,
+                asked.format,
+            )
         }
         ReportCommand::Restatements(RestatementsArgs { cause, list }) => {
             let mut wanted = wanted(&list);

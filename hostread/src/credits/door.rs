@@ -12,7 +12,7 @@ use hostread_gateway::{Numbers, NumbersAsk, NumbersQuery, NumbersRefusal, Sheet}
 use hostread_schemas::json::FieldError;
 use serde_json::json;
 
-use super::{By, Page, Question, Which, model};
+use super::{By, Page, Question, Spot, Which, model};
 use crate::config::Config;
 use crate::parts::Targets;
 use crate::tables::Tables;
@@ -63,16 +63,25 @@ fn understood(ask: NumbersAsk) -> Result<(Question, Which), FieldError> {
         sheet,
         query,
     } = ask;
+    let by = query.by.as_deref();
+    let spot = || one_of::<Spot>(by.unwrap_or("campaign"));
     let question = match sheet {
         Sheet::Campaigns => {
-            let by = by(query.by.as_deref().unwrap_or("campaign,model"))?;
+            let by = by.unwrap_or("campaign,model").split(',').map(one_of);
+            let by = by.collect::<Result<Vec<By>, _>>()?;
             let named = query.model.as_deref().map(model).transpose();
             let model = named.map_err(|message| wrong("model", message))?;
             Question::credits(by, model).map_err(|message| wrong("by", message))?
         }
-        Sheet::Codes => of_conversions(Question::Codes, &query)?,
-        Sheet::PathLengths => of_conversions(Question::PathLengths, &query)?,
+        Sheet::Paths => Question::Paths(spot()?),
+        Sheet::Touchpoints => Question::Touchpoints(spot()?),
+        Sheet::Codes => Question::Codes,
+        Sheet::PathLengths => Question::PathLengths,
+        Sheet::TimeLags => Question::TimeLags,
+        Sheet::Lookbacks => Question::Lookbacks,
+        Sheet::Overlaps => Question::Overlaps,
     };
+    only_its_own(sheet, &query)?;
     let which = Which {
         tenant: Some(tenant),
         from: day("from", query.from.as_deref())?,
@@ -84,30 +93,30 @@ fn understood(ask: NumbersAsk) -> Result<(Question, Which), FieldError> {
     Ok((question, which))
 }
 
-/// A question without what only credits are asked by.
-fn of_conversions(question: Question, query: &NumbersQuery) -> Result<Question, FieldError> {
-    let others = [
-        ("by", &query.by),
-        ("model", &query.model),
-        ("campaign", &query.campaign),
+/// Refuses what the sheet is not asked by.
+fn only_its_own(sheet: Sheet, query: &NumbersQuery) -> Result<(), FieldError> {
+    let of_credits = sheet == Sheet::Campaigns;
+    let by = of_credits || matches!(sheet, Sheet::Paths | Sheet::Touchpoints);
+    let fields = [
+        ("by", &query.by, by),
+        ("model", &query.model, of_credits),
+        ("campaign", &query.campaign, of_credits),
     ];
-    match others.into_iter().find(|(_, value)| value.is_some()) {
-        Some((field, _)) => Err(wrong(field, "only campaigns are asked for with it")),
-        None => Ok(question),
-    }
+    let strange = fields
+        .into_iter()
+        .find(|(_, value, taken)| value.is_some() && !taken);
+    strange.map_or(Ok(()), |(field, ..)| {
+        Err(wrong(field, "this is not asked for with it"))
+    })
 }
 
-fn by(names: &str) -> Result<Vec<By>, FieldError> {
-    let name = |name: &str| {
-        By::from_str(name, false).map_err(|_| {
-            let known = By::value_variants()
-                .iter()
-                .filter_map(By::to_possible_value);
-            let known: Vec<String> = known.map(|value| value.get_name().to_owned()).collect();
-            wrong("by", format!("of {}, joined by commas", known.join(", ")))
-        })
-    };
-    names.split(',').map(name).collect()
+/// One of the words that there are.
+fn one_of<T: ValueEnum>(name: &str) -> Result<T, FieldError> {
+    T::from_str(name, false).map_err(|_| {
+        let known = T::value_variants().iter().filter_map(T::to_possible_value);
+        let known: Vec<String> = known.map(|value| value.get_name().to_owned()).collect();
+        wrong("by", format!("one of {}", known.join(", ")))
+    })
 }
 
 fn day(field: &'static str, text: Option<&str>) -> Result<Option<jiff::civil::Date>, FieldError> {
@@ -177,6 +186,11 @@ mod tests {
             (Sheet::Codes, ("by", "day")),
             (Sheet::PathLengths, ("campaign", "x")),
             (Sheet::PathLengths, ("cursor", &no_number)),
+            (Sheet::Paths, ("by", "day")),
+            (Sheet::Paths, ("by", "line,show")),
+            (Sheet::Paths, ("cursor", &no_number)),
+            (Sheet::Touchpoints, ("model", "last")),
+            (Sheet::TimeLags, ("by", "line")),
         ];
         for (sheet, (field, value)) in campaigns.into_iter().chain(others) {
             let refused = asked(sheet, json!({field: value})).err();

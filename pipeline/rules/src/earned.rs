@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use hostread_schemas::fact::PathTouch;
-use hostread_schemas::view::{ConversionRow, CreditRow};
-use hostread_schemas::{BrandId, CampaignId, LineId};
+use hostread_schemas::view::{ConversionRow, CreditRow, PathStep};
+use hostread_schemas::{BrandId, CampaignId, EventTimeMs, LineId};
 
 use crate::attribution::{Share, TOUCHES_PER_CONVERSION_MAX, credit, with_code_touch};
 use crate::conversion::Conversion;
@@ -61,6 +61,10 @@ pub fn earned(
         touches: u32::try_from(path.len()).unwrap_or(u32::MAX),
         touches_cut: cut,
         matched_by,
+        path: path
+            .iter()
+            .map(|touch| step(conversion.time, touch))
+            .collect(),
     };
     let shares = if path.is_empty() {
         Vec::new()
@@ -71,6 +75,17 @@ pub fn earned(
         row,
         by_line: by_line(conversion, &shares),
         shares,
+    }
+}
+
+/// A touch as readers see it; ages as the models have them.
+fn step(converted: EventTimeMs, touch: &PathTouch) -> PathStep {
+    let age = converted.secs().saturating_sub(touch.time.secs());
+    PathStep {
+        line: touch.line,
+        campaign: touch.campaign,
+        show: touch.show,
+        age_secs: u32::try_from(age.max(0)).unwrap_or(u32::MAX),
     }
 }
 

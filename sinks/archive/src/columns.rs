@@ -125,19 +125,28 @@ impl ColumnWriter for Columns {
     }
 
     /// As JSON.
-    fn text_lists(&mut self, name: &str, values: impl Iterator<Item = Vec<String>>) -> Taken {
-        let json = |texts: Vec<String>| {
+    fn text_lists<T: AsRef<str>>(
+        &mut self,
+        name: &str,
+        values: impl Iterator<Item = Vec<T>>,
+    ) -> Taken {
+        let json = |texts: Vec<T>| {
             let mut json = String::from("[");
             for (index, text) in texts.iter().enumerate() {
                 if index > 0 {
                     json.push(',');
                 }
-                push_json_text(&mut json, text);
+                push_json_text(&mut json, text.as_ref());
             }
             json.push(']');
             json
         };
         self.texts(name, values.map(json))
+    }
+
+    /// As JSON.
+    fn small_lists(&mut self, name: &str, values: impl Iterator<Item = Vec<u32>>) -> Taken {
+        self.texts(name, values.map(|numbers| format!("{numbers:?}")))
     }
 
     fn signed(&mut self, name: &str, values: impl Iterator<Item = i64>) -> Taken {

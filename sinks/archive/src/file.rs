@@ -19,9 +19,13 @@ use crate::columns::Columns;
 
 const ROW: &str = "row";
 /// How `row` is written; a number that is not known is refused.
-const FORMAT: (&str, &str) = ("hostread.format", "2");
-/// The number before: a verdict ended before its evidence.
-const WITHOUT_EVIDENCE: &str = "1";
+const FORMAT: (&str, &str) = ("hostread.format", "3");
+/// The numbers before, each with the views whose rows ended before their last field: a verdict before its evidence, a
+/// conversion before its path.
+const BEFORE: [(&str, &[View]); 2] = [
+    ("1", &[View::Verdicts, View::Conversions]),
+    ("2", &[View::Conversions]),
+];
 
 /// The rows as they stood before the tick.
 pub(crate) fn encode(view: View, tick: Tick, left: &[Change], names: &Names) -> Result<Vec<u8>> {
@@ -85,11 +89,9 @@ pub(crate) fn decode(bytes: Vec<u8>) -> Result<Vec<(ViewKey, Option<ViewValue>)>
     let said = metadata.key_value_metadata().into_iter().flatten();
     let format = said.into_iter().find(|said| said.key == FORMAT.0);
     let format = format.and_then(|said| said.value.as_deref());
-    let evident = match format {
-        Some(format) if format == FORMAT.1 => true,
-        Some(WITHOUT_EVIDENCE) => metadata.schema_descr().name() != View::Verdicts.name(),
-        _ => return Err(damaged("the file is of another format")),
-    };
+    let shorter = shorter(format).ok_or_else(|| damaged("the file is of another format"))?;
+    let of = metadata.schema_descr().name();
+    let whole = shorter.iter().all(|view| view.name() != of);
     let columns = metadata.schema_descr().columns().iter();
     let at = columns
         .map(|column| column.name())
@@ -105,18 +107,28 @@ pub(crate) fn decode(bytes: Vec<u8>) -> Result<Vec<(ViewKey, Option<ViewValue>)>
         let mut values = Vec::new();
         reader.read_records(count, None, None, &mut values)?;
         for value in values {
-            rows.push(exact(value.data(), evident)?);
+            rows.push(exact(value.data(), whole)?);
         }
     }
     Ok(rows)
 }
 
-/// A row as it was written.
-fn exact(bytes: &[u8], evident: bool) -> Result<(ViewKey, Option<ViewValue>)> {
-    let row = if evident {
+/// The views whose rows end before their last field; `None`: nobody knows the format.
+fn shorter(format: Option<&str>) -> Option<&'static [View]> {
+    let format = format?;
+    if format == FORMAT.1 {
+        return Some(&[]);
+    }
+    let before = BEFORE.iter().find(|(number, _)| *number == format);
+    before.map(|(_, views)| *views)
+}
+
+/// A row as it was written, with its last field or without.
+fn exact(bytes: &[u8], whole: bool) -> Result<(ViewKey, Option<ViewValue>)> {
+    let row = if whole {
         postcard::from_bytes(bytes)
     } else {
-        // `Evidence::None`; a row without a value ends before it.
+        // `Evidence::None`, no steps; a row without a value ends before it.
         postcard::from_bytes(&[bytes, &[0]].concat())
     };
     row.map_err(|error| ParquetError::External(Box::new(error)))
@@ -134,35 +146,62 @@ mod tests {
     use hostread_schemas::{
         Day, EnclosureId, EpisodeId, EventId, EventTimeMs, ListenerId, TenantId,
     };
+    use hostread_sink_kit::conformance::samples::{key, value};
 
-    #[test]
-    fn a_verdict_of_before_has_no_evidence() {
-        let key = VerdictKey {
-            tenant: TenantId(1),
-            day: Day(20_000),
-            request: EventId::from(7),
-        };
-        let row = |evidence| VerdictRow {
-            time: EventTimeMs(5),
-            verdict: Verdict::Status,
-            enclosure: EnclosureId(2),
-            episode: EpisodeId(3),
-            listener: ListenerId(4),
-            sent_bytes: 300,
-            evidence,
-        };
-        let stored = |value: Option<VerdictRow>| {
-            let row = (ViewKey::Verdicts(key), value.map(ViewValue::Verdicts));
-            (postcard::to_stdvec(&row).unwrap(), row)
-        };
-        let (mut bytes, then) = stored(Some(row(Evidence::None)));
+    fn stored(row: &(ViewKey, Option<ViewValue>)) -> Vec<u8> {
+        postcard::to_stdvec(row).unwrap()
+    }
+
+    /// Rows that end before their last field, which is nothing, are read as those that have it.
+    fn short(key: ViewKey, value: ViewValue) {
+        let then = (key, Some(value));
+        let mut bytes = stored(&then);
         assert_eq!(exact(&bytes, true).unwrap(), then);
         bytes.pop();
         assert_eq!(exact(&bytes, false).unwrap(), then);
         assert!(exact(&bytes, true).is_err());
-        let (gone, row_gone) = stored(None);
-        assert_eq!(exact(&gone, false).unwrap(), row_gone);
-        let (bytes, now) = stored(Some(row(Evidence::Status(304))));
-        assert_eq!(exact(&bytes, true).unwrap(), now);
+        let gone = (key, None);
+        assert_eq!(exact(&stored(&gone), false).unwrap(), gone);
+    }
+
+    #[test]
+    fn a_verdict_of_before_has_no_evidence() {
+        let key = ViewKey::Verdicts(VerdictKey {
+            tenant: TenantId(1),
+            day: Day(20_000),
+            request: EventId::from(7),
+        });
+        let row = |evidence| {
+            ViewValue::Verdicts(VerdictRow {
+                time: EventTimeMs(5),
+                verdict: Verdict::Status,
+                enclosure: EnclosureId(2),
+                episode: EpisodeId(3),
+                listener: ListenerId(4),
+                sent_bytes: 300,
+                evidence,
+            })
+        };
+        short(key, row(Evidence::None));
+        let now = (key, Some(row(Evidence::Status(304))));
+        assert_eq!(exact(&stored(&now), true).unwrap(), now);
+    }
+
+    #[test]
+    fn a_conversion_of_before_has_no_path() {
+        for number in 0..20 {
+            let ViewValue::Conversions(mut row) = value(View::Conversions, number) else {
+                panic!("another view");
+            };
+            row.path = Box::default();
+            short(key(View::Conversions, number), ViewValue::Conversions(row));
+        }
+    }
+
+    #[test]
+    fn every_format_so_far_is_known_and_no_other() {
+        let shorter = |format| shorter(Some(format)).map(<[View]>::len);
+        let found = ["0", "1", "2", "3", "4"].map(shorter);
+        assert_eq!(found, [None, Some(2), Some(1), Some(0), None]);
     }
 }

@@ -87,7 +87,18 @@ impl ColumnWriter for Columns {
         self.column(name, values.map(Text))
     }
 
-    fn text_lists(&mut self, name: &str, values: impl Iterator<Item = Vec<String>>) -> Encoded<()> {
+    fn text_lists<T: AsRef<str>>(
+        &mut self,
+        name: &str,
+        values: impl Iterator<Item = Vec<T>>,
+    ) -> Encoded<()> {
+        self.column(
+            name,
+            values.map(|texts| texts.into_iter().map(Text).collect::<Vec<_>>()),
+        )
+    }
+
+    fn small_lists(&mut self, name: &str, values: impl Iterator<Item = Vec<u32>>) -> Encoded<()> {
         self.column(name, values)
     }
 

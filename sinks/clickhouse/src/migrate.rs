@@ -59,6 +59,9 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0027_view_freshness"),
     migration!("0028_verdicts_evidence"),
     migration!("0029_view_verdicts"),
+    migration!("0030_conversions_path"),
+    migration!("0031_view_conversions"),
+    migration!("0032_view_touchpoints"),
 ];
 
 /// What must be there before the first file can be remembered.

@@ -9,8 +9,8 @@ use hostread_schemas::view::{
     AnomalyKey, AnomalyRow, AttributionDailyKey, AttributionDailyRow, BillingLineKey,
     BillingLineRow, Cause, ConversionKey, ConversionRow, CreditKey, CreditRow, DeliveryDailyKey,
     DeliveryDailyRow, DownloadKey, DownloadRow, DownloadsDailyKey, DownloadsDailyRow, Evidence,
-    LateKey, LateOf, LateRow, PacingKey, PacingRow, RestatementKey, RestatementRow, VerdictKey,
-    VerdictRow, View, ViewKey, ViewValue,
+    LateKey, LateOf, LateRow, PacingKey, PacingRow, PathStep, RestatementKey, RestatementRow,
+    VerdictKey, VerdictRow, View, ViewKey, ViewValue,
 };
 use hostread_schemas::{Day, EventId, EventTimeMs, NameKind, Names};
 
@@ -35,10 +35,16 @@ pub trait ColumnWriter {
         values: impl Iterator<Item = T>,
     ) -> Result<(), Self::Error>;
     /// Lists of texts.
-    fn text_lists(
+    fn text_lists<T: AsRef<str>>(
         &mut self,
         name: &str,
-        values: impl Iterator<Item = Vec<String>>,
+        values: impl Iterator<Item = Vec<T>>,
+    ) -> Result<(), Self::Error>;
+    /// Lists of small whole numbers from 0.
+    fn small_lists(
+        &mut self,
+        name: &str,
+        values: impl Iterator<Item = Vec<u32>>,
     ) -> Result<(), Self::Error>;
     /// Whole numbers.
     fn signed(&mut self, name: &str, values: impl Iterator<Item = i64>) -> Result<(), Self::Error>;
@@ -84,6 +90,7 @@ cells! {
     &str => texts;
     String => texts;
     Vec<String> => text_lists;
+    Vec<u32> => small_lists;
     i64 => signed;
     u64 => unsigned;
     u32 => small;
@@ -143,6 +150,31 @@ impl<'a, K, V, W: ColumnWriter> Table<'a, '_, K, V, W> {
         }
         let values = self.rows.iter().map(|row| names.get(kind, id(row)));
         self.writer.texts(name, values)
+    }
+}
+
+/// The path of a conversion; none of one that is gone.
+fn steps<'a>(row: &Row<'a, ConversionKey, Box<ConversionRow>>) -> &'a [PathStep] {
+    row.1.map_or(&[][..], |value| &value.path)
+}
+
+impl<W: ColumnWriter> Table<'_, '_, ConversionKey, Box<ConversionRow>, W> {
+    /// Names along each path.
+    fn path(
+        &mut self,
+        name: &str,
+        kind: NameKind,
+        id: impl Fn(&PathStep) -> u64,
+    ) -> Result<(), W::Error> {
+        let mut names = NameCache::new(self.names);
+        for step in self.rows.iter().flat_map(steps) {
+            names.need(kind, id(step));
+        }
+        let texts = |row| {
+            let steps = steps(row).iter();
+            steps.map(|step| names.get(kind, id(step))).collect()
+        };
+        self.writer.text_lists(name, self.rows.iter().map(texts))
     }
 }
 
@@ -283,7 +315,13 @@ fn conversions<W: ColumnWriter>(
     t.value("signals", |v| v.signals)?;
     t.value("touches", |v| v.touches)?;
     t.value("touches_cut", |v| v.touches_cut)?;
-    t.value("matched_by", |v| words::matched_by(v.matched_by))
+    t.value("matched_by", |v| words::matched_by(v.matched_by))?;
+    t.path("path_lines", NameKind::Line, |step| step.line.0)?;
+    t.path("path_campaigns", NameKind::Campaign, |step| step.campaign.0)?;
+    t.path("path_shows", NameKind::Show, |step| step.show.0)?;
+    t.value("path_ages", |v| {
+        v.path.iter().map(|step| step.age_secs).collect::<Vec<_>>()
+    })
 }
 
 fn credits<W: ColumnWriter>(

@@ -1,4 +1,4 @@
-//! `GET /v1/attribution/campaigns`, `/codes` and `/path-lengths`: the tenant's numbers as they stand in the database, page by
+//! `GET /v1/attribution/campaigns`, `/codes`, `/paths` and the others of [`Sheet`]: the tenant's numbers as they stand in the database, page by
 //! page. 200 JSON; 422 names the field; 503 while others are read, or the database cannot be.
 
 use std::pin::Pin;
@@ -24,8 +24,18 @@ pub enum Sheet {
     Campaigns,
     /// Promo codes and their redemptions.
     Codes,
+    /// Conversions by the path that led to them.
+    Paths,
     /// Conversions by the touches on their path.
     PathLengths,
+    /// How often a campaign, line item or show is on a path.
+    Touchpoints,
+    /// Conversions by the days since their first and last touch.
+    TimeLags,
+    /// What shorter lookbacks would match.
+    Lookbacks,
+    /// Conversions that two campaigns have touched.
+    Overlaps,
 }
 
 /// What is asked.

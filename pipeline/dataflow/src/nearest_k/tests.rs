@@ -3,6 +3,7 @@
 
 use hostread_rules::attribution::{credit, with_code_touch};
 use hostread_schemas::fact::{FactBody, LineFact, SettingsFact, SignalKind};
+use hostread_schemas::view::PathStep;
 use hostread_schemas::{BrandId, CodeId, HouseholdId, MoneyMicros, StoreId};
 use proptest::prelude::*;
 
@@ -269,6 +270,15 @@ impl World {
             touches: u32::try_from(path.len()).unwrap(),
             touches_cut: u32::try_from(cut).unwrap(),
             matched_by,
+            path: path
+                .iter()
+                .map(|touch| PathStep {
+                    line: touch.line,
+                    campaign: touch.campaign,
+                    show: touch.show,
+                    age_secs: u32::try_from(sale.time.secs() - touch.time.secs()).unwrap(),
+                })
+                .collect(),
         };
         let conversion = ConversionKey {
             tenant: TENANT,

@@ -6,9 +6,9 @@ use hostread_schemas::view::{
     AnomalyKey, AnomalyRow, AttributionDailyKey, AttributionDailyRow, BillingLineKey,
     BillingLineRow, Cause, ConversionKey, ConversionRow, CreditKey, CreditRow, DeliveryDailyKey,
     DeliveryDailyRow, DownloadKey, DownloadRow, DownloadsDailyKey, DownloadsDailyRow, Evidence,
-    LateKey, LateOf, LateRow, Metric, NumberKey, PacingKey, PacingRow, PacingState, Period,
-    RestatementKey, RestatementRow, Verdict, VerdictKey, VerdictRow, View, ViewKey, ViewValue,
-    WindowKind,
+    LateKey, LateOf, LateRow, Metric, NumberKey, PacingKey, PacingRow, PacingState, PathStep,
+    Period, RestatementKey, RestatementRow, Verdict, VerdictKey, VerdictRow, View, ViewKey,
+    ViewValue, WindowKind,
 };
 use hostread_schemas::{
     BatchId, BrandId, CampaignId, CodeId, ConversionId, Currency, Day, EnclosureId, EpisodeId,
@@ -195,6 +195,15 @@ fn evidence(n: u64) -> Evidence {
     }
 }
 
+fn step(n: u64, age_secs: u32) -> PathStep {
+    PathStep {
+        line: LineId(n % 5),
+        campaign: CampaignId(n % 13),
+        show: ShowId(0),
+        age_secs: u32::MAX - age_secs,
+    }
+}
+
 /// The n-th value of a view; small n differ from each other.
 #[must_use]
 pub fn value(view: View, n: u64) -> ViewValue {
@@ -233,6 +242,7 @@ pub fn value(view: View, n: u64) -> ViewValue {
             touches: n as u32,
             touches_cut: u32::MAX,
             matched_by: (n % 3) as u8,
+            path: (0..n % 4).map(|age| step(n, age as u32)).collect(),
         })),
         View::Credits => ViewValue::Credits(Box::new(CreditRow {
             campaign: CampaignId(n % 13),

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::explain::Demo;
-use super::{printed, run, sql, text};
+use super::{paths, printed, run, sql, text};
 
 /// Rows of a page: few, so that there are several pages.
 const PAGE_ROWS: usize = 3;
 
-struct Sheets<'a> {
+pub(super) struct Sheets<'a> {
     demo: &'a Demo<'a>,
     tenant: String,
     key: String,
@@ -40,6 +40,7 @@ pub(super) async fn every_sheet(demo: &Demo<'_>) {
         let sheets = Sheets { demo, tenant, key };
         sheets.credits().await;
         sheets.conversions().await;
+        paths::every_sheet(&sheets).await;
         sheets.door().await;
     }
 }
@@ -51,7 +52,7 @@ impl Sheets<'_> {
         printed(self.demo.dir, &[&base[..], args, &mine].concat())
     }
 
-    fn rows(&self, args: &[&str]) -> Vec<Value> {
+    pub(super) fn rows(&self, args: &[&str]) -> Vec<Value> {
         let said = self.printed(&[args, &["--format", "json"]].concat());
         let lines = said.lines();
         lines
@@ -59,7 +60,7 @@ impl Sheets<'_> {
             .collect()
     }
 
-    async fn asked(&self, query: &str) -> String {
+    pub(super) async fn asked(&self, query: &str) -> String {
         sql(&self.demo.door, &self.key, query).await
     }
 
@@ -196,7 +197,12 @@ impl Sheets<'_> {
         for (path, command) in [
             ("campaigns", "attribution"),
             ("codes", "codes"),
+            ("paths", "paths"),
             ("path-lengths", "path-lengths"),
+            ("touchpoints", "touchpoints"),
+            ("time-lags", "time-lags"),
+            ("lookbacks", "lookbacks"),
+            ("overlaps", "overlaps"),
         ] {
             let wanted = self.rows(&[command]);
             let mut found: Vec<Value> = Vec::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hostread_schemas::event::{IpClass, Model};
 use hostread_schemas::view::{
     AttributionDailyKey, AttributionDailyRow, ConversionKey, ConversionRow, CreditKey, CreditRow,
-    ViewRow,
+    PathStep, ViewRow,
 };
 use hostread_schemas::{
     BrandId, CampaignId, ConversionId, Day, EventId, EventTimeMs, LineId, ShowId, TenantId,
@@ -345,6 +345,16 @@ fn conversion_row(tenant: &Tenant, credited: &Credited) -> ViewRow {
         touches: credited.path.len() as u32,
         touches_cut: credited.cut as u32,
         matched_by: credited.matched_by,
+        path: credited
+            .path
+            .iter()
+            .map(|touch| PathStep {
+                line: touch.line,
+                campaign: touch.campaign,
+                show: touch.show,
+                age_secs: (conversion.time.secs() - touch.secs) as u32,
+            })
+            .collect(),
     };
     (key, row).into()
 }
