@@ -120,7 +120,7 @@ impl Pipeline {
     /// How it ended and what it said last, if it ended.
     pub(super) fn ended(&mut self) -> Option<String> {
         let ended = self.child.try_wait().unwrap()?;
-        Some(format!("{}\n{ended}", self.tail()))
+        Some(format!("{ended}\n{}", self.tail()))
     }
 
     /// Is there nothing left to do? One that is dead or starts does not rest.
