@@ -113,6 +113,11 @@ impl Listing {
         }
     }
 
+    /// Rows that are not shown.
+    pub(crate) const fn more(&self) -> u64 {
+        self.more
+    }
+
     /// Keeps the columns of these names.
     pub(crate) fn only(&mut self, headers: &[&str]) {
         let shown = |column: &Column| headers.contains(&column.header);
@@ -198,7 +203,7 @@ fn no_formula(text: String) -> String {
 }
 
 /// Millionths as a decimal with all its digits and no more.
-fn exact(micros: i64) -> String {
+pub(crate) fn exact(micros: i64) -> String {
     let (whole, rest) = (
         micros.unsigned_abs() / 1_000_000,
         micros.unsigned_abs() % 1_000_000,

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::{Context, Result};
 
 use super::SheetFormat as Format;
-use super::numbers::NumbersCommand;
+use super::numbers::{NumbersCommand, journeys};
 use crate::config::Config;
 use crate::ledgers::Wanted;
 use crate::parts::Targets;
@@ -96,11 +96,12 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
         ReportCommand::Numbers(command) => {
             let asked = command.asked()?;
             let page = reader.tables.page(&asked.question, &asked.which).await;
-            (
-                page.with_context(away)?.listing,
-                asked.nothing,
-                asked.format,
-            )
+            let listing = page.with_context(away)?.listing;
+            if asked.journeys {
+                write!(std::io::stdout(), "{}", journeys(&listing)?).unwrap_or_default();
+                return Ok(true);
+            }
+            (listing, asked.nothing, asked.format)
         }
         ReportCommand::Restatements(RestatementsArgs { cause, list }) => {
             let mut wanted = wanted(&list);

@@ -89,6 +89,7 @@ fn understood(ask: NumbersAsk) -> Result<(Question, Which), FieldError> {
         limit: limit(&query)?,
         after: cursor(&query, &question)?,
         campaign: query.campaign,
+        currency: query.currency,
     };
     Ok((question, which))
 }

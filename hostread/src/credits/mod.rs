@@ -25,6 +25,8 @@ pub(crate) struct Which {
     pub(crate) tenant: Option<String>,
     /// Only of this campaign; of credits alone.
     pub(crate) campaign: Option<String>,
+    /// Only in this currency.
+    pub(crate) currency: Option<String>,
     /// Only conversions of this UTC day or later.
     pub(crate) from: Option<Date>,
     /// Only conversions of this UTC day or earlier.
@@ -141,6 +143,7 @@ impl Query {
             params: vec![("max_execution_time".to_owned(), SECS_MAX.to_owned())],
         };
         query.only("tenant", which.tenant.clone());
+        query.only("currency", which.currency.clone());
         if let Question::Credits { model, .. } = question {
             query.only("campaign", which.campaign.clone());
             query.only("model", model.map(|model| model.as_str().to_owned()));

@@ -59,6 +59,8 @@ pub struct NumbersQuery {
     pub model: Option<String>,
     /// Only of this campaign.
     pub campaign: Option<String>,
+    /// Only in this currency.
+    pub currency: Option<String>,
     /// First UTC day.
     pub from: Option<String>,
     /// Last UTC day.

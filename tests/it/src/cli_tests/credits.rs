@@ -46,7 +46,31 @@ pub(super) async fn every_sheet(demo: &Demo<'_>) {
 }
 
 impl Sheets<'_> {
-    fn printed(&self, args: &[&str]) -> String {
+    /// What is said to a question that is refused; nothing if it is answered.
+    pub(super) fn refused(&self, args: &[&str]) -> String {
+        let base = ["--data-dir", &self.demo.data, "report"];
+        let mine = ["--tenant", &self.tenant];
+        let said = run(self.demo.dir, &[&base[..], args, &mine].concat());
+        if said.status.success() {
+            return String::new();
+        }
+        text(&said)
+    }
+
+    /// Credits of a file of paths.
+    pub(super) fn attributed(&self, file: &str) -> Value {
+        let path = self.demo.dir.join("journeys.csv");
+        std::fs::write(&path, file).unwrap();
+        let path = path.to_str().unwrap();
+        let models = ["--models", "linear", "--format", "json"];
+        let said = printed(
+            self.demo.dir,
+            &[&["attribute", "--paths", path], &models[..]].concat(),
+        );
+        serde_json::from_str(&said).unwrap()
+    }
+
+    pub(super) fn printed(&self, args: &[&str]) -> String {
         let base = ["--data-dir", &self.demo.data, "report"];
         let mine = ["--tenant", &self.tenant];
         printed(self.demo.dir, &[&base[..], args, &mine].concat())

@@ -74,6 +74,47 @@ pub(super) async fn every_sheet(sheets: &Sheets<'_>) {
     assert_eq!(sheets.rows(&["lookbacks"]), lookbacks(&conversions));
     assert_eq!(sheets.rows(&["overlaps"]), overlaps(&conversions));
     touches(sheets, &conversions).await;
+    journeys(sheets, &conversions);
+}
+
+/// Paths as `attribute` reads them: its linear credits are those of the pipeline, but for what rounding leaves over.
+fn journeys(sheets: &Sheets<'_>, conversions: &[Conversion]) {
+    let currencies: BTreeSet<&String> = conversions.iter().map(|it| &it.currency).collect();
+    let refused = sheets.refused(&["paths", "--journeys"]);
+    assert_eq!(
+        refused.contains("--currency"),
+        currencies.len() > 1,
+        "{refused}"
+    );
+    let refused = sheets.refused(&["paths", "--journeys", "--currency", "USD", "--limit", "1"]);
+    assert!(refused.contains("raise --limit"), "{refused}");
+    for currency in currencies {
+        let only = ["--currency", currency];
+        let file =
+            sheets.printed(&[&["paths", "--journeys", "--limit", "100000"], &only[..]].concat());
+        let credits = sheets.attributed(&file);
+        let linear = sheets.rows(
+            &[
+                &["attribution", "--model", "linear", "--by", "campaign"],
+                &only[..],
+            ]
+            .concat(),
+        );
+        let all = conversions
+            .iter()
+            .filter(|it| it.currency == *currency)
+            .count();
+        for row in &linear {
+            let found = &credits["models"]["linear"][row["campaign"].as_str().unwrap()];
+            for (of, micros) in [("conversions", "credit_micros"), ("value", "money_micros")] {
+                let (found, ought) = (
+                    found[of].as_f64().unwrap(),
+                    row[micros].as_f64().unwrap() / 1e6,
+                );
+                assert!((found - ought).abs() < 1e-6 * all as f64, "{row}: {found}");
+            }
+        }
+    }
 }
 
 /// The view of touches has those of the conversions.
