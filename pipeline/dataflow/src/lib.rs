@@ -57,7 +57,7 @@ use by_tick::Stream;
 use conversions::Merged;
 use count::ExposureFact;
 use counted::Counted;
-use nearest_k::{Identified, Sale, Setting, Touch};
+use nearest_k::{Credited, Identified, Sale, Setting, Touch};
 
 /// What a worker feeds.
 pub(crate) struct Inputs {
@@ -170,9 +170,12 @@ pub(crate) fn build(
         i64::from(horizons.lookback_days) * 86_400,
     );
 
+    // Rows and receipts go out; only what sums are made of is copied to each of them.
+    let (conversions, credited) = either(credited, Credited::output);
     let rollups = rollups::rollups(&downloads, &deliveries, &credited, &carries, &deals, &hours);
     let outputs = verdicts
         .concat(details)
+        .concat(conversions)
         .concat(rollups)
         .concat(kept_signals)
         .concat(kept_presence);

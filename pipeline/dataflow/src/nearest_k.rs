@@ -22,8 +22,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use differential_dataflow::consolidation::consolidate;
 use hostread_rules::conversion::Conversion;
-use hostread_schemas::fact::{Carry, Fact, PathTouch};
-use hostread_schemas::view::{ConversionKey, ConversionRow, CreditKey, CreditRow};
+use hostread_schemas::fact::{Carry, Fact, PathTouch, RetentionClass};
+use hostread_schemas::view::{
+    ConversionKey, ConversionRow, CreditKey, CreditRow, ViewKey, ViewRow, ViewValue,
+};
 use hostread_schemas::{
     CampaignId, ConversionId, Currency, Day, EventId, EventTimeMs, Hour, LineId, ShowId, TenantId,
 };
@@ -32,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use crate::by_tick::{Stream, by_tick};
 use crate::deals::{AllDeals, Deals, TouchedDeals};
 use crate::keyed::KeyedMap;
+use crate::output::{Material, Output};
 use identity::{Context, Identity};
 
 /// A touch of an identity, ordered by (whole second, id).
@@ -94,7 +97,7 @@ pub(crate) enum Setting {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub(crate) enum Credited {
     /// A row of `conversions`.
-    Conversion(ConversionKey, ConversionRow),
+    Conversion(ConversionKey, Box<ConversionRow>),
     /// A row of `credits`.
     Credit(CreditKey, CreditRow),
     /// What one conversion adds to the sums of its day.
@@ -106,6 +109,27 @@ pub(crate) enum Credited {
     LineCredit(TenantId, LineId, Day, Day, ConversionId, i64),
     /// A path to be kept: the day of its conversion is sealed.
     Receipt(TenantId, Day, Carry),
+}
+
+impl Credited {
+    /// What leaves as it is; the rest is summed up.
+    #[expect(clippy::result_large_err, reason = "one of two ways, no error")]
+    pub(crate) fn output(self) -> Result<Output, Self> {
+        match self {
+            Self::Conversion(key, row) => Ok(Output::Row(ViewRow {
+                key: ViewKey::Conversions(key),
+                value: ViewValue::Conversions(row),
+            })),
+            Self::Credit(key, row) => Ok(Output::Row((key, row).into())),
+            Self::Receipt(tenant, day, carry) => Ok(Output::Material(Material {
+                class: RetentionClass::Exposure,
+                day,
+                tenant,
+                carry,
+            })),
+            Self::Share(_) | Self::CampaignHour(..) | Self::LineCredit(..) => Err(self),
+        }
+    }
 }
 
 /// One conversion's credits for one (line, show).

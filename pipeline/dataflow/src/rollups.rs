@@ -63,28 +63,12 @@ pub(crate) fn rollups<'s>(
         };
         ViewRow::from((DeliveryDailyKey { tenant, line, day }, row))
     });
-    let conversions = credited.clone().flat_map(|credited| match credited {
-        Credited::Conversion(key, row) => Some(ViewRow::from((key, row))),
-        Credited::Credit(key, row) => Some(ViewRow::from((key, row))),
-        _ => None,
-    });
-    let receipts = credited.clone().flat_map(|credited| match credited {
-        Credited::Receipt(tenant, day, carry) => Some(Output::Material(Material {
-            class: RetentionClass::Exposure,
-            day,
-            tenant,
-            carry,
-        })),
-        _ => None,
-    });
     downloads_daily(downloads)
         .concat(attribution_daily(credited))
-        .concat(conversions)
         .concat(delivery_daily)
         .concat(numbers)
         .concat(anomalies(series, hours.clone()))
         .map(Output::Row)
-        .concat(receipts)
         .concat(ads_material)
         .concat(credits_material)
         .concat(series_material)

@@ -248,7 +248,7 @@ impl Identity {
         let code_line = code_line.map(|line| (line.line, line.campaign));
         let half_life_secs = deals.settings().half_life_secs;
         let earned = earned(conversion, brand, code_line, &mut path, cut, half_life_secs);
-        out.push((Credited::Conversion(key, earned.row), diff));
+        out.push((Credited::Conversion(key, Box::new(earned.row)), diff));
         emit_shares(conversion, context, &earned.shares, diff, out);
         emit_credits(conversion, context, earned.by_line, diff, out);
     }

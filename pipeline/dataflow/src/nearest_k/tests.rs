@@ -284,7 +284,7 @@ impl World {
             tenant: TENANT,
             conversion: sale.conversion,
         };
-        let mut rows = vec![Credited::Conversion(conversion, row)];
+        let mut rows = vec![Credited::Conversion(conversion, Box::new(row))];
         if path.is_empty() {
             return rows;
         }
