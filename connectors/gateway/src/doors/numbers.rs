@@ -1,5 +1,5 @@
-//! `GET /v1/attribution/campaigns`, `/codes`, `/paths` and the others of [`Sheet`]: the tenant's numbers as they stand in the database, page by
-//! page. 200 JSON; 422 names the field; 503 while others are read, or the database cannot be.
+//! `GET /v1/attribution/campaigns`, `/codes`, `/paths` and the others of [`Sheet`]: the tenant's numbers as they stand in the
+//! database, page by page. 200 JSON; 422 names the field; 503 while others are read, or the database cannot be.
 
 use std::pin::Pin;
 use std::sync::Arc;
