@@ -30,6 +30,14 @@ struct CauseOfTick {
 }
 
 impl OpenTick {
+    /// Without events, but the log is read up to there.
+    pub(crate) fn at(offsets: Offsets) -> Self {
+        Self {
+            offsets,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.events > 0
     }

@@ -23,7 +23,7 @@ const SLICES_AHEAD: u64 = 4;
 /// Ticks that may be in flight during a replay.
 const REPLAY_AHEAD: u64 = 16;
 
-/// Loads the live facts as of the lowest upper and replays the ticks since.
+/// Loads the live facts as of the lowest upper and replays the ticks since; then a tick says which records are given up.
 pub(crate) fn restore(
     cutter: &mut Cutter<Feeder>,
     last: Tick,
@@ -56,6 +56,10 @@ pub(crate) fn restore(
     fail::fail_point!("restore.loaded");
     if last > loaded {
         replay(cutter, &journal, loaded.next())?;
+    }
+    if !cutter.open.offsets.is_empty() {
+        // Records that are given up stay so, also when nothing comes behind them.
+        cutter.close()?;
     }
     Ok(())
 }

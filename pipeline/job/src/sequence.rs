@@ -1,6 +1,7 @@
 //! The sequencer: reads the log and the clock; the cutter makes ticks of them.
 //!
-//! Invariant 1: a tick's offsets never pass a record that is not in it or an earlier tick.
+//! Invariant 1: a tick's offsets never pass a record that is not in it or an earlier tick, unless the log lost it and it is
+//! given up ([`JobConfig::skip_lost`]).
 
 use std::collections::VecDeque;
 use std::sync::Arc;

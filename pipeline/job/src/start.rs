@@ -203,7 +203,7 @@ pub(crate) async fn assemble<C>(
     status: &Arc<Status>,
     beside: impl FnOnce(&Arc<Journal>, Collector) -> (Box<dyn Beside>, C),
 ) -> Result<Job<C>, JobError> {
-    let offsets = resume_offsets(parts.log.as_ref(), opened.offsets, config.skip_lost).await?;
+    let resumed = resume(parts.log.as_ref(), opened.offsets, config.skip_lost).await?;
     let dataflow =
         Arc::new(Dataflow::start(config.workers, config.horizons).map_err(JobError::Dataflow)?);
     let handover = Arc::new(Handover::default());
@@ -258,7 +258,7 @@ pub(crate) async fn assemble<C>(
         clock: opened.clock,
         clock_fed: None,
         released: opened.released,
-        open: OpenTick::default(),
+        open: OpenTick::at(resumed.skipped_to),
         onward: Feeder {
             dataflow,
             handover,
@@ -283,20 +283,25 @@ pub(crate) async fn assemble<C>(
         collecting,
         sinks,
         journal,
-        offsets,
+        offsets: resumed.offsets,
         last: opened.last,
         refills,
     })
 }
 
+/// Where to go on in the log.
+struct Resumed {
+    /// In every partition.
+    offsets: Offsets,
+    /// Those where lost records are given up: the journal does not know yet.
+    skipped_to: Offsets,
+}
+
 /// Every partition of the log: where the journal stands, or its start. What the log lost in between is a gap that nobody
 /// passes over unasked.
-async fn resume_offsets(
-    log: &dyn EventLog,
-    known: Offsets,
-    skip_lost: bool,
-) -> Result<Offsets, JobError> {
+async fn resume(log: &dyn EventLog, known: Offsets, skip_lost: bool) -> Result<Resumed, JobError> {
     let mut offsets = log.start_offsets().await?;
+    let mut skipped_to = Offsets::new();
     for ((topic, partition), wanted) in known {
         let offset = offsets.entry((topic.clone(), partition)).or_insert(wanted);
         let start = *offset;
@@ -310,6 +315,7 @@ async fn resume_offsets(
                 to = start,
                 "records are lost"
             );
+            skipped_to.insert((topic, partition), start);
         } else {
             return Err(JobError::LogLost {
                 topic,
@@ -319,7 +325,10 @@ async fn resume_offsets(
             });
         }
     }
-    Ok(offsets)
+    Ok(Resumed {
+        offsets,
+        skipped_to,
+    })
 }
 
 /// Where a sink stands.
