@@ -218,6 +218,7 @@ impl Gateway {
                 "/v1/impression.gif",
                 get(doors::web::impression_gif).head(no_such_method),
             )
+            .route("/v1/tag.js", get(doors::tag::get))
             .route("/hooks/shopify/{connection}", post(doors::shopify::post))
             .route("/v1/explain/{kind}/{*id}", get(doors::explain::get))
             .route("/v1/attribution/models", get(doors::attribution::models))

@@ -15,4 +15,5 @@ mod orders;
 mod prefix;
 mod refused;
 mod silent;
+mod tag;
 mod taken;

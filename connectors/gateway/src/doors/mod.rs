@@ -10,6 +10,7 @@ pub(crate) mod openapi;
 pub(crate) mod prefix;
 pub(crate) mod redemptions;
 pub(crate) mod shopify;
+pub(crate) mod tag;
 pub(crate) mod web;
 
 use std::sync::Arc;
