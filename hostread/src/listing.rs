@@ -76,7 +76,7 @@ impl Column {
     }
 }
 
-/// Rows to be printed: a text or a whole number in each column.
+/// Rows to be printed: a text, a whole number or nothing in each column.
 #[derive(Debug)]
 pub(crate) struct Listing {
     columns: Vec<Column>,
@@ -133,6 +133,7 @@ impl Listing {
         let object = |row: &Vec<Value>| {
             let fields = self.columns.iter().enumerate().map(|(at, column)| {
                 let value = match column.kind {
+                    _ if is_empty(row, at) => Value::Null,
                     Kind::Text | Kind::Path => json!(column.words(row, at)),
                     Kind::Count | Kind::Micros => json!(int(row, at)),
                 };
@@ -148,18 +149,18 @@ impl Listing {
     /// # Errors
     /// Never for what a listing holds.
     pub(crate) fn csv(&self) -> Result<String> {
-        let mut csv = csv::Writer::from_writer(Vec::new());
-        csv.write_record(self.columns.iter().map(|column| column.header))?;
-        for row in &self.rows {
+        let head = self.columns.iter().map(|column| column.header.to_owned());
+        let rows = self.rows.iter().map(|row| {
             let cells = self.columns.iter().enumerate();
             let cells = cells.map(|(at, column)| match column.kind {
+                _ if is_empty(row, at) => String::new(),
                 Kind::Text | Kind::Path => no_formula(column.words(row, at)),
                 Kind::Count => int(row, at).to_string(),
                 Kind::Micros => exact(int(row, at)),
             });
-            csv.write_record(cells)?;
-        }
-        Ok(String::from_utf8(csv.into_inner()?)?)
+            cells.collect()
+        });
+        sheet(std::iter::once(head.collect()).chain(rows))
     }
 
     /// A table for people, and what it leaves out.
@@ -177,6 +178,7 @@ impl Listing {
         for row in &self.rows {
             let cells = self.columns.iter().enumerate();
             table.add_row(cells.map(|(at, column)| match column.kind {
+                _ if is_empty(row, at) => String::new(),
                 Kind::Text | Kind::Path => column.words(row, at),
                 Kind::Count => grouped(int(row, at)),
                 Kind::Micros => decimal(int(row, at)),
@@ -192,9 +194,26 @@ impl Listing {
     }
 }
 
-/// A text as a spreadsheet shows it. Anybody can type a promo code, also one that a spreadsheet would run: it gets a quote
-/// before it, which shows no more than the text.
-fn no_formula(text: String) -> String {
+/// Has the cell no value?
+fn is_empty(row: &[Value], at: usize) -> bool {
+    row.get(at).is_some_and(Value::is_null)
+}
+
+/// Rows of cells as CSV.
+///
+/// # Errors
+/// Never for rows of one width.
+pub(crate) fn sheet(rows: impl Iterator<Item = Vec<String>>) -> Result<String> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        csv.write_record(row)?;
+    }
+    Ok(String::from_utf8(csv.into_inner()?)?)
+}
+
+/// A text as a spreadsheet shows it. Anybody can type a promo code or ask for an address, also one that a spreadsheet would run:
+/// it gets a quote before it, which shows no more than the text.
+pub(crate) fn no_formula(text: String) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{text}")
     } else {

@@ -18,6 +18,7 @@ mod parts;
 #[cfg(test)]
 mod reference;
 mod report;
+mod returns;
 mod rules;
 mod serve;
 mod tables;

@@ -17,7 +17,7 @@ use crate::tables::{Tables, int, text};
 /// Reads the engines.
 pub(crate) struct Reader {
     pub(crate) tables: Tables,
-    postgres: sqlx::PgPool,
+    pub(crate) postgres: sqlx::PgPool,
 }
 
 /// Everything that the report shows.

@@ -187,7 +187,7 @@ impl CompareArgs {
         match self.format {
             Format::Table => say!("{}", comparison.text()),
             Format::Json => say!("{}", comparison.json()),
-            Format::Csv => write!(io::stdout(), "{}", comparison.csv()).unwrap_or_default(),
+            Format::Csv => write!(io::stdout(), "{}", comparison.csv()?).unwrap_or_default(),
         }
         warn_of_missing(self.catalog.is_some(), self.how.lists.is_some());
         if self.strict && unread > 0 {

@@ -52,7 +52,7 @@ pub(crate) fn run(args: &CountArgs) -> Result<bool> {
         match args.format {
             Format::Table => say!("{}", report.text()),
             Format::Json => say!("{}", serde_json::to_string(&report)?),
-            Format::Csv => write!(io::stdout(), "{}", report.csv()).unwrap_or_default(),
+            Format::Csv => write!(io::stdout(), "{}", report.csv()?).unwrap_or_default(),
         }
     }
     warn_of_lines(&args.logs, &wrong);

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use anyhow::{Context, Result};
+use hostread_schemas::event::Model;
 
 use super::SheetFormat as Format;
 use super::numbers::{NumbersCommand, journeys};
@@ -10,6 +11,7 @@ use crate::config::Config;
 use crate::ledgers::Wanted;
 use crate::parts::Targets;
 use crate::report::{Reader, grouped};
+use crate::returns::Returns;
 use crate::say;
 use crate::tables::{int, text};
 
@@ -29,6 +31,8 @@ pub(crate) enum ReportCommand {
     Late(ListArgs),
     /// The numbers of a day, as they are or beside what was published
     Day(DayArgs),
+    /// What line items cost, what they brought under each model, and one by the other
+    Returns(ReturnsArgs),
     #[command(flatten)]
     Numbers(NumbersCommand),
 }
@@ -74,6 +78,25 @@ pub(crate) struct DayArgs {
     format: Format,
 }
 
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ReturnsArgs {
+    /// Only of this tenant
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+    /// Only of this line item
+    #[arg(long, value_name = "NAME")]
+    line: Option<String>,
+    /// Only under this model
+    #[arg(long, value_name = "MODEL", value_parser = crate::credits::model)]
+    model: Option<Model>,
+    /// The first so many rows
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
 /// Reads the databases and prints what a person wants to see first.
 pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
     let targets = Targets::find(&config)?;
@@ -102,6 +125,17 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
                 return Ok(true);
             }
             (listing, asked.nothing, asked.format)
+        }
+        ReportCommand::Returns(args) => {
+            let which = Returns {
+                tenant: args.tenant,
+                line: args.line,
+                model: args.model,
+                limit: args.limit,
+            };
+            let listing = reader.returns(&which).await.with_context(away)?;
+            let nothing = "No line item has a bill or a credit.";
+            (listing, nothing, args.format)
         }
         ReportCommand::Restatements(RestatementsArgs { cause, list }) => {
             let mut wanted = wanted(&list);

@@ -204,6 +204,40 @@ fn requests_of_one_log_only_are_counted_by_group() {
     assert_eq!(only, [(0, [0, 0]), (1, [1, 1])]);
 }
 
+#[test]
+fn a_spreadsheet_runs_no_name_and_keeps_signs() {
+    let log = line(9, 1, "one", 1050, "A");
+    let gap = counts([ours(), ours()], "", Some(&log)).gap(By {
+        episode: true,
+        day: false,
+    });
+    let episodes = ["=1+1".to_owned(), "two, too".to_owned()];
+    let [ours, theirs] = [described(&ours()), described(&ours())];
+    let comparison = Comparison {
+        gap: &gap,
+        episodes: &episodes,
+        sides: [ours.0, theirs.0],
+        said: [ours.1, theirs.1],
+        controlling: Side::Ours,
+        outcome: None,
+    };
+    let csv = comparison.csv().unwrap();
+    let row = csv.lines().find(|line| line.starts_with("'=1+1,0,1,1,"));
+    assert!(row.is_some(), "{csv}");
+    let swapped = counts([super::tests::ours(), super::tests::ours()], &log, Some(""));
+    let gap = swapped.gap(By {
+        episode: true,
+        day: false,
+    });
+    let csv = Comparison {
+        gap: &gap,
+        ..comparison
+    }
+    .csv()
+    .unwrap();
+    assert!(csv.contains("\n'=1+1,1,0,-1,-100.0,"), "{csv}");
+}
+
 /// A log with whole seconds cannot tell requests of one second apart.
 #[test]
 fn times_are_compared_within_the_coarser_resolution() {

@@ -1,5 +1,6 @@
 //! A gap as a table, JSON and CSV.
 
+use anyhow::Result;
 use comfy_table::{Cell, CellAlignment};
 use hostread_rules::Window;
 use serde_json::{Map, Value, json};
@@ -9,7 +10,7 @@ use super::gap::{Gap, Group, NEAR_PERCENT, Row};
 use super::hypotheses::{Change, Outcome, Tested};
 use super::{Side, Way};
 use crate::cmd::table;
-use crate::count::quoted;
+use crate::listing::{no_formula, sheet};
 
 /// A comparison, ready to print.
 pub(crate) struct Comparison<'a> {
@@ -158,15 +159,15 @@ impl Comparison<'_> {
     }
 
     /// A row for each group, with a head.
-    pub(crate) fn csv(&self) -> String {
-        let mut text = self.heads(false).join(",") + "\n";
-        for (group, row) in &self.gap.rows {
-            let names = self.names(group);
-            let names = names.iter().map(|name| quoted(name));
-            let cells: Vec<String> = names.chain(self.cells(row, false)).collect();
-            text.push_str(&(cells.join(",") + "\n"));
-        }
-        text
+    ///
+    /// # Errors
+    /// Never for what a comparison holds.
+    pub(crate) fn csv(&self) -> Result<String> {
+        let rows = self.gap.rows.iter().map(|(group, row)| {
+            let names = self.names(group).into_iter().map(no_formula);
+            names.chain(self.cells(row, false)).collect()
+        });
+        sheet(std::iter::once(self.heads(false)).chain(rows))
     }
 
     /// For people: what was compared, the gap and whether it is near, a table.

@@ -36,7 +36,7 @@ use hostread_schemas::{Day, EpisodeId, EventId, EventTimeMs, HouseholdId, Listen
 pub(crate) use catalog::{Catalog, Known};
 use homes::{Counted, Homes, Part};
 pub(crate) use lines::{AddressClasses, Parsed, Reader, Reading, Seen};
-pub(crate) use report::{Report, quoted};
+pub(crate) use report::Report;
 pub(crate) use threads::{Log, Wrong, count_logs, read_logs};
 pub(crate) use window::Verdicts;
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use anyhow::Result;
 use comfy_table::{Cell, CellAlignment, Table};
 use hostread_rules::Window;
 use hostread_schemas::view::Verdict;
@@ -11,6 +12,7 @@ use serde::Serialize;
 use super::homes::Counted;
 use super::{Catalog, Counter};
 use crate::cmd::table;
+use crate::listing::{no_formula, sheet};
 
 /// Ages in days after publication.
 const AGES: [i64; 6] = [1, 7, 14, 28, 30, 60];
@@ -184,15 +186,17 @@ impl Report {
     }
 
     /// Downloads by episode and day, with a head.
-    pub(crate) fn csv(&self) -> String {
+    ///
+    /// # Errors
+    /// Never for what a report holds.
+    pub(crate) fn csv(&self) -> Result<String> {
         let rows = self.episodes.iter().flat_map(|episode| {
-            let id = quoted(&episode.id);
+            let id = no_formula(episode.id.clone());
             let days = episode.by_day.iter();
-            days.map(move |(day, downloads)| format!("{id},{day},{downloads}\n"))
+            days.map(move |(day, downloads)| vec![id.clone(), day.clone(), downloads.to_string()])
         });
-        std::iter::once("episode,day,downloads\n".to_owned())
-            .chain(rows)
-            .collect()
+        let head = ["episode", "day", "downloads"].map(str::to_owned);
+        sheet(std::iter::once(head.to_vec()).chain(rows))
     }
 
     /// For people.
@@ -298,13 +302,4 @@ fn add_up<K: Ord>(sums: &mut BTreeMap<K, u64>, more: impl IntoIterator<Item = (K
 
 fn right(value: impl ToString) -> Cell {
     Cell::new(value.to_string()).set_alignment(CellAlignment::Right)
-}
-
-/// A field of CSV.
-pub(crate) fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
 }

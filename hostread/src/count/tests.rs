@@ -86,7 +86,7 @@ fn bytes_of_a_day_make_a_download_and_its_ads() {
     ]
     .concat();
     let short = line(2, day, 0, NEEDED - 1, "A");
-    let report = report(with_catalog(utc()), &[&enough, &short]);
+    let mut report = report(with_catalog(utc()), &[&enough, &short]);
     assert_adds_up(&report);
     assert_eq!((report.counted, report.below_threshold), (2, 1));
     let one = &report.episodes[0];
@@ -94,8 +94,14 @@ fn bytes_of_a_day_make_a_download_and_its_ads() {
     assert_eq!((one.ads[0].first_byte, one.ads[0].delivered), (100, 1));
     let ages = one.by_age.as_ref().unwrap();
     assert_eq!((ages["D1"], ages["D7"], ages["D60"]), (1, 1, 1));
-    assert_eq!(report.csv(), "episode,day,downloads\none,2026-11-09,1\n");
+    assert_eq!(
+        report.csv().unwrap(),
+        "episode,day,downloads\none,2026-11-09,1\n"
+    );
     assert!(report.text().contains("1 downloads"));
+    report.episodes[0].id = "=1+1".to_owned();
+    let guarded = "episode,day,downloads\n'=1+1,2026-11-09,1\n";
+    assert_eq!(report.csv().unwrap(), guarded);
 }
 
 /// Published on the 8th at 22:00: the second request of each comes a day and an hour later.
@@ -338,7 +344,12 @@ fn without_a_catalog_paths_are_episodes() {
         .map(|episode| episode.id.as_str())
         .collect();
     assert_eq!(ids, ["/a.mp3", "/b,c.mp3"]);
-    assert!(report.csv().contains("\n\"/b,c.mp3\",2026-11-09,1\n"));
+    assert!(
+        report
+            .csv()
+            .unwrap()
+            .contains("\n\"/b,c.mp3\",2026-11-09,1\n")
+    );
     let json = serde_json::to_value(&report).unwrap();
     assert!(json["episodes"][0].get("by_age").is_none());
 }

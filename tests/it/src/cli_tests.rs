@@ -25,6 +25,7 @@ mod paths;
 mod poll;
 mod probe;
 mod replay;
+mod returns;
 mod rules;
 mod site;
 

@@ -6,19 +6,19 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::explain::Demo;
-use super::{paths, printed, run, sql, text};
+use super::{paths, printed, returns, run, sql, text};
 
 /// Rows of a page: few, so that there are several pages.
 const PAGE_ROWS: usize = 3;
 
 pub(super) struct Sheets<'a> {
     demo: &'a Demo<'a>,
-    tenant: String,
+    pub(super) tenant: String,
     key: String,
 }
 
 /// Everything of both tenants.
-pub(super) async fn every_sheet(demo: &Demo<'_>) {
+pub(super) async fn every_sheet(demo: &Demo<'_>, postgres: &sqlx::PgPool) {
     let refused = run(
         demo.dir,
         &[
@@ -36,13 +36,16 @@ pub(super) async fn every_sheet(demo: &Demo<'_>) {
         "{}",
         text(&refused)
     );
+    let mut with_bills = 0;
     for (tenant, key) in demo.tenants() {
         let sheets = Sheets { demo, tenant, key };
         sheets.credits().await;
         sheets.conversions().await;
         paths::every_sheet(&sheets).await;
+        with_bills += u32::from(returns::every_line(&sheets, postgres).await);
         sheets.door().await;
     }
+    assert!(with_bills > 0, "the connection shows no tenant's bills");
 }
 
 impl Sheets<'_> {

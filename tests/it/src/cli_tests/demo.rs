@@ -69,7 +69,7 @@ async fn any_world_comes_out_as_it_is_and_goes_on() {
         gateway: up.address("gateway  "),
     };
     super::explain::every_kind(&demo, &postgres).await;
-    super::credits::every_sheet(&demo).await;
+    super::credits::every_sheet(&demo, &postgres).await;
     postgres.close().await;
     assert_eq!(up.stop(Signal::SIGINT), Some(0));
 }
