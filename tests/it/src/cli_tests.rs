@@ -27,6 +27,7 @@ mod probe;
 mod replay;
 mod returns;
 mod rules;
+mod schemathesis;
 mod site;
 
 use std::io::{BufRead, BufReader};
