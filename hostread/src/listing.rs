@@ -18,6 +18,8 @@ enum Kind {
     Count,
     /// Millionths: whole numbers of them in JSON, where the name says so; decimals elsewhere.
     Micros,
+    /// Millionths of a whole: as `Micros`, and percent for people.
+    Share,
 }
 
 /// A column of a listing.
@@ -53,6 +55,12 @@ impl Column {
         Self { header, kind }
     }
 
+    /// Parts of a whole, given in millionths.
+    pub(crate) const fn share(header: &'static str) -> Self {
+        let kind = Kind::Share;
+        Self { header, kind }
+    }
+
     const fn is_words(&self) -> bool {
         matches!(self.kind, Kind::Text | Kind::Path)
     }
@@ -71,7 +79,7 @@ impl Column {
         let name = self.header.replace(' ', "_");
         match self.kind {
             Kind::Text | Kind::Path | Kind::Count => name,
-            Kind::Micros => name + "_micros",
+            Kind::Micros | Kind::Share => name + "_micros",
         }
     }
 }
@@ -135,7 +143,7 @@ impl Listing {
                 let value = match column.kind {
                     _ if is_empty(row, at) => Value::Null,
                     Kind::Text | Kind::Path => json!(column.words(row, at)),
-                    Kind::Count | Kind::Micros => json!(int(row, at)),
+                    Kind::Count | Kind::Micros | Kind::Share => json!(int(row, at)),
                 };
                 (column.field(), value)
             });
@@ -156,7 +164,7 @@ impl Listing {
                 _ if is_empty(row, at) => String::new(),
                 Kind::Text | Kind::Path => no_formula(column.words(row, at)),
                 Kind::Count => int(row, at).to_string(),
-                Kind::Micros => exact(int(row, at)),
+                Kind::Micros | Kind::Share => exact(int(row, at)),
             });
             cells.collect()
         });
@@ -182,6 +190,7 @@ impl Listing {
                 Kind::Text | Kind::Path => column.words(row, at),
                 Kind::Count => grouped(int(row, at)),
                 Kind::Micros => decimal(int(row, at)),
+                Kind::Share => decimal(100 * int(row, at)) + " %",
             }));
         }
         match self.more {
@@ -287,6 +296,22 @@ mod tests {
         let objects = listing().objects();
         let first = json!({"campaign": "a, \"b\"", "orders": 1200, "money_micros": -1_500_000});
         assert_eq!(objects.first(), Some(&first));
+    }
+
+    #[test]
+    fn people_get_percent_and_programs_millionths() {
+        let columns = vec![Column::share("difference")];
+        let listing = Listing::whole(columns, vec![vec![json!(-123_456)], vec![Value::Null]]);
+        assert!(listing.render("nothing").contains("-12.35 %"));
+        assert_eq!(
+            listing.csv().expect("it fits"),
+            "difference\n-0.123456\n\"\"\n"
+        );
+        let objects = [
+            json!({"difference_micros": -123_456}),
+            json!({"difference_micros": null}),
+        ];
+        assert_eq!(listing.objects(), objects);
     }
 
     #[test]

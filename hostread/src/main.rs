@@ -1,5 +1,6 @@
 //! The one binary: reads configuration, builds the parts, runs them, maps errors to exit codes.
 
+mod apart;
 mod attribute;
 mod catalog;
 mod cmd;

@@ -7,6 +7,7 @@ use hostread_schemas::event::Model;
 
 use super::SheetFormat as Format;
 use super::numbers::{NumbersCommand, journeys};
+use crate::apart::Models;
 use crate::config::Config;
 use crate::ledgers::Wanted;
 use crate::parts::Targets;
@@ -33,6 +34,8 @@ pub(crate) enum ReportCommand {
     Day(DayArgs),
     /// What line items cost, what they brought under each model, and one by the other
     Returns(ReturnsArgs),
+    /// How far two models differ in what they give to each campaign, and how much of it may be chance
+    Models(ModelsArgs),
     #[command(flatten)]
     Numbers(NumbersCommand),
 }
@@ -97,6 +100,31 @@ pub(crate) struct ReturnsArgs {
     format: Format,
 }
 
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ModelsArgs {
+    /// The one
+    #[arg(long, value_name = "MODEL", default_value = "last", value_parser = crate::credits::model)]
+    model: Model,
+    /// The other
+    #[arg(long, value_name = "MODEL", default_value = "linear", value_parser = crate::credits::model)]
+    against: Model,
+    /// Only of this tenant
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+    /// Only credits of conversions of this UTC day or later
+    #[arg(long, value_name = "DAY")]
+    from: Option<jiff::civil::Date>,
+    /// Only credits of conversions of this UTC day or earlier
+    #[arg(long, value_name = "DAY")]
+    to: Option<jiff::civil::Date>,
+    /// The first so many rows
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
 /// Reads the databases and prints what a person wants to see first.
 pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
     let targets = Targets::find(&config)?;
@@ -136,6 +164,17 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
             let listing = reader.returns(&which).await.with_context(away)?;
             let nothing = "No line item has a bill or a credit.";
             (listing, nothing, args.format)
+        }
+        ReportCommand::Models(args) => {
+            let which = Models {
+                models: [args.model, args.against],
+                tenant: args.tenant,
+                from: args.from,
+                to: args.to,
+                limit: args.limit,
+            };
+            let listing = reader.tables.models(&which).await.with_context(away)?;
+            (listing, "No conversion is credited.", args.format)
         }
         ReportCommand::Restatements(RestatementsArgs { cause, list }) => {
             let mut wanted = wanted(&list);

@@ -200,7 +200,7 @@ impl Question {
                 let so_far = format!(
                     "intDiv(1000000 * sum(count()) OVER ({alike} ORDER BY {days}), sum(count()) OVER ({alike}))"
                 );
-                vec![conversions, micros("share so far", &so_far), value]
+                vec![conversions, (Column::share("share so far"), so_far), value]
             }
             Self::Lookbacks => vec![
                 count("conversions", "countIf(path_ages[-1] < days * 86400)"),

@@ -21,6 +21,7 @@ mod explain;
 mod guide;
 mod import;
 mod lists;
+mod models;
 mod paths;
 mod poll;
 mod probe;

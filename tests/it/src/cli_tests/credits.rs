@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::explain::Demo;
-use super::{paths, printed, returns, run, sql, text};
+use super::{models, paths, printed, returns, run, sql, text};
 
 /// Rows of a page: few, so that there are several pages.
 const PAGE_ROWS: usize = 3;
@@ -42,6 +42,7 @@ pub(super) async fn every_sheet(demo: &Demo<'_>, postgres: &sqlx::PgPool) {
         sheets.credits().await;
         sheets.conversions().await;
         paths::every_sheet(&sheets).await;
+        models::every_campaign(&sheets).await;
         with_bills += u32::from(returns::every_line(&sheets, postgres).await);
         sheets.door().await;
     }
