@@ -10,41 +10,28 @@ use hostread_schemas::event::Model;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
+use crate::credits::Which;
 use crate::listing::{Column, Listing};
 use crate::tables::{Tables, int, text};
 
 /// Households and campaigns, at most: a draw visits them all. More: name days.
 const ROWS_MAX: usize = 1_000_000;
 
-/// Which credits.
-#[derive(Debug, Clone)]
-pub(crate) struct Models {
-    /// The one, and the other.
-    pub(crate) models: [Model; 2],
-    /// Only of this tenant.
-    pub(crate) tenant: Option<String>,
-    /// Only of conversions of this UTC day or later.
-    pub(crate) from: Option<Date>,
-    /// Only of conversions of this UTC day or earlier.
-    pub(crate) to: Option<Date>,
-    /// At most so many rows.
-    pub(crate) limit: u32,
-}
-
 impl Tables {
     /// A row for each campaign that either model credits.
     ///
     /// # Errors
     /// When the database does not answer, or there is more than can be drawn from.
-    pub(crate) async fn models(&self, which: &Models) -> Result<Listing> {
+    pub(crate) async fn models(&self, models: [Model; 2], which: &Which) -> Result<Listing> {
         let day =
             |date: Option<Date>, open: &str| date.map_or(open.to_owned(), |date| date.to_string());
         let params = [
             ("param_tenant", which.tenant.clone().unwrap_or_default()),
+            ("param_currency", which.currency.clone().unwrap_or_default()),
             ("param_from", day(which.from, "1970-01-01")),
             ("param_to", day(which.to, "2299-12-31")),
         ];
-        let query = query(which.models);
+        let query = query(models);
         let rows = self.rows_with(&query, &params).await;
         let rows = rows.context("reading credits")?;
         if rows.len() > ROWS_MAX {
@@ -52,7 +39,7 @@ impl Tables {
                 "there are more than {ROWS_MAX} households and campaigns: name days with --from and --to"
             );
         }
-        Ok(listing(&rows, which))
+        Ok(listing(&rows, models, which.limit))
     }
 }
 
@@ -62,13 +49,14 @@ fn query([one, other]: [Model; 2]) -> String {
     format!(
         "SELECT tenant, campaign, toString(if(household = 0, conversion, household)) AS unit, \
             sum(credit_{one}_micros), sum(credit_{other}_micros) \
-        FROM (SELECT * FROM serving.credits FINAL WHERE {{tenant:String}} IN ('', tenant) AND day BETWEEN {{from:Date32}} AND {{to:Date32}}) AS credits \
+        FROM (SELECT * FROM serving.credits FINAL WHERE {{tenant:String}} IN ('', tenant) \
+            AND {{currency:String}} IN ('', currency) AND day BETWEEN {{from:Date32}} AND {{to:Date32}}) AS credits \
         INNER JOIN (SELECT tenant, conversion, household FROM serving.conversions FINAL) AS sold USING (tenant, conversion) \
         GROUP BY tenant, campaign, unit LIMIT {most}"
     )
 }
 
-fn listing(rows: &[Vec<Value>], which: &Models) -> Listing {
+fn listing(rows: &[Vec<Value>], models: [Model; 2], limit: u32) -> Listing {
     let mut tenants: BTreeMap<String, BTreeMap<u64, Vec<(String, i64, i64)>>> = BTreeMap::new();
     for row in rows {
         let units = tenants.entry(text(row, 0)).or_default();
@@ -94,8 +82,8 @@ fn listing(rows: &[Vec<Value>], which: &Models) -> Listing {
         }
     }
     let all = found.len() as u64;
-    found.truncate(which.limit as usize);
-    let [one, other] = which.models.map(Model::as_str);
+    found.truncate(limit as usize);
+    let [one, other] = models.map(Model::as_str);
     let columns = vec![
         Column::text("tenant"),
         Column::text("campaign"),
@@ -130,14 +118,9 @@ mod tests {
             row("acme", "b", u64::MAX, 1_000_000, 1_000_000),
         ];
         rows.extend((0..40).map(|unit| row("beta", "a", unit, 1_000_000, 1_000_000)));
-        let which = Models {
-            models: [Model::Last, Model::Linear],
-            tenant: None,
-            from: None,
-            to: None,
-            limit: 9,
-        };
-        let csv = listing(&rows, &which).csv().expect("it fits");
+        let csv = listing(&rows, [Model::Last, Model::Linear], 9)
+            .csv()
+            .expect("it fits");
         let ought = "tenant,campaign,last,linear,difference,low,high,households\n\
             acme,a,0.5,0.25,0.25,,,2\n\
             acme,b,0.5,0.75,-0.25,,,2\n\

@@ -90,7 +90,20 @@ pub(crate) struct ConversionsArgs {
     limit: u32,
     /// How to print them
     #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    pub(super) format: Format,
+}
+
+impl ConversionsArgs {
+    pub(super) fn which(self) -> Which {
+        Which {
+            tenant: self.tenant,
+            currency: self.currency,
+            from: self.from,
+            to: self.to,
+            limit: self.limit,
+            ..Which::default()
+        }
+    }
 }
 
 /// What is asked.
@@ -134,20 +147,16 @@ impl NumbersCommand {
                 (Question::Overlaps, args, nothing)
             }
         };
+        let format = conversions.format;
         let which = Which {
-            tenant: conversions.tenant,
             campaign,
-            currency: conversions.currency,
-            from: conversions.from,
-            to: conversions.to,
-            limit: conversions.limit,
-            after: None,
+            ..conversions.which()
         };
         Ok(Asked {
             question,
             which,
             nothing,
-            format: conversions.format,
+            format,
             journeys: as_journeys,
         })
     }

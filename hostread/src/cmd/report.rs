@@ -6,8 +6,7 @@ use anyhow::{Context, Result};
 use hostread_schemas::event::Model;
 
 use super::SheetFormat as Format;
-use super::numbers::{NumbersCommand, journeys};
-use crate::apart::Models;
+use super::numbers::{ConversionsArgs, NumbersCommand, journeys};
 use crate::config::Config;
 use crate::ledgers::Wanted;
 use crate::parts::Targets;
@@ -108,21 +107,8 @@ pub(crate) struct ModelsArgs {
     /// The other
     #[arg(long, value_name = "MODEL", default_value = "linear", value_parser = crate::credits::model)]
     against: Model,
-    /// Only of this tenant
-    #[arg(long, value_name = "NAME")]
-    tenant: Option<String>,
-    /// Only credits of conversions of this UTC day or later
-    #[arg(long, value_name = "DAY")]
-    from: Option<jiff::civil::Date>,
-    /// Only credits of conversions of this UTC day or earlier
-    #[arg(long, value_name = "DAY")]
-    to: Option<jiff::civil::Date>,
-    /// The first so many rows
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
-    /// How to print them
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[command(flatten)]
+    conversions: ConversionsArgs,
 }
 
 /// Reads the databases and prints what a person wants to see first.
@@ -166,15 +152,14 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
             (listing, nothing, args.format)
         }
         ReportCommand::Models(args) => {
-            let which = Models {
-                models: [args.model, args.against],
-                tenant: args.tenant,
-                from: args.from,
-                to: args.to,
-                limit: args.limit,
-            };
-            let listing = reader.tables.models(&which).await.with_context(away)?;
-            (listing, "No conversion is credited.", args.format)
+            let (models, format) = ([args.model, args.against], args.conversions.format);
+            let which = args.conversions.which();
+            let listing = reader.tables.models(models, &which).await;
+            (
+                listing.with_context(away)?,
+                "No conversion is credited.",
+                format,
+            )
         }
         ReportCommand::Restatements(RestatementsArgs { cause, list }) => {
             let mut wanted = wanted(&list);
