@@ -31,7 +31,12 @@ impl File {
 /// Folders that are no source, wherever they are.
 const SKIPPED_NAMES: [&str; 4] = [".git", "node_modules", "target", "proptest-regressions"];
 /// Folders that are no source, from the root: the ones in `.gitignore`.
-const SKIPPED_PATHS: [&str; 3] = ["data", "docker/secrets", "tests/kafka/libs"];
+const SKIPPED_PATHS: [&str; 4] = [
+    "data",
+    "docker/secrets",
+    "tests/kafka/libs",
+    "tests/schemathesis/venv",
+];
 /// Larger files are samples, not source.
 const TEXT_BYTES_MAX: u64 = 1 << 20;
 

@@ -74,6 +74,7 @@ pub(super) async fn every_sheet(sheets: &Sheets<'_>) {
     assert_eq!(sheets.rows(&["lookbacks"]), lookbacks(&conversions));
     assert_eq!(sheets.rows(&["overlaps"]), overlaps(&conversions));
     touches(sheets, &conversions).await;
+    names_of_credits(sheets, &conversions).await;
     journeys(sheets, &conversions);
 }
 
@@ -114,6 +115,37 @@ fn journeys(sheets: &Sheets<'_>, conversions: &[Conversion]) {
                 assert!((found - ought).abs() < 1e-6 * all as f64, "{row}: {found}");
             }
         }
+    }
+}
+
+/// Paths have the names that credits have: each line item with its campaign on as many touches, each first touch with its show.
+async fn names_of_credits(sheets: &Sheets<'_>, conversions: &[Conversion]) {
+    let mut touches: BTreeMap<[&str; 2], i64> = BTreeMap::new();
+    let mut first: BTreeMap<[&str; 2], i64> = BTreeMap::new();
+    for it in conversions {
+        let [campaigns, lines, shows] = &it.names;
+        for (line, campaign) in lines.iter().zip(campaigns) {
+            *touches.entry([line, campaign]).or_default() += 1;
+        }
+        *first.entry([&lines[0], &shows[0]]).or_default() += 1_000_000;
+    }
+    for (ought, query) in [
+        (
+            touches,
+            "SELECT line, campaign, toString(sum(touches)) AS sum FROM hostread.attribution WHERE model = 'last'",
+        ),
+        (
+            first,
+            "SELECT line, show, toString(sum(credit_micros)) AS sum FROM hostread.attribution_daily WHERE model = 'first'",
+        ),
+    ] {
+        let query =
+            format!("{query} GROUP BY 1, 2 HAVING sum != '0' ORDER BY 1, 2 FORMAT TabSeparated");
+        let ought = ought
+            .iter()
+            .map(|([line, other], sum)| format!("{line}\t{other}\t{sum}"));
+        let ought: Vec<String> = ought.collect();
+        assert_eq!(sheets.asked(&query).await.trim_end(), ought.join("\n"));
     }
 }
 
