@@ -108,6 +108,8 @@ enum Command {
     Compare(cmd::compare::CompareArgs),
     /// Credit the channels of a file of paths by every model, without a server
     Attribute(cmd::attribute::AttributeArgs),
+    /// How near each attribution model comes to a known truth
+    Validate(cmd::validate::ValidateArgs),
     /// Read size, header, bit rate and length of audio files, as a catalog has them
     Probe(cmd::probe::ProbeArgs),
     /// Keep a catalog of episodes current from podcast feeds; see what is in it
@@ -167,6 +169,7 @@ fn run(cli: Cli) -> Result<bool> {
             Command::Method(args) => cmd::method::run(config, &args),
             Command::Count(args) => cmd::count::run(&args),
             Command::Attribute(args) => cmd::attribute::run(&args),
+            Command::Validate(args) => cmd::validate::run(&args),
             Command::Compare(args) => cmd::compare::run(&args),
             Command::Catalog(command) => cmd::catalog::run(config, command).await,
             Command::Probe(args) => cmd::probe::run(args).await,

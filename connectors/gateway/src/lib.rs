@@ -9,7 +9,7 @@
 //! POST /hooks/shopify/{connection}                          HMAC             ─► intake ─► log, or dead letters
 //! GET  /p/{feed}/{url}                                  nothing          ─► 302, and later intake ─► log, or spill ─► log
 //! GET  /v1/explain/{kind}/{id}                             API key          ◄─ whoever can explain numbers
-//! GET  /v1/attribution/models  POST …/calculate            API key          ◄─ whoever can calculate credits
+//! GET  /v1/attribution/models  POST …/calculate …/validate  API key          ◄─ whoever can calculate credits
 //! GET  /v1/attribution/campaigns  …/codes  …/path-lengths  API key          ◄─ whoever reads the databases
 //! GET  /v1/openapi.json  /v1/tag.js
 //! GET  /livez  /readyz  /readyz/pipeline  /metrics

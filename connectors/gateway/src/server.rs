@@ -226,6 +226,10 @@ impl Gateway {
                 "/v1/attribution/calculate",
                 post(doors::attribution::calculate),
             )
+            .route(
+                "/v1/attribution/validate",
+                post(doors::attribution::validate),
+            )
             .route("/v1/attribution/campaigns", page(Sheet::Campaigns))
             .route("/v1/attribution/codes", page(Sheet::Codes))
             .route("/v1/attribution/paths", page(Sheet::Paths))

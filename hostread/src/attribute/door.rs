@@ -1,8 +1,9 @@
-//! The models at `/v1/attribution`: paths as JSON or CSV in, credits as JSON out.
+//! The models at `/v1/attribution`: paths as JSON or CSV in, credits as JSON out, or how near these come to a truth.
 //!
 //! Promises: the credits of `hostread attribute` for the same paths; one that cannot be read refuses them all; channels and the
 //! steps of a chain are bounded. Leaves out: the bound of bytes, and how many calculate at once (the door's).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clap::ValueEnum;
@@ -12,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Number, Value, json};
 
 use super::row::path_text;
-use super::{Asked, HALF_LIFE_SECS, ModelName, Report, attribute};
+use super::{Asked, HALF_LIFE_SECS, ModelName, Report, Truth, Validation, attribute};
 
 /// Too small: a campaign by show is refused. Too large: elimination, the cube of it, keeps a core for long.
 const CHANNELS_MAX: usize = 512;
@@ -23,6 +24,8 @@ const STEPS_MAX: u64 = 1_000_000_000;
 #[serde(deny_unknown_fields)]
 struct Body {
     paths: Vec<Path>,
+    /// Conversions that channels have caused.
+    truth: Option<BTreeMap<String, Number>>,
 }
 
 /// All journeys along one path, as a row of a file.
@@ -41,6 +44,7 @@ pub(crate) fn door() -> Attribution {
     Attribution {
         models: models().to_string(),
         calculate: Arc::new(calculate),
+        validate: Arc::new(validate),
     }
 }
 
@@ -65,18 +69,42 @@ fn models() -> Value {
 }
 
 fn calculate(ask: &CalculateAsk) -> Result<String, FieldError> {
+    if ask.is_csv {
+        return written(&solved(ask, false, &ask.paths)?);
+    }
+    let Body { paths, truth } = body(&ask.paths)?;
+    if truth.is_some() {
+        return Err(FieldError::new("truth", "is for /v1/attribution/validate"));
+    }
+    written(&solved(ask, true, &csv(&paths)?)?)
+}
+
+fn validate(ask: &CalculateAsk) -> Result<String, FieldError> {
+    if ask.is_csv {
+        return Err(FieldError::new("", "paths and truth are one JSON object"));
+    }
+    let Body { paths, truth } = body(&ask.paths)?;
+    let truth = truth.ok_or_else(|| FieldError::new("truth", "is needed"))?;
+    let truth = truth.into_iter();
+    let truth = truth.map(|(name, caused)| Ok((name, caused.to_string())));
+    let truth = Truth::new(truth, CHANNELS_MAX);
+    let truth = truth.map_err(|error| FieldError::new("truth", format!("{error:#}")))?;
+    let report = solved(ask, true, &csv(&paths)?)?;
+    written(&Validation::new(&report, &truth).json())
+}
+
+fn written(said: &impl serde::Serialize) -> Result<String, FieldError> {
+    serde_json::to_string(said).map_err(|error| FieldError::new("", error.to_string()))
+}
+
+/// Credits of a table; `is_listed`: it was made of a list, by whose places errors are told.
+fn solved(ask: &CalculateAsk, is_listed: bool, paths: &[u8]) -> Result<Report, FieldError> {
     let asked = asked(ask)?;
-    let of_json = if ask.is_csv {
-        None
-    } else {
-        Some(csv(&ask.paths)?)
-    };
-    let paths = of_json.as_deref().unwrap_or(&ask.paths);
     let unusable = |error: anyhow::Error| FieldError::new("paths", format!("{error:#}"));
     let counted = attribute(paths, &asked, 1).map_err(unusable)?;
     if let Some((line, why)) = counted.told.first() {
         let place = match line.checked_sub(2) {
-            Some(index) if of_json.is_some() => format!("paths[{index}]"),
+            Some(index) if is_listed => format!("paths[{index}]"),
             _ => format!("line {line}"),
         };
         return Err(FieldError::new(place, why.clone()));
@@ -85,7 +113,7 @@ fn calculate(ask: &CalculateAsk) -> Result<String, FieldError> {
     if report.is_empty() {
         return Err(FieldError::new("models", "time_decay needs ages"));
     }
-    serde_json::to_string(&report).map_err(|error| unusable(error.into()))
+    Ok(report)
 }
 
 fn asked(ask: &CalculateAsk) -> Result<Asked, FieldError> {
@@ -109,18 +137,22 @@ fn asked(ask: &CalculateAsk) -> Result<Asked, FieldError> {
     })
 }
 
-/// The same paths as a file; a path a line.
-fn csv(body: &[u8]) -> Result<Vec<u8>, FieldError> {
+fn body(body: &[u8]) -> Result<Body, FieldError> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let Body { paths } = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let said: Body = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = error.path().to_string();
         FieldError::new(field, error.into_inner().to_string())
     })?;
     json.end()
         .map_err(|error| FieldError::new("", error.to_string()))?;
-    if paths.is_empty() {
+    if said.paths.is_empty() {
         return Err(FieldError::new("paths", "there are none"));
     }
+    Ok(said)
+}
+
+/// The same paths as a file; a path a line.
+fn csv(paths: &[Path]) -> Result<Vec<u8>, FieldError> {
     let values = paths.iter().any(|path| path.value.is_some());
     let nulls = paths.iter().any(|path| path.nulls.is_some());
     let ages = paths.iter().any(|path| path.ages.is_some());
@@ -177,6 +209,50 @@ mod tests {
             is_csv,
         });
         said.map(|said| serde_json::from_str(&said).unwrap())
+    }
+
+    #[test]
+    fn models_are_judged_by_a_truth() {
+        let judge = |body: &str, is_csv| {
+            let said = validate(&CalculateAsk {
+                models: Some("first,last".to_owned()),
+                order: None,
+                paths: body.to_owned().into(),
+                is_csv,
+            });
+            said.map(|said| serde_json::from_str::<Value>(&said).unwrap())
+        };
+        let paths = r#""paths":[{"path":["a","b"],"conversions":4}]"#;
+        let said = judge(&format!("{{{paths},\"truth\":{{\"b\":3,\"c\":1}}}}"), false).unwrap();
+        assert_eq!(said["truth"], json!({"a": 0.0, "b": 0.75, "c": 0.25}));
+        assert_eq!(said["models"][0]["model"], "last");
+        assert_eq!(said["models"][0]["accuracy"], 0.75);
+        assert_eq!(said["models"][1]["bias"]["a"], 1.0);
+        for (body, is_csv, field) in [
+            (format!("{{{paths}}}"), false, "truth"),
+            (format!("{{{paths},\"truth\":{{}}}}"), false, "truth"),
+            (
+                format!("{{{paths},\"truth\":{{\"a\":-1}}}}"),
+                false,
+                "truth",
+            ),
+            (
+                format!("{{{paths},\"truth\":{{\"a\":\"1\"}}}}"),
+                false,
+                "truth.a",
+            ),
+            (r#"{"paths":[],"truth":{"a":1}}"#.to_owned(), false, "paths"),
+            ("path,conversions\na,1\n".to_owned(), true, ""),
+        ] {
+            assert_eq!(judge(&body, is_csv).unwrap_err().field, field, "{body}");
+        }
+        let credits = ask(
+            None,
+            None,
+            &format!("{{{paths},\"truth\":{{\"b\":3}}}}"),
+            false,
+        );
+        assert_eq!(credits.unwrap_err().field, "truth");
     }
 
     fn wrong(models: Option<&str>, order: Option<&str>, paths: &str) -> (String, String) {

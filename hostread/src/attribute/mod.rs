@@ -7,6 +7,7 @@ mod door;
 mod records;
 mod report;
 mod row;
+mod validate;
 
 use std::collections::HashMap;
 use std::io::BufRead;
@@ -24,6 +25,7 @@ use crate::deal::{Dealer, deal_out};
 pub(crate) use door::door;
 pub(crate) use report::{ModelName, Report};
 pub(crate) use row::path_text;
+pub(crate) use validate::{Truth, Validation};
 
 /// Seven days, as in the stream.
 const HALF_LIFE_SECS: i64 = 7 * 86_400;

@@ -47,7 +47,7 @@ impl ModelName {
         .collect()
     }
 
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::All => "all",
             Self::First => "first",
@@ -85,7 +85,7 @@ struct Credit {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Report {
-    channels: Vec<Arc<str>>,
+    pub(super) channels: Vec<Arc<str>>,
     /// In the order of the columns; of each channel.
     models: Vec<(ModelName, Vec<Credit>)>,
     markov: Option<Markov>,
@@ -148,6 +148,12 @@ impl Report {
     /// No model that was asked for can be told.
     pub(crate) fn is_empty(&self) -> bool {
         self.models.is_empty()
+    }
+
+    /// What each model gives to the channels.
+    pub(super) fn conversions(&self) -> impl Iterator<Item = (ModelName, Vec<f64>)> {
+        let of = |credits: &Vec<Credit>| credits.iter().map(|it| it.conversions).collect();
+        self.models.iter().map(move |(model, it)| (*model, of(it)))
     }
 }
 

@@ -182,7 +182,7 @@ pub(crate) fn path_text(names: &[String]) -> String {
 }
 
 /// A total with up to six decimals; nothing is 0.
-fn micros(column: &str, field: &str) -> Result<u64> {
+pub(super) fn micros(column: &str, field: &str) -> Result<u64> {
     let text = field.trim();
     if text.is_empty() {
         return Ok(0);

@@ -8,13 +8,13 @@ use anyhow::{Context, Result, bail};
 use hostread_connectors::unpack::unpack;
 
 use super::Format;
-use crate::attribute::{Asked, ModelName, Report, attribute};
+use crate::attribute::{Asked, Counted, ModelName, Report, attribute};
 use crate::say;
 
 /// More are no channels.
-const CHANNELS_MAX: usize = 1 << 20;
+pub(super) const CHANNELS_MAX: usize = 1 << 20;
 /// Reads standard input.
-const STDIN: &str = "-";
+pub(super) const STDIN: &str = "-";
 
 /// What `attribute` was asked for.
 #[derive(Debug, Clone, clap::Args)]
@@ -22,7 +22,7 @@ pub(crate) struct AttributeArgs {
     /// CSV with the columns `path` (a > b > c, a name with > in quotes), `conversions`, `value`, `nulls` and, for time_decay,
     /// `ages` (hours before the conversion, one a touch); plain, gzip or zstd; - is standard input
     #[arg(long, value_name = "FILE")]
-    paths: PathBuf,
+    pub(super) paths: PathBuf,
     /// Which models, joined by commas
     #[arg(
         long,
@@ -38,7 +38,7 @@ pub(crate) struct AttributeArgs {
     order: u8,
     /// How to print the credits
     #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    pub(super) format: Format,
     /// A line that cannot be read is an error
     #[arg(long)]
     strict: bool,
@@ -46,6 +46,17 @@ pub(crate) struct AttributeArgs {
 
 /// Reads, solves and prints.
 pub(crate) fn run(args: &AttributeArgs) -> Result<bool> {
+    let (counted, report) = solved(args)?;
+    match args.format {
+        Format::Json => say!("{}", serde_json::to_string(&report)?),
+        Format::Table => say!("{}", report.text()),
+    }
+    warn(&args.paths, &counted.told, &report.notes);
+    Ok(true)
+}
+
+/// What the file says, and what each channel gets of it.
+pub(super) fn solved(args: &AttributeArgs) -> Result<(Counted, Report)> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let asked = Asked {
         models: ModelName::chosen(&args.models),
@@ -69,15 +80,10 @@ pub(crate) fn run(args: &AttributeArgs) -> Result<bool> {
         warn(&args.paths, &counted.told, &[]);
         bail!("not every line could be read, and --strict was given");
     }
-    match args.format {
-        Format::Json => say!("{}", serde_json::to_string(&report)?),
-        Format::Table => say!("{}", report.text()),
-    }
-    warn(&args.paths, &counted.told, &report.notes);
-    Ok(true)
+    Ok((counted, report))
 }
 
-fn warn(paths: &Path, told: &[(u64, String)], notes: &[String]) {
+pub(super) fn warn(paths: &Path, told: &[(u64, String)], notes: &[String]) {
     let mut err = io::stderr();
     for (line, why) in told {
         writeln!(err, "warning: {}:{line}: {why}", paths.display()).ok();

@@ -27,6 +27,7 @@ pub(crate) mod simulate;
 pub(crate) mod sinks;
 mod tree;
 pub(crate) mod up;
+pub(crate) mod validate;
 mod words;
 
 /// How a list is printed.

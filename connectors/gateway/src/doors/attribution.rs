@@ -1,6 +1,6 @@
 //! `GET /v1/attribution/models`: which models there are. `POST /v1/attribution/calculate`: the credits of paths that are sent,
-//! by each of them; `?models=` and `?order=`. Nothing is stored. 200 JSON; 422 names the path or field that cannot be used;
-//! 503 while others are calculated.
+//! by each of them; `?models=` and `?order=`. `POST /v1/attribution/validate`: how near they come to a truth that is sent, too. Nothing
+//! is stored. 200 JSON; 422 names the path or field that cannot be used; 503 while others are calculated.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct CalculateAsk {
     pub models: Option<String>,
     /// Order of the Markov chain; without it 1.
     pub order: Option<String>,
-    /// The paths, as `{"paths": [...]}` or as CSV.
+    /// The paths, as `{"paths": [...]}` or as CSV; to be validated, with `truth` beside them.
     pub paths: Bytes,
     /// They are CSV.
     pub is_csv: bool,
@@ -43,6 +43,8 @@ pub struct Attribution {
     pub models: String,
     /// Credits of paths, as JSON.
     pub calculate: Calculate,
+    /// How near the credits of paths come to a truth, as JSON.
+    pub validate: Calculate,
 }
 
 #[derive(Deserialize)]
@@ -68,7 +70,18 @@ pub(crate) async fn calculate(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    answer(Door::Attribution, say(state, asked, &headers, body).await)
+    let said = say(state, asked, &headers, body, |to| to.calculate);
+    answer(Door::Attribution, said.await)
+}
+
+pub(crate) async fn validate(
+    With(state): With<Arc<State>>,
+    asked: Result<Query<Asked>, QueryRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let said = say(state, asked, &headers, body, |to| to.validate);
+    answer(Door::Attribution, said.await)
 }
 
 async fn say(
@@ -76,9 +89,10 @@ async fn say(
     asked: Result<Query<Asked>, QueryRejection>,
     headers: &HeaderMap,
     body: Body,
+    what: fn(Attribution) -> Calculate,
 ) -> Result<Response, Problem> {
     let (_, Asked { models, order }) = caller(&state, Door::Attribution, headers, asked)?;
-    let attribution = state.attribution.clone().ok_or(Problem::NotFound)?;
+    let what = what(state.attribution.clone().ok_or(Problem::NotFound)?);
     let limits = &state.config.limits;
     let paths = body::read(body, limits.batch_bytes_max, limits.body_secs_max).await?;
     let ask = CalculateAsk {
@@ -87,7 +101,7 @@ async fn say(
         paths,
         is_csv: is_csv(headers),
     };
-    let said = in_place(&state.calculating, move || (attribution.calculate)(&ask)).await?;
+    let said = in_place(&state.calculating, move || what(&ask)).await?;
     let said = said.map_err(|error| Problem::invalid(error.field, error.message))?;
     Ok(of_now(JSON, said))
 }

@@ -23,6 +23,7 @@ fn says_back(go_on: oneshot::Receiver<()>, begun: oneshot::Sender<()>) -> Answer
             assert_eq!(ask.order.as_deref(), Some("2"));
             Ok(String::from_utf8(ask.paths.to_vec()).unwrap())
         }),
+        validate: Arc::new(|_| Ok("\"judged\"".to_owned())),
     };
     Answering {
         attribution: Some(attribution),
@@ -54,6 +55,8 @@ async fn one_calculation_at_a_time() {
         200,
         "the place is free again"
     );
+    let judged = doors.post("/v1/attribution/validate", "{}").await;
+    assert_eq!((judged.status, judged.json()), (200, "judged".into()));
     doors
         .post(CALCULATE, "x".repeat(101))
         .await

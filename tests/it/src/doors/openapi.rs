@@ -19,6 +19,7 @@ fn anything() -> Answering {
         attribution: Some(Attribution {
             models: "{}".to_owned(),
             calculate: Arc::new(|_| Ok("{}".to_owned())),
+            validate: Arc::new(|_| Ok("{}".to_owned())),
         }),
         numbers: Some(Arc::new(|_| Box::pin(async { Ok("{}".to_owned()) }))),
     }
