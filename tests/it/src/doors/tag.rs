@@ -111,6 +111,12 @@ fn cases() -> Vec<(&'static str, String, &'static str, bool)> {
         ),
         ("tcf-elsewhere", tcf("{gdprApplies: false}"), "", true),
         (
+            "page-yes-tcf-no",
+            tcf("{eventStatus: 'tcloaded', gdprApplies: true, purpose: {consents: {}}}"),
+            "data-consent=granted",
+            false,
+        ),
+        (
             "tcf-yes-page-no",
             tcf("{gdprApplies: false}"),
             "data-consent=denied",
