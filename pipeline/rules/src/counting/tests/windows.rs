@@ -333,8 +333,11 @@ proptest! {
         let mut pieces = given.clone();
         pieces[at].2 = Exposure::Request(RequestFact { sent_bytes: cut, ..whole });
         let tail = RequestFact { sent_first: whole.sent_first + cut, sent_bytes: whole.sent_bytes - cut, ..whole };
-        pieces.push((time, EventId { hi: 1, lo: id.lo }, Exposure::Request(tail)));
-        pieces.sort_unstable();
+        // Directly behind its head: of several versions at one instant the order says which got there first.
+        pieces.insert(at + 1, (time, id, Exposure::Request(tail)));
+        for (number, piece) in pieces.iter_mut().enumerate() {
+            piece.1 = EventId::from(number as u128);
+        }
         let strip = |given: &[Given]| -> Vec<CountedDownload> {
             let days = count_listener(given, windows, &BTreeSet::new(), &world);
             let downloads = days.values().flat_map(|day| &day.downloads);
