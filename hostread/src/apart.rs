@@ -10,7 +10,7 @@ use hostread_schemas::event::Model;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use crate::credits::Which;
+use crate::credits::{SECS_MAX, Which};
 use crate::listing::{Column, Listing};
 use crate::tables::{Tables, int, text};
 
@@ -21,8 +21,11 @@ impl Tables {
     /// A row for each campaign that either model credits.
     ///
     /// # Errors
-    /// When the database does not answer, or there is more than can be drawn from.
+    /// When the models are one, the database does not answer, or there is more than can be drawn from.
     pub(crate) async fn models(&self, models: [Model; 2], which: &Which) -> Result<Listing> {
+        if models[0] == models[1] {
+            bail!("a model does not differ from itself: name another one with --against");
+        }
         let day =
             |date: Option<Date>, open: &str| date.map_or(open.to_owned(), |date| date.to_string());
         let params = [
@@ -30,6 +33,7 @@ impl Tables {
             ("param_currency", which.currency.clone().unwrap_or_default()),
             ("param_from", day(which.from, "1970-01-01")),
             ("param_to", day(which.to, "2299-12-31")),
+            ("max_execution_time", SECS_MAX.to_owned()),
         ];
         let query = query(models);
         let rows = self.rows_with(&query, &params).await;
@@ -51,7 +55,8 @@ fn query([one, other]: [Model; 2]) -> String {
             sum(credit_{one}_micros), sum(credit_{other}_micros) \
         FROM (SELECT * FROM serving.credits FINAL WHERE {{tenant:String}} IN ('', tenant) \
             AND {{currency:String}} IN ('', currency) AND day BETWEEN {{from:Date32}} AND {{to:Date32}}) AS credits \
-        INNER JOIN (SELECT tenant, conversion, household FROM serving.conversions FINAL) AS sold USING (tenant, conversion) \
+        INNER JOIN (SELECT tenant, conversion, household FROM serving.conversions FINAL \
+            WHERE {{tenant:String}} IN ('', tenant)) AS sold USING (tenant, conversion) \
         GROUP BY tenant, campaign, unit LIMIT {most}"
     )
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use hostread_schemas::event::Model;
 use serde_json::{Value, json};
 
+use crate::credits::SECS_MAX;
 use crate::listing::{Column, Listing};
 use crate::report::Reader;
 use crate::tables::{int, text};
@@ -74,6 +75,7 @@ impl Reader {
         let params = [
             ("param_tenant", which.tenant.clone().unwrap_or_default()),
             ("param_line", which.line.clone().unwrap_or_default()),
+            ("max_execution_time", SECS_MAX.to_owned()),
         ];
         for row in self.tables.rows_with(query, &params).await? {
             let sums = lines.entry((text(&row, 0), text(&row, 1))).or_default();

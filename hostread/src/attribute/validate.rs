@@ -76,7 +76,7 @@ struct Judged {
     model: ModelName,
     /// Its share less the true one, by channel.
     bias: Vec<f64>,
-    /// The part of all shares that is where it belongs: 1 less half the sum of the biases without signs.
+    /// The part of all shares that is where it belongs; 0 of a model that gives nothing.
     accuracy: f64,
 }
 
@@ -116,7 +116,11 @@ impl Validation {
                 let given = shares(&given);
                 let bias = given.iter().zip(&truth).map(|(given, ought)| given - ought);
                 let bias: Vec<f64> = bias.collect();
-                let accuracy = 1.0 - bias.iter().map(|it| it.abs()).sum::<f64>() / 2.0;
+                let right = given
+                    .iter()
+                    .zip(&truth)
+                    .map(|(given, ought)| given.min(*ought));
+                let accuracy = right.sum::<f64>().min(1.0);
                 Judged {
                     model,
                     bias,
@@ -212,6 +216,8 @@ mod tests {
         assert_eq!(models, [("first", 0.75), ("linear", 0.5), ("last", 0.0)]);
         let bias = &found["models"][1]["bias"];
         assert_eq!(*bias, json!({"a": -0.25, "b": 0.5, "c": -0.25}));
+        let nothing = judged("path,conversions\na > b,0\n", &truth).json();
+        assert_eq!(nothing["models"][0]["accuracy"], 0.0);
         let text = judged("path,conversions\na > b,4\n", &truth).text();
         assert!(
             text.contains("+25.00") && text.contains("75.00 %"),

@@ -70,7 +70,7 @@ const COUNT: &str = "UInt32";
 const NUMBER: &str = "Int64";
 
 /// Seconds of a query. Shorter: years of detail fail; longer: a page that nobody waits for keeps the database busy.
-const SECS_MAX: &str = "30";
+pub(crate) const SECS_MAX: &str = "30";
 
 /// Parts of a query, and its parameters.
 struct Query {

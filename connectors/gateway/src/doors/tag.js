@@ -3,8 +3,8 @@
 (function (w, d, n) {
   var script = d.currentScript, site = script.dataset, door = script.src.replace(/tag\.js.*$/, 'pixel');
   var early = (w.hostread || {}).q || [], held = [];
-  // Who was asked for consent, and the answer: null until there is one.
-  var said = {};
+  // Who was asked for consent, and the answer: null until there is one. What the page said before this was loaded is heard first.
+  var said = { early: null };
 
   // 1 or 0; null while somebody has not answered; undefined when nobody was asked.
   function consent() {
@@ -64,4 +64,6 @@
   w.addEventListener('pagehide', function () { flush(true); });
   if (site.page !== 'off') w.hostread('page');
   early.forEach(function (call) { w.hostread.apply(w, call); });
+  delete said.early;
+  flush();
 })(window, document, navigator);

@@ -60,6 +60,11 @@ pub(super) async fn every_campaign(sheets: &Sheets<'_>) {
             (-high, -low)
         );
     }
+    let alike = sheets.refused(&["models", "--against", "last"]);
+    assert!(
+        alike.contains("--against") && !alike.contains("do not answer"),
+        "{alike}"
+    );
     for nothing in [["--to", "1999-12-31"], ["--currency", "XAU"]] {
         let found = sheets.rows(&[&["models"], &nothing[..]].concat());
         assert!(found.is_empty(), "{found:?}");

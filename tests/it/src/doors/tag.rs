@@ -14,6 +14,9 @@ use super::bench::Doors;
 const TAG_BYTES_MAX: usize = 3_000;
 const VISIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tag/visit.js");
 
+/// What a page says before the tag is there waits in `q`.
+const STUB: &str = "window.hostread = window.hostread || function () { (hostread.q = hostread.q || []).push(arguments); };";
+
 /// A page of a store: what stands on it before the tag, and what the tag's element says besides key and store.
 fn page(gateway: &str, store: &str, before: &str, says: &str) -> String {
     format!(
@@ -76,6 +79,12 @@ fn cases() -> Vec<(&'static str, String, &'static str, bool)> {
             false,
         ),
         ("says-nothing", String::new(), "data-consent=wait", false),
+        (
+            "said-no-before",
+            format!("{STUB} hostread('consent', false);"),
+            "",
+            false,
+        ),
         (
             "a-typing-error",
             String::new(),
@@ -179,12 +188,10 @@ async fn an_address_is_kept_only_where_the_visitor_lets_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_page_says_is_sent_whole_and_once() {
     let doors = Doors::open().await;
-    // What a page says before the tag is there waits in `q`.
-    let stub = "window.hostread = window.hostread || function () { (hostread.q = hostread.q || []).push(arguments); };";
     let sale = format!(
-        "{stub} hostread('purchase', {{order: '#1041', value: 34.4, currency: 'USD', code: 'Tief & Co.', basket: 3}});"
+        "{STUB} hostread('purchase', {{order: '#1041', value: 34.4, currency: 'USD', code: 'Tief & Co.', basket: 3}});"
     );
-    let many = format!("{stub} for (let i = 0; i < 60; i++) hostread('cart', {{id: 'c' + i}});");
+    let many = format!("{STUB} for (let i = 0; i < 60; i++) hostread('cart', {{id: 'c' + i}});");
     let html = vec![
         page(&doors.url, "sale", &sale, "data-page=off"),
         // From the shop's own address, by a browser without beacons.
