@@ -79,8 +79,8 @@ enum Command {
     Import(cmd::import::ImportArgs),
     /// Bring the tables of both databases up to date
     Migrate,
-    /// Check settings, packages, log, databases, ports, disk and clock
-    Doctor,
+    /// Check settings, packages, log, databases, ports, disk and clock; or how a line item is tracked
+    Doctor(cmd::doctor::DoctorArgs),
     /// Print the numbers of a running system, or what its ledgers say
     Report(cmd::report::ReportArgs),
     /// Say why a number is what it is: events, rules, links, weights, restatements
@@ -158,7 +158,7 @@ fn run(cli: Cli) -> Result<bool> {
             Command::Engines => cmd::engines::run(config?).await,
             Command::Import(args) => cmd::import::run(config?, args).await,
             Command::Migrate => cmd::migrate::run(config?).await,
-            Command::Doctor => cmd::doctor::run(config, cli.config.as_deref()).await,
+            Command::Doctor(args) => cmd::doctor::run(config, cli.config.as_deref(), args).await,
             Command::Report(args) => cmd::report::run(config?, args).await,
             Command::Explain(args) => cmd::explain::run(config?, args).await,
             Command::DeadLetters(command) => cmd::dead_letters::run(&config?, &command).await,

@@ -6,21 +6,19 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use hostread_connectors::feed::{CHAPTERS_BYTES_MAX, FEED_BYTES_MAX, Feed, read, read_chapters};
 use hostread_connectors::unpack::unpack;
 use hostread_connectors_kit::signature::sha256_hex;
 use hostread_connectors_kit::text::cut;
-use hostread_gateway::upload::client;
 use hostread_job::wall_ms;
 use hostread_poll::fetch::{self, Version};
 use hostread_schemas::EventTimeMs;
-use reqwest::{StatusCode, Url};
 use serde_json::Value;
 use tokio::runtime::Handle;
 
 use super::api_key::ApiKeyArgs;
-use super::dead_letters::retry::why_refused;
+use super::events_door::EventsDoor;
 use super::probe;
 use crate::catalog::{CatalogFile, Episode, FeedState, Merged, events, merge, sent_path};
 use crate::config::Config;
@@ -30,8 +28,6 @@ use crate::say;
 const PROBES_AT_ONCE: usize = 4;
 /// Probed between two writings of the catalog: a stop loses no more.
 const PROBED_BETWEEN: usize = 32;
-/// Events of a request; the door takes 5,000.
-const EVENTS_AT_ONCE: usize = 1_000;
 /// Names of what went wrong that are printed.
 const SHOWN_MAX: usize = 20;
 
@@ -358,34 +354,10 @@ async fn send(config: &Config, args: &FeedArgs, file: &CatalogFile) -> Result<()
         say!("nothing to send");
         return Ok(());
     }
-    let listen = || format!("http://{}", config.gateway.listen);
-    let gateway = args.gateway.clone().unwrap_or_else(listen);
-    let gateway = Url::parse(&gateway)
-        .map_err(|_| anyhow!("\"{gateway}\" is not an address such as http://127.0.0.1:8080"))?;
-    let (client, api_key) = (client(&gateway)?, args.api_key.read()?);
-    let mut rejected = Vec::new();
-    for some in changed.chunks(EVENTS_AT_ONCE) {
-        let asked = client
-            .post(gateway.join("/v1/events")?)
-            .bearer_auth(&api_key);
-        let answer = asked
-            .body(Value::from(some.to_vec()).to_string())
-            .send()
-            .await;
-        let answer = answer.with_context(|| {
-            format!("the gateway at {gateway} does not answer; the same command sends it again")
-        })?;
-        let status = answer.status();
-        let text = answer.text().await.unwrap_or_default();
-        let said: Value = serde_json::from_str(&text).unwrap_or_default();
-        match said["rejected"].as_array() {
-            Some(list) => rejected.extend(list.iter().map(Value::to_string)),
-            None if status == StatusCode::OK => {}
-            None => bail!("the gateway answered {status}: {}", why_refused(&text)),
-        }
-    }
+    let door = EventsDoor::new(config, args.gateway.as_deref(), args.api_key.read()?)?;
+    let rejected = door.send(&changed).await?;
     say!("{} facts sent", changed.len() - rejected.len());
-    some("refused by the door", rejected.into_iter());
+    some("refused by the door", rejected.iter().map(Value::to_string));
     file.write(&sent)
 }
 

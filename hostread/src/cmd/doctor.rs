@@ -8,6 +8,7 @@ use hostread_gateway::GatewayConfig;
 use tokio::net::TcpListener;
 
 use super::databases::Databases;
+use super::tracking::TrackingArgs;
 use crate::config::{Config, DEFAULT_ID_KEY};
 use crate::parts::{self, Targets};
 use crate::say;
@@ -22,39 +23,67 @@ const CLOCK_SECS_APART: i64 = 5;
 const CLOCK_SET_MS: i64 = 1_735_689_600_000;
 
 /// What a check found.
-enum Found {
+pub(super) enum Found {
     Fine(String),
+    /// Not there and not needed, with this to know.
+    Note(String, String),
     /// Works, with this to know.
-    Warn(String, &'static str),
+    Warn(String, String),
     /// Does not work, and what repairs it.
     Fail(String, String),
 }
 
 /// Lines for a person, and whether something fails.
 #[derive(Default)]
-struct Findings {
-    failed: bool,
+pub(super) struct Findings {
+    pub(super) failed: bool,
 }
 
 impl Findings {
-    fn tell(&mut self, what: &str, found: Found) {
-        match found {
-            Found::Fine(how) => say!("ok    {what:<12} {how}"),
-            Found::Warn(how, repair) => {
-                say!("warn  {what:<12} {how}");
-                say!("      {:<12} -> {repair}", "");
-            }
+    pub(super) fn tell(&mut self, what: &str, found: Found) {
+        let (mark, how, repair) = match found {
+            Found::Fine(how) => ("ok", how, None),
+            Found::Note(how, why) => ("note", how, Some(why)),
+            Found::Warn(how, repair) => ("warn", how, Some(repair)),
             Found::Fail(how, repair) => {
                 self.failed = true;
-                say!("FAIL  {what:<12} {how}");
-                say!("      {:<12} -> {repair}", "");
+                ("FAIL", how, Some(repair))
             }
+        };
+        say!("{mark:<4}  {what:<12} {how}");
+        if let Some(repair) = repair {
+            say!("      {:<12} -> {repair}", "");
         }
     }
 }
 
-/// Checks everything; false when something fails.
-pub(crate) async fn run(config: Result<Config>, file: Option<&Path>) -> Result<bool> {
+/// What to check.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorArgs {
+    #[command(subcommand)]
+    of: Option<DoctorCommand>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum DoctorCommand {
+    /// Check how a line item is tracked: the last ad, pixel, order, code and visit seen, and what is missing
+    Tracking(TrackingArgs),
+}
+
+/// Checks what was asked for; false when something fails.
+pub(crate) async fn run(
+    config: Result<Config>,
+    file: Option<&Path>,
+    args: DoctorArgs,
+) -> Result<bool> {
+    match args.of {
+        None => machine(config, file).await,
+        Some(DoctorCommand::Tracking(args)) => super::tracking::run(&config?, args).await,
+    }
+}
+
+/// Checks everything on this machine.
+async fn machine(config: Result<Config>, file: Option<&Path>) -> Result<bool> {
     let mut findings = Findings::default();
     let config = match config {
         Ok(config) => config,
@@ -89,7 +118,7 @@ fn id_key(config: &Config) -> Found {
     if config.id_key == DEFAULT_ID_KEY {
         return Found::Warn(
             "the sample key: fine to try things, not for real listeners".to_owned(),
-            "openssl rand -hex 16 > id_key, then HOSTREAD_ID_KEY_FILE=id_key; before the first event, for life",
+            "openssl rand -hex 16 > id_key, then HOSTREAD_ID_KEY_FILE=id_key; before the first event, for life".to_owned(),
         );
     }
     Found::Fine("your own".to_owned())
@@ -99,7 +128,8 @@ fn tenants(config: &Config) -> Found {
     if config.tenants.is_empty() {
         return Found::Warn(
             "none: nobody could call".to_owned(),
-            "add a [[tenants]] table (docs/reference/configuration.md); the demo needs none",
+            "add a [[tenants]] table (docs/reference/configuration.md); the demo needs none"
+                .to_owned(),
         );
     }
     let deaf: Vec<&str> = config
@@ -114,7 +144,7 @@ fn tenants(config: &Config) -> Found {
                 "{} without any key: no door opens for them",
                 deaf.join(", ")
             ),
-            "set api_key_sha256 (printf %s KEY | sha256sum) and public_key",
+            "set api_key_sha256 (printf %s KEY | sha256sum) and public_key".to_owned(),
         );
     }
     Found::Fine(format!("{}", config.tenants.len()))
@@ -172,7 +202,8 @@ fn data_folder(dir: &Path) -> Found {
         );
     }
     if free < FREE_BYTES_LOW {
-        return Found::Warn(text, "the log keeps 14 days; make room before it fills");
+        let repair = "the log keeps 14 days; make room before it fills";
+        return Found::Warn(text, repair.to_owned());
     }
     Found::Fine(text)
 }
@@ -287,7 +318,10 @@ fn clock(theirs: Option<i64>) -> Found {
     };
     let apart = (ours - theirs).abs() / 1_000;
     if apart > CLOCK_SECS_APART {
-        return Found::Warn(format!("{apart} s apart from PostgreSQL's"), repair);
+        return Found::Warn(
+            format!("{apart} s apart from PostgreSQL's"),
+            repair.to_owned(),
+        );
     }
     Found::Fine("as PostgreSQL's".to_owned())
 }

@@ -1,6 +1,6 @@
 //! `hostread explain`: why a number is what it is.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use hostread_explain::{Asked, Kind, NotExplained};
 
 use crate::config::Config;
@@ -76,15 +76,22 @@ pub(crate) async fn run(config: Config, args: ExplainArgs) -> Result<bool> {
             }
             Ok(true)
         }
-        Err(NoAnswer::Row(error @ NotExplained::Several { .. })) => {
-            bail!("{error}; --tenant says whose")
+        Err(why) => Err(no_answer(why, &config)),
+    }
+}
+
+/// What a person reads when there is no answer.
+pub(super) fn no_answer(why: NoAnswer, config: &Config) -> anyhow::Error {
+    match why {
+        NoAnswer::Row(error @ NotExplained::Several { .. }) => {
+            anyhow!("{error}; --tenant says whose")
         }
-        Err(NoAnswer::Row(error)) => bail!("{error}"),
-        Err(NoAnswer::Cause(text)) => bail!("{text}"),
-        Err(NoAnswer::NoJournal) => bail!(
+        NoAnswer::Row(error) => anyhow!("{error}"),
+        NoAnswer::Cause(text) => anyhow!(text),
+        NoAnswer::NoJournal => anyhow!(
             "there is no journal in {}; --data-dir names the folder that `hostread up` or `hostread pipeline` runs on",
             config.data_dir.display()
         ),
-        Err(NoAnswer::Failed(error)) => Err(error).context("it cannot be explained now"),
+        NoAnswer::Failed(error) => error.context("it cannot be explained now"),
     }
 }

@@ -3,20 +3,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, bail};
 use hostread_connectors_kit::{Addresses, Pseudonymizer, TenantKey, nets};
 use hostread_gateway::TenantConfig;
-use hostread_gateway::upload::client;
 use hostread_job::wall_ms;
 use hostread_rules::Document;
 use hostread_rules::document::{DocumentError, SHIPPED, shipped};
 use hostread_schemas::EventTimeMs;
 use hostread_schemas::event::Hash64;
-use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
 
 use super::api_key::ApiKeyArgs;
-use super::dead_letters::retry::{owns, why_refused};
+use super::dead_letters::retry::owns;
+use super::events_door::EventsDoor;
 use super::{Format, table};
 use crate::config::Config;
 use crate::rules::{AgentFiles, Lists, load, said, today};
@@ -228,23 +227,8 @@ async fn publish(config: &Config, args: &PublishArgs) -> Result<bool> {
     }
     let nets = hashed(&lists.nonhuman, tenant)?;
     let event = event(&document, lists.bot_patterns, nets)?;
-    let listen = || format!("http://{}", config.gateway.listen);
-    let gateway = args.gateway.clone().unwrap_or_else(listen);
-    let gateway = Url::parse(&gateway)
-        .map_err(|_| anyhow!("\"{gateway}\" is not an address such as http://127.0.0.1:8080"))?;
-    let answer = client(&gateway)?
-        .post(gateway.join("/v1/events")?)
-        .bearer_auth(api_key)
-        .body(Value::from(vec![event]).to_string())
-        .send();
-    let answer = answer.await.with_context(|| {
-        format!("the gateway at {gateway} does not answer; it must run for this")
-    })?;
-    let status = answer.status();
-    let text = answer.text().await.unwrap_or_default();
-    if status != StatusCode::OK {
-        bail!("the gateway answered {status}: {}", why_refused(&text));
-    }
+    let door = EventsDoor::new(config, args.gateway.as_deref(), api_key)?;
+    door.send_one(event).await?;
     let (name, tenant) = (document.full_name(), &args.tenant);
     say!(
         "{name} is published for {tenant}; /readyz says how far the past is counted anew, hostread report restatements what moved"

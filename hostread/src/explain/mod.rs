@@ -13,7 +13,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use hostread_disk::Disk;
 use hostread_explain::{
-    Archive, Asked, Cause, Explanation, Kind, Known, NotExplained, ReadError, Without,
+    Archive, Asked, Cause, Explanation, Kind, Known, NotExplained, ReadError, Tracking, Without,
 };
 use hostread_gateway::{ExplainAsk, ExplainRefusal};
 use hostread_journal::Snapshot;
@@ -82,6 +82,32 @@ impl Explainer {
 
     /// Answers a question.
     pub(crate) fn answer(&self, question: &Question<'_>) -> Result<Explanation, NoAnswer> {
+        self.read(|known| {
+            let tenant = question.tenant.map(|name| self.hasher.tenant(name));
+            let mut explanation = hostread_explain::explain(known, question.asked, tenant)?;
+            if let Some(cause) = question.without {
+                let without = self.without(known, explanation.tenant_id, cause)?;
+                hostread_explain::compare(known, &mut explanation, &without)?;
+            }
+            Ok(explanation)
+        })
+    }
+
+    /// How the line items of a name are tracked, of one tenant or of all.
+    pub(crate) fn tracking(
+        &self,
+        line: &str,
+        tenant: Option<&str>,
+    ) -> Result<Vec<Tracking>, NoAnswer> {
+        self.read(|known| {
+            let tenant = tenant.map(|name| self.hasher.tenant(name));
+            let found = hostread_explain::tracking(known, line, tenant);
+            found.map_err(|error| NotExplained::from(error).into())
+        })
+    }
+
+    /// Asks one state of the journal.
+    fn read<T>(&self, ask: impl FnOnce(&Known<'_>) -> Result<T, NoAnswer>) -> Result<T, NoAnswer> {
         let snapshot = Snapshot::read(&self.disk, &self.journal, self.hasher)
             .context("reading the journal")
             .map_err(NoAnswer::Failed)?
@@ -90,7 +116,7 @@ impl Explainer {
             Arc::clone(&self.disk),
             &self.journal.join(parts::ARCHIVE_DIR),
         ));
-        let known = Known {
+        ask(&Known {
             live: &snapshot,
             archive: &archive,
             names: &snapshot.names,
@@ -99,14 +125,7 @@ impl Explainer {
             tick: snapshot.last,
             clock: snapshot.clock,
             released: snapshot.released,
-        };
-        let tenant = question.tenant.map(|name| self.hasher.tenant(name));
-        let mut explanation = hostread_explain::explain(&known, question.asked, tenant)?;
-        if let Some(cause) = question.without {
-            let without = self.without(&known, explanation.tenant_id, cause)?;
-            hostread_explain::compare(&known, &mut explanation, &without)?;
-        }
-        Ok(explanation)
+        })
     }
 
     /// Answers at the gateway's door.

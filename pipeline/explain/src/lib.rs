@@ -24,6 +24,7 @@ mod request;
 mod restated;
 mod said;
 mod signals;
+mod tracking;
 mod without;
 
 pub use asked::{Asked, Kind};
@@ -35,6 +36,7 @@ pub use lines::{BillingDay, BillingLine, ConversionCredit, LineDay, Pacing, Read
 pub use request::{Filter, Request};
 pub use restated::{Late, Restated};
 pub use said::{AsOf, Because, Explanation, KnownFrom, LeftOutCause, Number};
+pub use tracking::{Flight, LOOKED_DAYS, Seen, State, Trace, Tracking, tracking};
 pub use without::{Cause, Without};
 
 use hostread_schemas::TenantId;

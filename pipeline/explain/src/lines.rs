@@ -29,7 +29,7 @@ struct Ads {
 }
 
 /// Lines of a name.
-fn lines_named<'d>(
+pub(crate) fn lines_named<'d>(
     known: &Known<'_>,
     dims: &'d AllDims,
     name: &str,
@@ -49,7 +49,7 @@ const fn from(carried: bool) -> KnownFrom {
     }
 }
 
-fn reads(dims: &Dims, line: LineId) -> Vec<(AiredRead, EventId)> {
+pub(crate) fn reads(dims: &Dims, line: LineId) -> Vec<(AiredRead, EventId)> {
     let of_line = dims.aired.iter().filter(|((of, _), _)| *of == line);
     of_line
         .map(|((_, episode), said)| {

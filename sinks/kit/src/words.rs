@@ -1,7 +1,7 @@
 //! The words that tables use where the shared types have none of their own, and the text of a number's key.
 //! Promises: the same in every sink; the key's text has its fields in a fixed order.
 
-use hostread_schemas::event::{AdKind, IpClass, Method, PriceKind, SourceKind};
+use hostread_schemas::event::{AdKind, ControllingSource, IpClass, Method, PriceKind, SourceKind};
 use hostread_schemas::fact::{Series, SignalKind};
 use hostread_schemas::view::{
     AttributionDailyKey, BillingLineKey, Cause, DeliveryDailyKey, DownloadsDailyKey, LateOf,
@@ -48,6 +48,15 @@ pub const fn ad_kind(kind: AdKind) -> &'static str {
     match kind {
         AdKind::BakedIn => "baked_in",
         AdKind::Inserted => "inserted",
+    }
+}
+
+/// Whose report of an ad counts.
+#[must_use]
+pub const fn controlling(source: ControllingSource) -> &'static str {
+    match source {
+        ControllingSource::Bytes => "bytes",
+        ControllingSource::Impressions => "impressions",
     }
 }
 

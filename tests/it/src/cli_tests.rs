@@ -30,6 +30,7 @@ mod returns;
 mod rules;
 mod schemathesis;
 mod site;
+mod tracking;
 mod validate;
 
 use std::io::{BufRead, BufReader};

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use hostread_rules::delivery::day_start;
 use hostread_rules::pacing::{AiredRead, pace};
-use hostread_schemas::event::ControllingSource;
 use hostread_schemas::fact::LineFact;
 use hostread_schemas::view::{PacingKey, PacingRow, PacingState, ViewRow};
 use hostread_schemas::{Day, EventId, Hour, NameKind};
@@ -152,10 +151,7 @@ fn pacing(
     Pacing {
         campaign: known.name(NameKind::Campaign, fact.campaign.0),
         kind: words::ad_kind(fact.kind),
-        controlling: match fact.controlling {
-            ControllingSource::Bytes => "bytes",
-            ControllingSource::Impressions => "impressions",
-        },
+        controlling: words::controlling(fact.controlling),
         goal: fact.goal,
         start: fact.start.to_string(),
         end: fact.end.to_string(),

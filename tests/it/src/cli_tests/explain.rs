@@ -65,7 +65,7 @@ impl Demo<'_> {
         text(&output)
     }
 
-    async fn rows(&self, key: &str, query: &str) -> Vec<Value> {
+    pub(super) async fn rows(&self, key: &str, query: &str) -> Vec<Value> {
         let query = format!("{query} FORMAT JSONEachRow");
         let said = sql(&self.door, key, &query).await;
         let rows: Vec<Value> = said

@@ -1,0 +1,82 @@
+//! `hostread doctor tracking` beside a system that runs: it says of ads what pacing says, and a test order moves no number.
+
+use serde_json::Value;
+
+use super::explain::Demo;
+use super::{run, text};
+
+/// Every line item of every tenant.
+pub(super) async fn every_line(demo: &Demo<'_>) {
+    for (tenant, key) in demo.tenants() {
+        let query = "SELECT line, state, delivered FROM hostread.pacing ORDER BY line";
+        let lines = demo.rows(&key, query).await;
+        for row in &lines {
+            let line = row["line"].as_str().unwrap();
+            let (code, said) = asked(demo, &tenant, line, &[]);
+            let ads = &said["seen"][0];
+            assert_eq!(ads["what"], "ads");
+            let delivered: u64 = row["delivered"]
+                .to_string()
+                .replace('"', "")
+                .parse()
+                .unwrap();
+            let expected = match (said["flight"].as_str().unwrap(), delivered) {
+                ("ahead", _) => "unused",
+                (_, 0) => "missing",
+                _ if row["state"] == "stalled" => "quiet",
+                _ => "seen",
+            };
+            assert_eq!(ads["state"], expected, "{row} {said:#}");
+            assert_eq!(ads["last"].is_null(), delivered == 0, "{row} {said:#}");
+            assert!(ads["week"].as_u64() <= Some(delivered), "{row} {said:#}");
+            assert_eq!(code, i32::from(said["works"] == false), "{line}");
+        }
+        test_order(demo, &tenant, &key, lines[0]["line"].as_str().unwrap()).await;
+    }
+    let of_both = run(demo.dir, &args(demo, &["--line", "fern-host-read"]));
+    assert!(text(&of_both).contains("--tenant says whose"));
+}
+
+fn args<'a>(demo: &'a Demo<'_>, more: &[&'a str]) -> Vec<&'a str> {
+    let base = ["--data-dir", demo.data.as_str(), "doctor", "tracking"];
+    [&base[..], more].concat()
+}
+
+fn asked(demo: &Demo<'_>, tenant: &str, line: &str, more: &[&str]) -> (i32, Value) {
+    let of = ["--line", line, "--tenant", tenant, "--format", "json"];
+    let said = run(demo.dir, &args(demo, &[&of[..], more].concat()));
+    let code = said.status.code().unwrap();
+    let json = serde_json::from_slice(&said.stdout);
+    (code, json.unwrap_or_else(|_| panic!("{}", text(&said))))
+}
+
+/// It comes through, and nothing else is there that was not there before.
+async fn test_order(demo: &Demo<'_>, tenant: &str, key: &str, line: &str) {
+    let query = "SELECT count(), sum(signals), sum(value_micros) FROM hostread.conversions";
+    let before = demo.rows(key, query).await;
+    let (_, said) = asked(demo, tenant, line, &[]);
+    let store = said["stores"][0].as_str().unwrap();
+    let more = [
+        "--test-order",
+        store,
+        "--api-key",
+        key,
+        "--gateway",
+        &demo.gateway,
+    ];
+    let (_, said) = asked(demo, tenant, line, &more);
+    let newest = said["seen"].as_array().unwrap().last().unwrap();
+    assert_eq!(newest["what"], "test_orders");
+    let name = newest["name"].as_str().unwrap();
+    assert!(name.starts_with("hostread-test-"), "{newest}");
+    assert_eq!(demo.rows(key, query).await, before);
+    let elsewhere = ["--test-order", "nowhere", "--api-key", key];
+    let of = ["--line", line, "--tenant", tenant];
+    let refused = run(demo.dir, &args(demo, &[&of[..], &elsewhere].concat()));
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        text(&refused).contains("is no store of"),
+        "{}",
+        text(&refused)
+    );
+}
