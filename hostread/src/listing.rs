@@ -126,12 +126,20 @@ impl Listing {
         self.more
     }
 
+    /// Keeps the columns but those of these names.
+    pub(crate) fn leave_out(&mut self, headers: &[&str]) {
+        self.keep(|column| !headers.contains(&column.header));
+    }
+
     /// Keeps the columns of these names.
     pub(crate) fn only(&mut self, headers: &[&str]) {
-        let shown = |column: &Column| headers.contains(&column.header);
+        self.keep(|column| headers.contains(&column.header));
+    }
+
+    fn keep(&mut self, shown: impl Fn(&Column) -> bool) {
         for row in &mut self.rows {
             let mut columns = self.columns.iter();
-            row.retain(|_| columns.next().is_some_and(shown));
+            row.retain(|_| columns.next().is_some_and(&shown));
         }
         self.columns.retain(shown);
     }

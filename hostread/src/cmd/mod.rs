@@ -21,6 +21,7 @@ pub(crate) mod migrate;
 mod numbers;
 pub(crate) mod pipeline;
 pub(crate) mod probe;
+mod reach;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod rules;

@@ -7,6 +7,7 @@ use hostread_schemas::event::Model;
 
 use super::SheetFormat as Format;
 use super::numbers::{ConversionsArgs, NumbersCommand, journeys};
+use super::reach::{self, ReachArgs};
 use crate::config::Config;
 use crate::ledgers::Wanted;
 use crate::parts::Targets;
@@ -24,7 +25,16 @@ pub(crate) struct ReportArgs {
 
 /// Without one of these: all numbers.
 #[derive(Debug, Clone, clap::Subcommand)]
-pub(crate) enum ReportCommand {
+enum ReportCommand {
+    #[command(flatten)]
+    Stored(StoredCommand),
+    /// Whom ads reached in a period: listeners, households, how often, and how many of those bought
+    Reach(ReachArgs),
+}
+
+/// What the databases know.
+#[derive(Debug, Clone, clap::Subcommand)]
+enum StoredCommand {
     /// Published numbers that moved: what, from where to where, and why
     Restatements(RestatementsArgs),
     /// What came after its day was sealed, and was not applied
@@ -113,6 +123,12 @@ pub(crate) struct ModelsArgs {
 
 /// Reads the databases and prints what a person wants to see first.
 pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
+    let command = match args.command {
+        // The databases do not know who heard what: the journal does.
+        Some(ReportCommand::Reach(args)) => return reach::run(&config, args).await,
+        Some(ReportCommand::Stored(command)) => Some(command),
+        None => None,
+    };
     let targets = Targets::find(&config)?;
     let away = || {
         format!(
@@ -123,14 +139,14 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
     let reader = Reader::new(targets.clickhouse, &targets.postgres.url_sink)
         .await
         .with_context(away)?;
-    let Some(command) = args.command else {
+    let Some(command) = command else {
         let numbers = reader.numbers().await.with_context(away)?;
         say_restating(&reader).await.with_context(away)?;
         say!("{}", numbers.render());
         return Ok(true);
     };
     let (listing, nothing, format) = match command {
-        ReportCommand::Numbers(command) => {
+        StoredCommand::Numbers(command) => {
             let asked = command.asked()?;
             let page = reader.tables.page(&asked.question, &asked.which).await;
             let listing = page.with_context(away)?.listing;
@@ -140,7 +156,7 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
             }
             (listing, asked.nothing, asked.format)
         }
-        ReportCommand::Returns(args) => {
+        StoredCommand::Returns(args) => {
             let which = Returns {
                 tenant: args.tenant,
                 line: args.line,
@@ -151,20 +167,20 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
             let nothing = "No line item has a bill or a credit.";
             (listing, nothing, args.format)
         }
-        ReportCommand::Models(args) => {
+        StoredCommand::Models(args) => {
             let (models, format) = ([args.model, args.against], args.conversions.format);
             let which = args.conversions.which();
             // What it refuses is no failure of the databases.
             let listing = reader.tables.models(models, &which).await?;
             (listing, "No conversion is credited.", format)
         }
-        ReportCommand::Restatements(RestatementsArgs { cause, list }) => {
+        StoredCommand::Restatements(RestatementsArgs { cause, list }) => {
             let mut wanted = wanted(&list);
             wanted.cause = cause;
             let listing = reader.restatements(&wanted).await.with_context(away)?;
             (listing, "No published number has moved.", list.format)
         }
-        ReportCommand::Late(list) => {
+        StoredCommand::Late(list) => {
             let listing = reader.late(&wanted(&list)).await.with_context(away)?;
             (
                 listing,
@@ -172,7 +188,7 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
                 list.format,
             )
         }
-        ReportCommand::Day(day) => {
+        StoredCommand::Day(day) => {
             let wanted = Wanted {
                 tenant: day.tenant,
                 ..Wanted::default()

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use hostread_disk::Disk;
 use hostread_explain::{
-    Archive, Asked, Cause, Explanation, Kind, Known, NotExplained, ReadError, Tracking, Without,
+    Archive, Asked, Cause, Explanation, Kind, Known, NoReach, NotExplained, Reach, ReachAsked,
+    ReadError, Tracking, Without,
 };
 use hostread_gateway::{ExplainAsk, ExplainRefusal};
 use hostread_journal::Snapshot;
@@ -103,6 +104,17 @@ impl Explainer {
             let tenant = tenant.map(|name| self.hasher.tenant(name));
             let found = hostread_explain::tracking(known, line, tenant);
             found.map_err(|error| NotExplained::from(error).into())
+        })
+    }
+
+    /// Whom ads reached in a period, of one tenant or of all.
+    pub(crate) fn reach(&self, asked: ReachAsked, tenant: Option<&str>) -> Result<Reach, NoAnswer> {
+        self.read(|known| {
+            let tenant = tenant.map(|name| self.hasher.tenant(name));
+            hostread_explain::reach(known, asked, tenant).map_err(|why| match why {
+                NoReach::Read(error) => NotExplained::from(error).into(),
+                why => NoAnswer::Cause(why.to_string()),
+            })
         })
     }
 

@@ -17,9 +17,10 @@ use serde_json::{Value, json};
 
 use crate::NotExplained;
 use crate::asked::number;
+use crate::days::Whose;
 use crate::dims::{AllDims, Dims};
 use crate::known::{Known, ReadError};
-use crate::path::{credited, lives};
+use crate::path::{Part, credited, lives};
 use crate::restated::Moves;
 use crate::said::{Because, Found, KnownFrom};
 use crate::signals::{Merged, Merging, merged};
@@ -70,8 +71,13 @@ fn explained(
     let households = BTreeSet::from([made.household]);
     let life = if made.household.is_some() {
         let (from, to) = days_of(known, dims, made);
-        lives(known, dims, tenant, &households, |day| {
-            (from..=to).contains(&day)
+        let whose = Whose::Households(&households);
+        lives(known, dims, tenant, whose, |day| {
+            if (from..=to).contains(&day) {
+                Part::Whole
+            } else {
+                Part::Nothing
+            }
         })?
         .remove(&made.household)
     } else {

@@ -22,7 +22,7 @@ pub(crate) enum Whose<'a> {
 }
 
 impl Whose<'_> {
-    fn holds(self, household: HouseholdId) -> bool {
+    pub(crate) fn holds(self, household: HouseholdId) -> bool {
         match self {
             Self::All => true,
             Self::Household(one) => one == household,

@@ -20,10 +20,13 @@ mod episode_day;
 mod known;
 mod lines;
 mod path;
+mod reach;
 mod request;
 mod restated;
 mod said;
 mod signals;
+#[cfg(test)]
+mod testing;
 mod tracking;
 mod without;
 
@@ -33,6 +36,7 @@ pub use download::Download;
 pub use episode_day::{EpisodeDay, RequestSeen, Version};
 pub use known::{Archive, Known, Live, ReadError};
 pub use lines::{BillingDay, BillingLine, ConversionCredit, LineDay, Pacing, Read};
+pub use reach::{NoReach, Reach, ReachAsked, ReachBy, Reached, reach};
 pub use request::{Filter, Request};
 pub use restated::{Late, Restated};
 pub use said::{AsOf, Because, Explanation, KnownFrom, LeftOutCause, Number};

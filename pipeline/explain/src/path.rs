@@ -69,26 +69,39 @@ impl Life {
     }
 }
 
-/// What some households of a tenant did in some days.
+/// What of a day is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Part {
+    Nothing,
+    /// Which agents were there, which may make a household shared on other days.
+    Presence,
+    Whole,
+}
+
+/// What households of a tenant did.
 pub(crate) fn lives(
     known: &Known<'_>,
     dims: &Dims,
     tenant: TenantId,
-    households: &BTreeSet<HouseholdId>,
-    days: impl Fn(Day) -> bool,
+    whose: Whose<'_>,
+    part: impl Fn(Day) -> Part,
 ) -> Result<BTreeMap<HouseholdId, Life>, ReadError> {
     let mut lives: BTreeMap<HouseholdId, Life> = BTreeMap::new();
     let class = RetentionClass::Exposure;
     for day in known.live.days(class) {
         // What a release carried on lies up to 30 days behind the day that it is about.
-        carried_presence(known, tenant, day, households, &mut lives)?;
-        if !days(day) {
+        carried_presence(known, tenant, day, whose, &mut lives)?;
+        let part = part(day);
+        if part == Part::Nothing {
             continue;
         }
-        for counted in count_day(known, dims, tenant, day, Whose::Households(households))? {
+        for counted in count_day(known, dims, tenant, day, whose)? {
             let life = lives.entry(counted.household).or_default();
             if counted.agent().is_some() {
                 life.presence.insert((day, counted.agent()));
+            }
+            if part == Part::Presence {
+                continue;
             }
             life.seen.extend(counted.delivered(dims).map(|ad| Seen {
                 secs: ad.delivery.time.secs(),
@@ -116,7 +129,7 @@ fn carried_presence(
     known: &Known<'_>,
     tenant: TenantId,
     day: Day,
-    households: &BTreeSet<HouseholdId>,
+    whose: Whose<'_>,
     lives: &mut BTreeMap<HouseholdId, Life>,
 ) -> Result<(), ReadError> {
     // Only where something was released is anything carried.
@@ -132,7 +145,7 @@ fn carried_presence(
                 agent,
             }) = fact.body
                 && fact.tenant == tenant
-                && households.contains(&household)
+                && whose.holds(household)
             {
                 let life = lives.entry(household).or_default();
                 life.presence.insert((day, agent));

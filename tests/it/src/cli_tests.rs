@@ -25,6 +25,7 @@ mod models;
 mod paths;
 mod poll;
 mod probe;
+mod reach;
 mod replay;
 mod returns;
 mod rules;

@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 
 use super::{ads, from, lines_named};
 use crate::NotExplained;
+use crate::days::Whose;
 use crate::dims::{AllDims, Dims, Said};
 use crate::known::{Known, ReadError};
-use crate::path::{credited, lives};
+use crate::path::{Part, credited, lives};
 use crate::restated::Moves;
 use crate::said::{Because, Found, cut};
 use crate::signals::merged;
@@ -164,7 +165,8 @@ fn credit_days(
         .collect();
     let mut households: BTreeSet<HouseholdId> = billed.iter().map(|made| made.household).collect();
     households.remove(&HouseholdId::NONE);
-    let lives = lives(known, dims, tenant, &households, |_| true)?;
+    let whose = Whose::Households(&households);
+    let lives = lives(known, dims, tenant, whose, |_| Part::Whole)?;
     let mut conversions = Vec::new();
     for made in billed {
         let life = lives.get(&made.household);

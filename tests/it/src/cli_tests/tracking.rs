@@ -52,7 +52,7 @@ fn asked(demo: &Demo<'_>, tenant: &str, line: &str, more: &[&str]) -> (i32, Valu
 
 /// It comes through, and nothing else is there that was not there before.
 async fn test_order(demo: &Demo<'_>, tenant: &str, key: &str, line: &str) {
-    let query = "SELECT count(), sum(signals), sum(value_micros) FROM hostread.conversions";
+    let query = "SELECT count(), sum(signals), sum(value) FROM hostread.conversions";
     let before = demo.rows(key, query).await;
     let (_, said) = asked(demo, tenant, line, &[]);
     let store = said["stores"][0].as_str().unwrap();

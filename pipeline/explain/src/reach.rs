@@ -1,0 +1,286 @@
+//! Reach of ads in a stated period: how many listeners and households heard them, how often, and how many of those bought
+//! (definition 27).
+//!
+//! Needs: one state of the journal that still holds the period. Promises: exact counts of distinct listeners and households, so
+//! they are never added up over rows. Leaves out: who would have bought anyway. Memory: the period's ads delivered, and what the
+//! buyers' households heard in all live days.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hostread_schemas::event::IpClass;
+use hostread_schemas::fact::{PathTouch, RetentionClass};
+use hostread_schemas::{Day, HouseholdId, ListenerId, NameKind, TenantId};
+use serde::Serialize;
+
+use crate::days::Whose;
+use crate::dims::{Dims, all_dims};
+use crate::known::{Known, ReadError};
+use crate::path::{Part, Seen, credited, lives};
+use crate::said::AsOf;
+use crate::signals::merged;
+
+/// Days before and behind a day whose agents can make its household a shared one.
+const AROUND_DAYS: i32 = hostread_rules::household::SHARED_SPAN_DAYS - 1;
+
+/// Whose reach.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReachBy {
+    /// Of each campaign.
+    Campaign,
+    /// Of each line item.
+    Line,
+    /// Of each show.
+    Show,
+}
+
+impl ReachBy {
+    const fn kind(self) -> NameKind {
+        match self {
+            Self::Campaign => NameKind::Campaign,
+            Self::Line => NameKind::Line,
+            Self::Show => NameKind::Show,
+        }
+    }
+
+    fn of_ad(self, dims: &Dims, seen: &Seen) -> u64 {
+        match self {
+            Self::Campaign => dims.lines.get(&seen.line).map_or(0, |line| line.campaign.0),
+            Self::Line => seen.line.0,
+            Self::Show => seen.show.0,
+        }
+    }
+
+    const fn of_touch(self, touch: &PathTouch) -> u64 {
+        match self {
+            Self::Campaign => touch.campaign.0,
+            Self::Line => touch.line.0,
+            Self::Show => touch.show.0,
+        }
+    }
+}
+
+/// What is asked: both days are part of the period, in UTC.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReachAsked {
+    /// Whose.
+    pub by: ReachBy,
+    /// First day; none: the first that is live.
+    pub from: Option<Day>,
+    /// Last day; none: the clock's.
+    pub to: Option<Day>,
+}
+
+/// Reach of one campaign, line item or show.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Reached {
+    /// Tenant.
+    pub tenant: String,
+    /// Campaign, line item or show.
+    pub of: String,
+    /// Ads delivered.
+    pub ads: u64,
+    /// Distinct listeners who got them.
+    pub listeners: u64,
+    /// Of the ads, how many a household can be matched by: residential, and not shared on their day.
+    pub usable_ads: u64,
+    /// Distinct households of these.
+    pub households: u64,
+    /// Of the households, how many have a conversion with one of these ads on its path.
+    pub responses: u64,
+}
+
+/// Reach, and what it is of.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Reach {
+    /// Which state was read.
+    pub as_of: AsOf,
+    /// First day.
+    pub from: String,
+    /// Last day.
+    pub to: String,
+    /// By tenant and name.
+    pub rows: Vec<Reached>,
+}
+
+/// Why there is no reach.
+#[derive(Debug, thiserror::Error)]
+pub enum NoReach {
+    /// Requests of the period are gone.
+    #[error(
+        "requests and impressions through {through} were released, and who they reached with them: ask from {first} on"
+    )]
+    Released {
+        /// The last day that is gone.
+        through: Day,
+        /// The first that is not.
+        first: Day,
+    },
+    /// The last day is before the first.
+    #[error("the period ends on {to}, before it begins on {from}")]
+    Backwards {
+        /// First day.
+        from: Day,
+        /// Last day.
+        to: Day,
+    },
+    /// The journal cannot be read.
+    #[error("the journal cannot be read")]
+    Read(#[from] ReadError),
+}
+
+/// Counts whom the ads of a period reached.
+///
+/// # Errors
+/// When the period is released or none, or the journal cannot be read.
+pub fn reach(
+    known: &Known<'_>,
+    asked: ReachAsked,
+    tenant: Option<TenantId>,
+) -> Result<Reach, NoReach> {
+    let (from, to) = period(known, asked)?;
+    let dims = all_dims(known, tenant)?;
+    let mut rows = Vec::new();
+    for (tenant, dims) in &dims {
+        let of = Of {
+            known,
+            dims,
+            tenant: *tenant,
+            by: asked.by,
+            from,
+            to,
+        };
+        rows.extend(of.rows()?);
+    }
+    rows.sort_unstable_by(|a, b| (&a.tenant, &a.of).cmp(&(&b.tenant, &b.of)));
+    Ok(Reach {
+        as_of: AsOf {
+            tick: known.tick,
+            clock: known.clock,
+        },
+        from: from.to_string(),
+        to: to.to_string(),
+        rows,
+    })
+}
+
+fn period(known: &Known<'_>, asked: ReachAsked) -> Result<(Day, Day), NoReach> {
+    let released = known.exposures_released();
+    let live = released.map(|through| Day(through.0.saturating_add(1)));
+    let first = live.or_else(|| known.live.days(RetentionClass::Exposure).first().copied());
+    let to = asked.to.unwrap_or_else(|| known.clock.day());
+    let from = asked.from.or(first).unwrap_or(to);
+    match (released, live) {
+        (Some(through), Some(first)) if from <= through => {
+            Err(NoReach::Released { through, first })
+        }
+        _ if from > to => Err(NoReach::Backwards { from, to }),
+        _ => Ok((from, to)),
+    }
+}
+
+/// A tenant's ads of the period.
+struct Of<'k> {
+    known: &'k Known<'k>,
+    dims: &'k Dims,
+    tenant: TenantId,
+    by: ReachBy,
+    from: Day,
+    to: Day,
+}
+
+#[derive(Default)]
+struct Heard {
+    ads: u64,
+    usable_ads: u64,
+    listeners: BTreeSet<(HouseholdId, ListenerId)>,
+    households: BTreeSet<HouseholdId>,
+    responses: BTreeSet<HouseholdId>,
+}
+
+impl Of<'_> {
+    fn rows(&self) -> Result<Vec<Reached>, ReadError> {
+        let mut heard = self.ads()?;
+        self.responses(&mut heard)?;
+        let name = |id| self.known.name(self.by.kind(), id);
+        let rows = heard.into_iter().map(|(id, heard)| Reached {
+            tenant: self.known.tenant(self.tenant),
+            of: if id == 0 { String::new() } else { name(id) },
+            ads: heard.ads,
+            listeners: heard.listeners.len() as u64,
+            usable_ads: heard.usable_ads,
+            households: heard.households.len() as u64,
+            responses: heard.responses.len() as u64,
+        });
+        Ok(rows.collect())
+    }
+
+    fn ads(&self) -> Result<BTreeMap<u64, Heard>, ReadError> {
+        let (from, to) = (self.from, self.to);
+        let part = |day: Day| {
+            if (from..=to).contains(&day) {
+                Part::Whole
+            } else if day.0 >= from.0.saturating_sub(AROUND_DAYS)
+                && day.0 <= to.0.saturating_add(AROUND_DAYS)
+            {
+                Part::Presence
+            } else {
+                Part::Nothing
+            }
+        };
+        let mut heard: BTreeMap<u64, Heard> = BTreeMap::new();
+        let lives = lives(self.known, self.dims, self.tenant, Whose::All, part)?;
+        for (household, life) in &lives {
+            for seen in &life.seen {
+                let heard = heard.entry(self.by.of_ad(self.dims, seen)).or_default();
+                heard.ads += 1;
+                heard.listeners.insert((*household, seen.listener));
+                let usable = seen.ip_class == IpClass::Residential
+                    && household.is_some()
+                    && !life.is_shared(seen.time.day());
+                if usable {
+                    heard.usable_ads += 1;
+                    heard.households.insert(*household);
+                }
+            }
+        }
+        Ok(heard)
+    }
+
+    /// Households of conversions with an ad of the period on their path.
+    fn responses(&self, heard: &mut BTreeMap<u64, Heard>) -> Result<(), ReadError> {
+        let (known, dims, tenant) = (self.known, self.dims, self.tenant);
+        let merging = merged(known, tenant)?;
+        let reached = |household: HouseholdId| {
+            let mut all = heard.values();
+            all.any(|heard| heard.households.contains(&household))
+        };
+        let made = merging
+            .merged
+            .iter()
+            .filter_map(|one| one.conversion.as_ref());
+        let made: Vec<_> = made.filter(|made| reached(made.household)).collect();
+        let households = made.iter().map(|made| made.household).collect();
+        let whose = Whose::Households(&households);
+        let lives = lives(known, dims, tenant, whose, |_| Part::Whole)?;
+        for made in made {
+            let receipts = merging.receipts.get(&made.conversion);
+            let receipts = receipts.map_or(&[][..], Vec::as_slice);
+            let life = lives.get(&made.household);
+            let path = credited(known, dims, tenant, made, life, receipts).path;
+            // A code's own touch has no show: it is no ad.
+            let of_period = |touch: &&PathTouch| {
+                touch.show.is_some() && (self.from..=self.to).contains(&touch.time.day())
+            };
+            for touch in path.iter().filter(of_period) {
+                let of = heard.get_mut(&self.by.of_touch(touch));
+                if let Some(of) = of.filter(|of| of.households.contains(&made.household)) {
+                    of.responses.insert(made.household);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

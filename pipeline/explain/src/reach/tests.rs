@@ -1,0 +1,195 @@
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hostread_journal::ReleaseRecord;
+use hostread_schemas::fact::{FactBody, ImpressionFact, SettingsFact, SignalKind};
+use hostread_schemas::{AgentId, ConversionId, EventTimeMs};
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::{NOON, World};
+
+const LOOKBACK_SECS: i64 = 10 * 86_400;
+const LIMITS: SettingsFact = SettingsFact {
+    lookback_secs: LOOKBACK_SECS,
+    half_life_secs: 86_400,
+    shared_agents_day_max: 2,
+    shared_agents_month_max: 3,
+};
+
+/// Hours before noon, household, which of its listeners, and whether the address is a home's.
+type Ad = (i64, u64, u64, bool);
+/// Hours before noon and household.
+type Sale = (i64, u64);
+
+fn world(ads: &[Ad], sales: &[Sale]) -> World {
+    let mut world = World::new(|_| {}).with_store();
+    world.say(2_000, FactBody::Settings(LIMITS));
+    for &(hours_ago, household, listener, home) in ads {
+        let class = if home {
+            IpClass::Residential
+        } else {
+            IpClass::Cellular
+        };
+        let ad = ImpressionFact {
+            line: world.line.line,
+            show: hostread_schemas::ShowId(40),
+            listener: ListenerId(household * 10 + listener),
+            household: HouseholdId(household),
+            agent: AgentId(1 + listener),
+            ip_class: class,
+            ..ImpressionFact::default()
+        };
+        world.say(hours_ago, FactBody::Impression(ad));
+    }
+    for (number, &(hours_ago, household)) in sales.iter().enumerate() {
+        world.signal(hours_ago, SignalKind::Order, |order| {
+            order.household = HouseholdId(household);
+            order.order_id = ConversionId(100 + number as u64);
+        });
+    }
+    world
+}
+
+fn at(hours_ago: i64) -> EventTimeMs {
+    EventTimeMs(NOON.0 - hours_ago * 3_600_000)
+}
+
+/// Households and the days on which they are shared, one span after another.
+fn shared_naively(ads: &[Ad]) -> BTreeSet<(u64, Day)> {
+    let mut shared = BTreeSet::new();
+    let seen: BTreeSet<(u64, Day, u64)> = ads
+        .iter()
+        .map(|&(ago, household, listener, _)| (household, at(ago).day(), listener))
+        .collect();
+    let agents = |household: u64, from: i32, to: i32| {
+        let of = seen
+            .iter()
+            .filter(|(home, day, _)| *home == household && (from..=to).contains(&day.0));
+        of.map(|(.., agent)| *agent).collect::<BTreeSet<_>>().len()
+    };
+    for &(household, start, _) in &seen {
+        if agents(household, start.0, start.0) > LIMITS.shared_agents_day_max as usize {
+            shared.insert((household, start));
+        }
+        if agents(household, start.0, start.0 + 29) > LIMITS.shared_agents_month_max as usize {
+            shared.extend((start.0..start.0 + 30).map(|day| (household, Day(day))));
+        }
+    }
+    shared
+}
+
+/// Ads, listeners, usable ads, households, responses.
+fn naively(ads: &[Ad], sales: &[Sale], from: Day, to: Day) -> Option<[u64; 5]> {
+    let shared = shared_naively(ads);
+    // The first of a listener's day; of two at one time the first that was said.
+    let mut delivered: BTreeMap<(u64, u64, Day), (i64, bool)> = BTreeMap::new();
+    for &(ago, household, listener, home) in ads {
+        let first = delivered.entry((household, listener, at(ago).day()));
+        let first = first.or_insert((ago, home));
+        if ago > first.0 {
+            *first = (ago, home);
+        }
+    }
+    let mut all = delivered
+        .iter()
+        .filter(|((.., day), _)| (from..=to).contains(day))
+        .peekable();
+    all.peek()?;
+    let (mut count, mut usable) = (0, 0);
+    let (mut listeners, mut households, mut responses) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for (&(household, listener, day), &(ago, home)) in all {
+        count += 1;
+        listeners.insert((household, listener));
+        if !home || shared.contains(&(household, day)) {
+            continue;
+        }
+        usable += 1;
+        households.insert(household);
+        let bought = sales.iter().any(|&(sold, of)| {
+            let later = (ago - sold) * 3_600;
+            of == household
+                && (0..LOOKBACK_SECS).contains(&later)
+                && !shared.contains(&(household, at(sold).day()))
+        });
+        if bought {
+            responses.insert(household);
+        }
+    }
+    Some([
+        count,
+        listeners.len() as u64,
+        usable,
+        households.len() as u64,
+        responses.len() as u64,
+    ])
+}
+
+fn numbers(row: &Reached) -> [u64; 5] {
+    [
+        row.ads,
+        row.listeners,
+        row.usable_ads,
+        row.households,
+        row.responses,
+    ]
+}
+
+fn asked(by: ReachBy, from: Day, to: Day) -> ReachAsked {
+    ReachAsked {
+        by,
+        from: Some(from),
+        to: Some(to),
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_naive_count_says_the_same(
+        ads in prop::collection::vec((0_i64..1_200, 1_u64..4, 0_u64..5, prop::bool::weighted(0.8)), 0..24),
+        sales in prop::collection::vec((0_i64..1_000, 1_u64..5), 0..6),
+        from in 0_i32..50,
+        length in 0_i32..40,
+    ) {
+        let from = Day(NOON.day().0 - from);
+        let to = Day(from.0 + length);
+        let expected = naively(&ads, &sales, from, to);
+        world(&ads, &sales).ask(|known| {
+            for by in [ReachBy::Line, ReachBy::Campaign, ReachBy::Show] {
+                let found = reach(known, asked(by, from, to), None).unwrap();
+                let found: Vec<_> = found.rows.iter().map(numbers).collect();
+                prop_assert_eq!(&found, &expected.into_iter().collect::<Vec<_>>(), "{:?}", by);
+            }
+            Ok(())
+        })?;
+    }
+}
+
+#[test]
+fn a_period_that_is_gone_is_refused() {
+    world(&[(1, 1, 0, true)], &[]).ask(|known| {
+        let today = NOON.day();
+        let day = |ago| Day(today.0 - ago);
+        let backwards = reach(known, asked(ReachBy::Line, today, day(1)), None);
+        assert!(matches!(backwards, Err(NoReach::Backwards { .. })));
+        let known = Known {
+            released: Some(ReleaseRecord {
+                exposures_through: day(3),
+                conversions_through: day(9),
+            }),
+            ..*known
+        };
+        let gone = reach(&known, asked(ReachBy::Line, day(3), today), None);
+        let said = gone.unwrap_err().to_string();
+        assert!(said.contains(&day(2).to_string()), "{said}");
+        let all = ReachAsked {
+            by: ReachBy::Line,
+            from: None,
+            to: None,
+        };
+        let found = reach(&known, all, None).unwrap();
+        assert_eq!((found.from, found.rows.len()), (day(2).to_string(), 1));
+    });
+}
