@@ -129,8 +129,18 @@ pub enum SignalKind {
     PixelPurchase,
     /// A lead seen by the pixel.
     PixelLead,
-    /// Anything else the pixel saw: not a conversion.
+    /// A page seen by the pixel: not a conversion.
     PixelVisit,
+    /// Something put into a cart, seen by the pixel: not a conversion.
+    PixelCart,
+}
+
+impl SignalKind {
+    /// Was somebody there, without a conversion?
+    #[must_use]
+    pub const fn is_visit(self) -> bool {
+        matches!(self, Self::PixelVisit | Self::PixelCart)
+    }
 }
 
 /// See [`crate::event::Episode`].

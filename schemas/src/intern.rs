@@ -353,7 +353,8 @@ impl Scope<'_, '_> {
             kind: match e.kind {
                 PixelKind::Purchase => SignalKind::PixelPurchase,
                 PixelKind::Lead => SignalKind::PixelLead,
-                PixelKind::Page | PixelKind::Cart => SignalKind::PixelVisit,
+                PixelKind::Page => SignalKind::PixelVisit,
+                PixelKind::Cart => SignalKind::PixelCart,
             },
             order_name: self.order(store, e.order.as_ref()),
             order_id: ConversionId::NONE,

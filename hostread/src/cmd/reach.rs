@@ -1,4 +1,4 @@
-//! `hostread report reach`: whom ads reached in a period, by the journal on this machine.
+//! `hostread report reach` and `funnel`: whom ads reached in a period and how far they went, by the journal on this machine.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -53,8 +53,17 @@ impl By {
     }
 }
 
+/// What is printed of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shown {
+    /// A row for each campaign, line item or show.
+    Reach,
+    /// A row for each step of it.
+    Funnel,
+}
+
 /// Reads, counts and prints.
-pub(super) async fn run(config: &Config, args: ReachArgs) -> Result<bool> {
+pub(super) async fn run(config: &Config, args: ReachArgs, shown: Shown) -> Result<bool> {
     let explainer = Arc::new(Explainer::new(config, None)?);
     let (by, name) = args.by.parts();
     let asked = ReachAsked {
@@ -65,10 +74,13 @@ pub(super) async fn run(config: &Config, args: ReachArgs) -> Result<bool> {
     let tenant = args.tenant;
     let counted = tokio::task::spawn_blocking(move || explainer.reach(asked, tenant.as_deref()));
     let reach = counted.await?.map_err(|why| no_answer(why, config))?;
-    let mut listing = listing(&reach, name);
+    let mut listing = match shown {
+        Shown::Reach => listing(&reach, name),
+        Shown::Funnel => funnel(&reach, name),
+    };
     match args.format {
         Format::Table => {
-            say!("Reach from {} to {} in UTC.", reach.from, reach.to);
+            say!("Ads from {} to {} in UTC.", reach.from, reach.to);
             listing.leave_out(&["from", "to"]);
             say!("{}", listing.render("No ad was delivered."));
         }
@@ -108,6 +120,45 @@ fn listing(reach: &Reach, by: &'static str) -> Listing {
         ]
     };
     Listing::whole(columns, reach.rows.iter().map(row).collect())
+}
+
+/// From the households that usable ads reached to those that bought.
+fn funnel(reach: &Reach, by: &'static str) -> Listing {
+    let columns = vec![
+        Column::text("tenant"),
+        Column::text(by),
+        Column::text("from"),
+        Column::text("to"),
+        Column::text("step"),
+        Column::count("households"),
+        Column::count("lost"),
+        Column::share("of the step before"),
+        Column::share("of reached"),
+    ];
+    let mut rows = Vec::new();
+    for it in &reach.rows {
+        let steps = [
+            ("reached", it.households),
+            ("visited", it.visitors),
+            ("cart", it.carts),
+            ("converted", it.responses),
+        ];
+        let before = std::iter::once(it.households).chain(steps.map(|(_, count)| count));
+        for ((step, count), before) in steps.into_iter().zip(before) {
+            rows.push(vec![
+                json!(it.tenant),
+                json!(it.of),
+                json!(reach.from),
+                json!(reach.to),
+                json!(step),
+                json!(count),
+                json!(before.saturating_sub(count)),
+                per(count, before),
+                per(count, it.households),
+            ]);
+        }
+    }
+    Listing::whole(columns, rows)
 }
 
 /// Millionths, rounded once, halves up; nothing of nothing.

@@ -7,7 +7,7 @@ use hostread_schemas::event::Model;
 
 use super::SheetFormat as Format;
 use super::numbers::{ConversionsArgs, NumbersCommand, journeys};
-use super::reach::{self, ReachArgs};
+use super::reach::{self, ReachArgs, Shown};
 use crate::config::Config;
 use crate::ledgers::Wanted;
 use crate::parts::Targets;
@@ -30,6 +30,8 @@ enum ReportCommand {
     Stored(StoredCommand),
     /// Whom ads reached in a period: listeners, households, how often, and how many of those bought
     Reach(ReachArgs),
+    /// How far the households went that ads of a period reached: to the shop, to a cart, to a conversion
+    Funnel(ReachArgs),
 }
 
 /// What the databases know.
@@ -125,7 +127,8 @@ pub(crate) struct ModelsArgs {
 pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
     let command = match args.command {
         // The databases do not know who heard what: the journal does.
-        Some(ReportCommand::Reach(args)) => return reach::run(&config, args).await,
+        Some(ReportCommand::Reach(args)) => return reach::run(&config, args, Shown::Reach).await,
+        Some(ReportCommand::Funnel(args)) => return reach::run(&config, args, Shown::Funnel).await,
         Some(ReportCommand::Stored(command)) => Some(command),
         None => None,
     };

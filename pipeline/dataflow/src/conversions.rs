@@ -12,7 +12,7 @@
 use hostread_rules::conversion::{
     Alike, Conversion, alike, conversion_id, groups_without_order, merge_order, reference,
 };
-use hostread_schemas::fact::{Carry, Fact, FactBody, SignalFact, SignalKind};
+use hostread_schemas::fact::{Carry, Fact, FactBody, SignalFact};
 use hostread_schemas::{ConversionId, Day, EventId, EventTimeMs, StoreId, TenantId};
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +51,7 @@ enum Group {
 /// Conversions by tenant.
 pub(crate) fn conversions<'s>(facts: &Stream<'s, Fact>) -> Stream<'s, (TenantId, Merged)> {
     let signals = facts.clone().flat_map(|fact| match fact.body {
-        FactBody::Signal(signal) if signal.kind != SignalKind::PixelVisit => {
+        FactBody::Signal(signal) if !signal.kind.is_visit() => {
             let day = fact.time.day();
             Some((fact.tenant, (fact.time, fact.id, signal, day)))
         }

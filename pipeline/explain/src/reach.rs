@@ -1,5 +1,5 @@
-//! Reach of ads in a stated period: how many listeners and households heard them, how often, and how many of those bought
-//! (definition 27).
+//! Reach of ads in a stated period: how many listeners and households heard them, how often, and how far these went then: to
+//! the shop's pages, to a cart, to a conversion (definitions 27 and 28).
 //!
 //! Needs: one state of the journal that still holds the period. Promises: exact counts of distinct listeners and households, so
 //! they are never added up over rows. Leaves out: who would have bought anyway. Memory: the period's ads delivered, and what the
@@ -8,14 +8,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hostread_schemas::event::IpClass;
-use hostread_schemas::fact::{PathTouch, RetentionClass};
-use hostread_schemas::{Day, HouseholdId, ListenerId, NameKind, TenantId};
+use hostread_schemas::fact::{FactBody, PathTouch, RetentionClass, SignalKind};
+use hostread_schemas::{BrandId, Day, EventTimeMs, HouseholdId, ListenerId, NameKind, TenantId};
 use serde::Serialize;
 
 use crate::days::Whose;
 use crate::dims::{Dims, all_dims};
 use crate::known::{Known, ReadError};
-use crate::path::{Part, Seen, credited, lives};
+use crate::path::{Life, Part, Seen, credited, lives};
 use crate::said::AsOf;
 use crate::signals::merged;
 
@@ -85,7 +85,11 @@ pub struct Reached {
     pub usable_ads: u64,
     /// Distinct households of these.
     pub households: u64,
-    /// Of the households, how many have a conversion with one of these ads on its path.
+    /// Of the households, how many came to a shop of the brand within the lookback behind one of these ads, or went further.
+    pub visitors: u64,
+    /// How many of them put something into a cart, or went further.
+    pub carts: u64,
+    /// How many of them have a conversion with one of these ads on its path.
     pub responses: u64,
 }
 
@@ -194,13 +198,51 @@ struct Heard {
     usable_ads: u64,
     listeners: BTreeSet<(HouseholdId, ListenerId)>,
     households: BTreeSet<HouseholdId>,
+    visitors: BTreeSet<HouseholdId>,
+    carts: BTreeSet<HouseholdId>,
     responses: BTreeSet<HouseholdId>,
+}
+
+impl Heard {
+    /// A household that went so far went all the way before.
+    fn went(&mut self, household: HouseholdId, step: Step) {
+        if !self.households.contains(&household) {
+            return;
+        }
+        self.visitors.insert(household);
+        if step >= Step::Cart {
+            self.carts.insert(household);
+        }
+        if step >= Step::Conversion {
+            self.responses.insert(household);
+        }
+    }
+}
+
+/// How far a household went.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Step {
+    Visit,
+    Cart,
+    Conversion,
+}
+
+/// A visit of a household's that an ad may have led to.
+#[derive(Clone, Copy, Debug)]
+struct Visit {
+    household: HouseholdId,
+    time: EventTimeMs,
+    brand: BrandId,
+    step: Step,
 }
 
 impl Of<'_> {
     fn rows(&self) -> Result<Vec<Reached>, ReadError> {
         let mut heard = self.ads()?;
-        self.responses(&mut heard)?;
+        let reached = heard.values().flat_map(|heard| &heard.households);
+        let reached: BTreeSet<HouseholdId> = reached.copied().collect();
+        let visits = self.visits(&reached)?;
+        self.steps(&reached, &visits, &mut heard)?;
         let name = |id| self.known.name(self.by.kind(), id);
         let rows = heard.into_iter().map(|(id, heard)| Reached {
             tenant: self.known.tenant(self.tenant),
@@ -209,6 +251,8 @@ impl Of<'_> {
             listeners: heard.listeners.len() as u64,
             usable_ads: heard.usable_ads,
             households: heard.households.len() as u64,
+            visitors: heard.visitors.len() as u64,
+            carts: heard.carts.len() as u64,
             responses: heard.responses.len() as u64,
         });
         Ok(rows.collect())
@@ -246,22 +290,59 @@ impl Of<'_> {
         Ok(heard)
     }
 
-    /// Households of conversions with an ad of the period on their path.
-    fn responses(&self, heard: &mut BTreeMap<u64, Heard>) -> Result<(), ReadError> {
+    /// Visits of households that were reached, from the first day of the period on.
+    fn visits(&self, reached: &BTreeSet<HouseholdId>) -> Result<Vec<Visit>, ReadError> {
+        let mut visits = Vec::new();
+        let class = RetentionClass::Conversion;
+        let days = self.known.live.days(class).into_iter();
+        for day in days.filter(|day| *day >= self.from) {
+            self.known.live.facts(class, day, &mut |fact| {
+                let FactBody::Signal(signal) = fact.body else {
+                    return;
+                };
+                let counts = fact.tenant == self.tenant
+                    && signal.kind.is_visit()
+                    && signal.ip_class == IpClass::Residential;
+                if counts && reached.contains(&signal.household) {
+                    visits.push(Visit {
+                        household: signal.household,
+                        time: fact.time,
+                        brand: self.dims.brand_of_store(signal.store),
+                        step: if signal.kind == SignalKind::PixelCart {
+                            Step::Cart
+                        } else {
+                            Step::Visit
+                        },
+                    });
+                }
+            })?;
+        }
+        Ok(visits)
+    }
+
+    /// How far the households went that ads of the period reached.
+    fn steps(
+        &self,
+        reached: &BTreeSet<HouseholdId>,
+        visits: &[Visit],
+        heard: &mut BTreeMap<u64, Heard>,
+    ) -> Result<(), ReadError> {
         let (known, dims, tenant) = (self.known, self.dims, self.tenant);
         let merging = merged(known, tenant)?;
-        let reached = |household: HouseholdId| {
-            let mut all = heard.values();
-            all.any(|heard| heard.households.contains(&household))
-        };
-        let made = merging
-            .merged
-            .iter()
-            .filter_map(|one| one.conversion.as_ref());
-        let made: Vec<_> = made.filter(|made| reached(made.household)).collect();
-        let households = made.iter().map(|made| made.household).collect();
+        let all = merging.merged.iter();
+        let made = all.filter_map(|one| one.conversion.as_ref());
+        let made: Vec<_> = made
+            .filter(|made| reached.contains(&made.household))
+            .collect();
+        let mut households: BTreeSet<HouseholdId> = made.iter().map(|it| it.household).collect();
+        households.extend(visits.iter().map(|visit| visit.household));
         let whose = Whose::Households(&households);
         let lives = lives(known, dims, tenant, whose, |_| Part::Whole)?;
+        for visit in visits {
+            if let Some(life) = lives.get(&visit.household) {
+                self.visited(visit, life, heard);
+            }
+        }
         for made in made {
             let receipts = merging.receipts.get(&made.conversion);
             let receipts = receipts.map_or(&[][..], Vec::as_slice);
@@ -272,13 +353,35 @@ impl Of<'_> {
                 touch.show.is_some() && (self.from..=self.to).contains(&touch.time.day())
             };
             for touch in path.iter().filter(of_period) {
-                let of = heard.get_mut(&self.by.of_touch(touch));
-                if let Some(of) = of.filter(|of| of.households.contains(&made.household)) {
-                    of.responses.insert(made.household);
+                if let Some(heard) = heard.get_mut(&self.by.of_touch(touch)) {
+                    heard.went(made.household, Step::Conversion);
                 }
             }
         }
         Ok(())
+    }
+
+    /// The ads of the period that a visit lies behind, by the rules of a conversion's path.
+    fn visited(&self, visit: &Visit, life: &Life, heard: &mut BTreeMap<u64, Heard>) {
+        if life.is_shared(visit.time.day()) || !visit.brand.is_some() {
+            return;
+        }
+        let lookback_max = i64::from(self.known.horizons.lookback_days) * 86_400;
+        let lookback = self.dims.settings().lookback_secs.min(lookback_max);
+        let secs = visit.time.secs();
+        let window = (secs.saturating_sub(lookback) + 1)..=secs;
+        let led = |seen: &&Seen| {
+            window.contains(&seen.secs)
+                && (self.from..=self.to).contains(&seen.time.day())
+                && seen.ip_class == IpClass::Residential
+                && !life.is_shared(seen.time.day())
+                && self.dims.brand_of_line(seen.line) == visit.brand
+        };
+        for seen in life.seen.iter().filter(led) {
+            if let Some(heard) = heard.get_mut(&self.by.of_ad(self.dims, seen)) {
+                heard.went(visit.household, visit.step);
+            }
+        }
     }
 }
 

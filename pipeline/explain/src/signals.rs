@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hostread_rules::conversion::{
     Alike, Conversion, alike, conversion_id, groups_without_order, merge_order, reference,
 };
-use hostread_schemas::fact::{Carry, FactBody, PathTouch, RetentionClass, SignalFact, SignalKind};
+use hostread_schemas::fact::{Carry, FactBody, PathTouch, RetentionClass, SignalFact};
 use hostread_schemas::{ConversionId, Day, EventId, EventTimeMs, StoreId, TenantId};
 
 use crate::known::{Known, ReadError};
@@ -91,7 +91,7 @@ pub(crate) fn merged(known: &Known<'_>, tenant: TenantId) -> Result<Merging, Rea
             }
         })?;
     }
-    signals.retain(|signal| signal.fact.kind != SignalKind::PixelVisit);
+    signals.retain(|signal| !signal.fact.kind.is_visit());
     signals.sort_unstable_by_key(|signal| (signal.time, signal.event));
     merging.merged = merge(&signals);
     Ok(merging)

@@ -217,7 +217,11 @@ impl<'k> Looked<'k> {
     fn look(&self) -> Result<Tracking, ReadError> {
         let line = self.line;
         let (ads, billable, impressions) = self.exposures()?;
-        let mut seen = vec![self.ads(ads, billable), self.impressions(impressions)];
+        let stalled = self.stalled(billable);
+        let mut seen = vec![
+            self.ads(ads, stalled),
+            self.impressions(impressions, stalled),
+        ];
         seen.extend(self.buyers()?);
         let brand = self.dims.brand_of_line(line.line);
         Ok(Tracking {
@@ -285,7 +289,7 @@ impl<'k> Looked<'k> {
         Ok((ads, billable, impressions))
     }
 
-    fn ads(&self, times: Times, billable: Option<Hour>) -> Seen {
+    fn ads(&self, times: Times, stalled: bool) -> Seen {
         let needed = self.flight != Flight::Ahead;
         let repair = if !needed {
             format!("the flight begins on {}", self.line.start)
@@ -294,14 +298,15 @@ impl<'k> Looked<'k> {
         } else {
             "pacing is stalled: see `verdicts` and hostread dead-letters list".to_owned()
         };
-        let mut seen = self.seen(Trace::Ads, times, needed, &repair);
+        self.seen(Trace::Ads, times, needed, stalled, repair)
+    }
+
+    /// Nothing that bills in 24 hours in which 20 were due.
+    fn stalled(&self, last: Option<Hour>) -> bool {
         let reads = reads(self.dims, self.line.line);
         let reads: Vec<_> = reads.into_iter().map(|(read, _)| read).collect();
-        let row = pace(self.line, &reads, 0, billable, self.known.clock.hour());
-        if seen.state == State::Seen && row.state == PacingState::Stalled {
-            (seen.state, seen.repair) = (State::Quiet, repair);
-        }
-        seen
+        let row = pace(self.line, &reads, 0, last, self.known.clock.hour());
+        row.state == PacingState::Stalled
     }
 
     /// Why nothing can have been delivered, as far as the deal says.
@@ -333,7 +338,7 @@ impl<'k> Looked<'k> {
         }
     }
 
-    fn impressions(&self, times: Times) -> Seen {
+    fn impressions(&self, times: Times, stalled: bool) -> Seen {
         let counts = self.line.controlling == ControllingSource::Impressions;
         let needed = counts && self.flight != Flight::Ahead;
         let repair = if needed {
@@ -343,19 +348,22 @@ impl<'k> Looked<'k> {
         } else {
             "the line is counted by bytes"
         };
-        self.seen(Trace::Impressions, times, needed, repair)
+        self.seen(Trace::Impressions, times, needed, counts && stalled, repair)
     }
 
     /// `repair` is told where something is not as it should be, or was never seen.
-    fn seen(&self, what: Trace, times: Times, needed: bool, repair: impl Display) -> Seen {
-        let ago = times
-            .last
-            .map(|last| self.known.clock.0.saturating_sub(last.0));
-        let runs = self.flight == Flight::Runs && what != Trace::TestOrders;
-        let state = match ago {
+    fn seen(
+        &self,
+        what: Trace,
+        times: Times,
+        needed: bool,
+        quiet: bool,
+        repair: impl Display,
+    ) -> Seen {
+        let state = match times.last {
             None if needed => State::Missing,
             None => State::Unused,
-            Some(ago) if ago >= QUIET_DAYS * DAY_MS && runs => State::Quiet,
+            Some(_) if quiet && self.flight == Flight::Runs => State::Quiet,
             Some(_) => State::Seen,
         };
         Seen {

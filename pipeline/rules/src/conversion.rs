@@ -97,7 +97,10 @@ pub const fn strength(kind: SignalKind) -> Option<u8> {
         SignalKind::Redemption => Some(1),
         SignalKind::PixelPurchase => Some(2),
         SignalKind::PixelLead => Some(3),
-        SignalKind::Refund | SignalKind::Cancel | SignalKind::PixelVisit => None,
+        SignalKind::Refund
+        | SignalKind::Cancel
+        | SignalKind::PixelVisit
+        | SignalKind::PixelCart => None,
     }
 }
 
@@ -142,7 +145,7 @@ pub fn merge_order(
     if refunded > 0 && refunded >= stated.0 {
         return None;
     }
-    let counted = facts().filter(|signal| signal.kind != SignalKind::PixelVisit);
+    let counted = facts().filter(|signal| !signal.kind.is_visit());
     let merged = Conversion {
         conversion,
         store: strongest.store,

@@ -80,6 +80,7 @@ pub const fn signal_kind(kind: SignalKind) -> &'static str {
         SignalKind::PixelPurchase => "pixel_purchase",
         SignalKind::PixelLead => "pixel_lead",
         SignalKind::PixelVisit => "pixel_visit",
+        SignalKind::PixelCart => "pixel_cart",
     }
 }
 

@@ -20,10 +20,10 @@ const LIMITS: SettingsFact = SettingsFact {
 
 /// Hours before noon, household, which of its listeners, and whether the address is a home's.
 type Ad = (i64, u64, u64, bool);
-/// Hours before noon and household.
-type Sale = (i64, u64);
+/// Hours before noon, household, and what it did.
+type Deed = (i64, u64, SignalKind);
 
-fn world(ads: &[Ad], sales: &[Sale]) -> World {
+fn world(ads: &[Ad], deeds: &[Deed]) -> World {
     let mut world = World::new(|_| {}).with_store();
     world.say(2_000, FactBody::Settings(LIMITS));
     for &(hours_ago, household, listener, home) in ads {
@@ -43,10 +43,12 @@ fn world(ads: &[Ad], sales: &[Sale]) -> World {
         };
         world.say(hours_ago, FactBody::Impression(ad));
     }
-    for (number, &(hours_ago, household)) in sales.iter().enumerate() {
-        world.signal(hours_ago, SignalKind::Order, |order| {
-            order.household = HouseholdId(household);
-            order.order_id = ConversionId(100 + number as u64);
+    for (number, &(hours_ago, household, kind)) in deeds.iter().enumerate() {
+        world.signal(hours_ago, kind, |signal| {
+            signal.household = HouseholdId(household);
+            if !kind.is_visit() {
+                signal.order_id = ConversionId(100 + number as u64);
+            }
         });
     }
     world
@@ -80,8 +82,8 @@ fn shared_naively(ads: &[Ad]) -> BTreeSet<(u64, Day)> {
     shared
 }
 
-/// Ads, listeners, usable ads, households, responses.
-fn naively(ads: &[Ad], sales: &[Sale], from: Day, to: Day) -> Option<[u64; 5]> {
+/// Ads, listeners, usable ads, households; and those that came, put something into a cart, bought.
+fn naively(ads: &[Ad], deeds: &[Deed], from: Day, to: Day) -> Option<[u64; 7]> {
     let shared = shared_naively(ads);
     // The first of a listener's day; of two at one time the first that was said.
     let mut delivered: BTreeMap<(u64, u64, Day), (i64, bool)> = BTreeMap::new();
@@ -98,8 +100,8 @@ fn naively(ads: &[Ad], sales: &[Sale], from: Day, to: Day) -> Option<[u64; 5]> {
         .peekable();
     all.peek()?;
     let (mut count, mut usable) = (0, 0);
-    let (mut listeners, mut households, mut responses) =
-        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut listeners, mut households) = (BTreeSet::new(), BTreeSet::new());
+    let mut steps = [BTreeSet::new(), BTreeSet::new(), BTreeSet::new()];
     for (&(household, listener, day), &(ago, home)) in all {
         count += 1;
         listeners.insert((household, listener));
@@ -108,31 +110,42 @@ fn naively(ads: &[Ad], sales: &[Sale], from: Day, to: Day) -> Option<[u64; 5]> {
         }
         usable += 1;
         households.insert(household);
-        let bought = sales.iter().any(|&(sold, of)| {
-            let later = (ago - sold) * 3_600;
-            of == household
+        for &(done, of, kind) in deeds {
+            let later = (ago - done) * 3_600;
+            let follows = of == household
                 && (0..LOOKBACK_SECS).contains(&later)
-                && !shared.contains(&(household, at(sold).day()))
-        });
-        if bought {
-            responses.insert(household);
+                && !shared.contains(&(household, at(done).day()));
+            let far = match kind {
+                _ if !follows => 0,
+                SignalKind::PixelVisit => 1,
+                SignalKind::PixelCart => 2,
+                _ => 3,
+            };
+            for step in &mut steps[..far] {
+                step.insert(household);
+            }
         }
     }
+    let [came, carts, bought] = steps.map(|step| step.len() as u64);
     Some([
         count,
         listeners.len() as u64,
         usable,
         households.len() as u64,
-        responses.len() as u64,
+        came,
+        carts,
+        bought,
     ])
 }
 
-fn numbers(row: &Reached) -> [u64; 5] {
+fn numbers(row: &Reached) -> [u64; 7] {
     [
         row.ads,
         row.listeners,
         row.usable_ads,
         row.households,
+        row.visitors,
+        row.carts,
         row.responses,
     ]
 }
@@ -145,18 +158,27 @@ fn asked(by: ReachBy, from: Day, to: Day) -> ReachAsked {
     }
 }
 
+fn deed() -> impl Strategy<Value = SignalKind> {
+    prop::sample::select(vec![
+        SignalKind::PixelVisit,
+        SignalKind::PixelCart,
+        SignalKind::PixelLead,
+        SignalKind::Order,
+    ])
+}
+
 proptest! {
     #[test]
     fn the_naive_count_says_the_same(
         ads in prop::collection::vec((0_i64..1_200, 1_u64..4, 0_u64..5, prop::bool::weighted(0.8)), 0..24),
-        sales in prop::collection::vec((0_i64..1_000, 1_u64..5), 0..6),
+        deeds in prop::collection::vec((0_i64..1_000, 1_u64..5, deed()), 0..9),
         from in 0_i32..50,
         length in 0_i32..40,
     ) {
         let from = Day(NOON.day().0 - from);
         let to = Day(from.0 + length);
-        let expected = naively(&ads, &sales, from, to);
-        world(&ads, &sales).ask(|known| {
+        let expected = naively(&ads, &deeds, from, to);
+        world(&ads, &deeds).ask(|known| {
             for by in [ReachBy::Line, ReachBy::Campaign, ReachBy::Show] {
                 let found = reach(known, asked(by, from, to), None).unwrap();
                 let found: Vec<_> = found.rows.iter().map(numbers).collect();

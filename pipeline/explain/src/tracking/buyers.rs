@@ -1,12 +1,14 @@
 //! What was seen of a brand's buyers: visits, purchases, orders, codes, test orders.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use hostread_schemas::event::{IpClass, PriceKind};
 use hostread_schemas::fact::{FactBody, RetentionClass, SignalFact, SignalKind};
+use hostread_schemas::unit::DAY_MS;
 use hostread_schemas::{CodeId, ConversionId, EventTimeMs, NameKind, StoreId};
 
-use super::{Looked, Seen, State, Times, Trace};
+use super::{Looked, QUIET_DAYS, Seen, State, Times, Trace};
 use crate::known::ReadError;
 
 /// Signals of the brand's stores, by what they are.
@@ -62,13 +64,13 @@ impl Looked<'_> {
             "connect the shop's webhooks, or send `order` events"
         };
         let mut seen = vec![
-            self.seen(Trace::Visits, heard.visits, false, or(visits)),
+            self.buyer(Trace::Visits, heard.visits, false, or(visits)),
             self.matchable(Trace::Pixel, heard.pixel, !any, or(pixel)),
             self.matchable(Trace::Orders, heard.orders, !any || cpa, or(orders)),
         ];
         for ((store, code), times) in heard.codes {
             let repair = "nobody has used it, or its orders do not name it";
-            let one = self.seen(Trace::Code, times, false, repair);
+            let one = self.buyer(Trace::Code, times, false, repair);
             let (code, store) = (
                 self.name(NameKind::Code, code.0),
                 self.name(NameKind::Store, store.0),
@@ -79,7 +81,7 @@ impl Looked<'_> {
             });
         }
         let repair = "place one in the shop's test mode, or say --test-order: no number has it";
-        let test = self.seen(Trace::TestOrders, heard.tests, false, repair);
+        let test = self.seen(Trace::TestOrders, heard.tests, false, false, repair);
         let name = heard.newest_test.map(|(_, reference)| reference.0);
         seen.push(Seen {
             name: self.name(NameKind::Conversion, name.unwrap_or_default()),
@@ -88,9 +90,17 @@ impl Looked<'_> {
         Ok(seen)
     }
 
-    /// Like [`Looked::seen`], of signals that households are matched by.
+    /// Buyers that fall silent for days are worth a look.
+    fn buyer(&self, what: Trace, times: Times, needed: bool, repair: impl Display) -> Seen {
+        let clock = self.known.clock.0;
+        let ago = times.last.map(|last| clock.saturating_sub(last.0));
+        let quiet = ago.is_some_and(|ago| ago >= QUIET_DAYS * DAY_MS);
+        self.seen(what, times, needed, quiet, repair)
+    }
+
+    /// As [`Looked::buyer`], of signals that households are matched by.
     fn matchable(&self, what: Trace, times: Times, needed: bool, repair: String) -> Seen {
-        let mut seen = self.seen(what, times, needed, repair);
+        let mut seen = self.buyer(what, times, needed, repair);
         seen.with_household = Some(times.with_household);
         if seen.state == State::Seen && times.week > 0 && times.with_household == 0 {
             seen.state = State::NoHousehold;
@@ -150,7 +160,9 @@ impl Heard {
             return;
         }
         match signal.kind {
-            SignalKind::PixelVisit => self.visits.add(time, clock, household),
+            SignalKind::PixelVisit | SignalKind::PixelCart => {
+                self.visits.add(time, clock, household);
+            }
             SignalKind::PixelPurchase | SignalKind::PixelLead => {
                 self.pixel.add(time, clock, household);
             }

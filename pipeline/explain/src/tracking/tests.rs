@@ -105,6 +105,13 @@ fn silence_is_quiet() {
     let mut small = World::new(|line| line.goal = 100);
     small.impression(25);
     assert_eq!(state(&look(&small), Trace::Ads), State::Seen, "one was due");
+    let mut done = World::new(|line| line.goal = 100);
+    done.impression(8 * 24);
+    assert_eq!(state(&look(&done), Trace::Ads), State::Seen, "ten were due");
+    assert_eq!(state(&look(&world), Trace::Impressions), State::Quiet);
+    let mut by_bytes = World::new(|line| line.controlling = ControllingSource::Bytes);
+    by_bytes.impression(20 * 24);
+    assert_eq!(state(&look(&by_bytes), Trace::Impressions), State::Seen);
     let mut old = World::new(|_| {});
     old.impression(32 * 24);
     assert_eq!(state(&look(&old), Trace::Ads), State::Missing, "30 days");

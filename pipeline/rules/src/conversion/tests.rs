@@ -203,6 +203,7 @@ fn any_signal() -> impl Strategy<Value = Given> {
         SignalKind::PixelPurchase,
         SignalKind::PixelLead,
         SignalKind::PixelVisit,
+        SignalKind::PixelCart,
         SignalKind::Cancel,
     ]);
     let money = prop_oneof![0_i64..100, Just(i64::MAX), Just(i64::MIN), any::<i64>()];

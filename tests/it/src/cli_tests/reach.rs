@@ -27,9 +27,17 @@ pub(super) async fn every_row(sheets: &Sheets<'_>) {
         responses.retain(|_, count| *count > 0);
         assert!(!responses.is_empty());
         assert_eq!(responses, stored(sheets, &bought).await, "{by}");
+        let funnel = sheets.rows(&["funnel", "--by", by]);
         for row in &rows {
             let number = |of: &str| row[of].as_i64().unwrap();
             assert!(number("responses") <= number("households"), "{row}");
+            let steps = funnel.iter().filter(|step| step[by] == row[by]);
+            let steps: Vec<i64> = steps
+                .map(|step| step["households"].as_i64().unwrap())
+                .collect();
+            assert_eq!((steps.len(), steps[0]), (4, number("households")), "{row}");
+            assert_eq!(steps[3], number("responses"), "{row}");
+            assert!(steps.is_sorted_by(|a, b| a >= b), "{steps:?}");
             assert!(number("households") <= number("listeners"), "{row}");
             assert!(number("listeners") <= number("ads"), "{row}");
             assert!(number("usable_micros") <= 1_000_000, "{row}");
@@ -65,7 +73,7 @@ fn numbers(rows: &[Value], by: &str, of: &str) -> BTreeMap<String, i64> {
 }
 
 async fn stored(sheets: &Sheets<'_>, query: &str) -> BTreeMap<String, i64> {
-    let said = sheets.asked(&format!("{query} FORMAT TSV")).await;
+    let said = sheets.asked(&format!("{query} FORMAT TabSeparated")).await;
     let rows = said.lines().map(|line| {
         let (name, count) = line.split_once('\t').unwrap();
         (name.to_owned(), count.parse().unwrap())

@@ -36,7 +36,7 @@ pub(crate) fn conversions(tenant: &Tenant) -> Vec<Conversion> {
     let mut rest: BTreeMap<(StoreId, HouseholdId, SignalKind, MoneyMicros, Currency), Signals> =
         BTreeMap::new();
     for (at, signal) in &tenant.signals {
-        if signal.kind == SignalKind::PixelVisit {
+        if matches!(signal.kind, SignalKind::PixelVisit | SignalKind::PixelCart) {
             continue;
         }
         let reference = if signal.order_name.is_some() {
@@ -105,7 +105,10 @@ fn precedence(kind: SignalKind) -> Option<u8> {
         SignalKind::Redemption => Some(1),
         SignalKind::PixelPurchase => Some(2),
         SignalKind::PixelLead => Some(3),
-        SignalKind::Refund | SignalKind::Cancel | SignalKind::PixelVisit => None,
+        SignalKind::Refund
+        | SignalKind::Cancel
+        | SignalKind::PixelVisit
+        | SignalKind::PixelCart => None,
     }
 }
 
