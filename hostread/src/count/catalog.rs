@@ -1,5 +1,6 @@
 //! What lines are judged by: episodes and their ads, agents, rules.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use anyhow::{Result, bail};
@@ -231,7 +232,7 @@ impl Dimensions for Catalog {
 /// A whole address is given by its path, behind all prefixes; a path stands as requests are known by.
 fn path_of(path: &str) -> String {
     match path.split_once("://") {
-        Some(_) => enclosure_path(path).unwrap_or_else(|| path.to_owned()),
+        Some(_) => enclosure_path(path).map_or_else(|| path.to_owned(), Cow::into_owned),
         None => path.to_owned(),
     }
 }

@@ -27,7 +27,7 @@ use hostread_rules::counting::window::Windows;
 use hostread_rules::counting::{Dimensions, filtered};
 use hostread_rules::{CompiledRules, Document, Window, civil_day};
 use hostread_schemas::event::{Body, Event, Meta};
-use hostread_schemas::fact::FactBody;
+use hostread_schemas::fact::{FactBody, RequestFact};
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::unit::ReceivedAtMs;
 use hostread_schemas::view::Verdict;
@@ -136,7 +136,8 @@ impl Counter {
 
     /// Counts a request that was read before.
     pub(crate) fn take(&mut self, seen: Seen) {
-        if let (Said::Open((day, ..)), Some(seen)) = self.judge(seen) {
+        let (time, _, request) = &seen;
+        if let Said::Open((day, ..)) = judge(&self.settings, &self.catalog, *time, request) {
             self.homes.add(day, seen);
         }
     }
@@ -161,27 +162,25 @@ impl Counter {
     }
 
     fn read(&mut self, reading: &mut Reading, line: Line<'_>) -> (Said, Option<Seen>) {
-        let catalog = &mut self.catalog;
-        let learn = &mut |kind, id, text: &str| catalog.learn(kind, id, text);
-        match self.reader.read(reading, line, &self.addresses, learn) {
+        let Self {
+            settings,
+            catalog,
+            reader,
+            addresses,
+            ..
+        } = self;
+        let judged = reader.read(reading, line, |heard| {
+            let learn = &mut |kind, id, text: &str| catalog.learn(kind, id, text);
+            let (time, request) = (heard.time(), heard.fact(addresses, learn));
+            let said = judge(settings, catalog, time, &request);
+            let open = matches!(said, Said::Open(_));
+            (said, open.then(|| (time, heard.id(), request)))
+        });
+        match judged {
             Parsed::Nothing => (Said::Nothing, None),
             Parsed::Malformed(why) => (Said::Malformed(why), None),
-            Parsed::Request(seen) => self.judge(seen),
+            Parsed::Request(judged) => judged,
         }
-    }
-
-    /// What the filters say of a request.
-    fn judge(&self, seen: Seen) -> (Said, Option<Seen>) {
-        let (time, _, request) = seen;
-        let verdict = filtered(&request, &self.catalog);
-        if verdict != Verdict::BelowThreshold {
-            return (Said::Dropped(verdict), None);
-        }
-        let episode = self.catalog.episode_of(request.enclosure);
-        let episode = episode.map_or(EpisodeId::NONE, |episode| episode.episode);
-        let day = civil_day(time, &self.settings.zone);
-        let place = (day, request.listener, episode);
-        (Said::Open(place), Some(seen))
     }
 
     /// What all counters come to, and with `verdicts` that of each place. Nothing more can be counted afterwards.
@@ -239,6 +238,18 @@ impl Counter {
         }
         (report, told)
     }
+}
+
+/// What the filters say of a request.
+fn judge(settings: &Settings, catalog: &Catalog, time: EventTimeMs, request: &RequestFact) -> Said {
+    let verdict = filtered(request, catalog);
+    if verdict != Verdict::BelowThreshold {
+        return Said::Dropped(verdict);
+    }
+    let episode = catalog.episode_of(request.enclosure);
+    let episode = episode.map_or(EpisodeId::NONE, |episode| episode.episode);
+    let day = civil_day(time, &settings.zone);
+    Said::Open((day, request.listener, episode))
 }
 
 /// The rules of a document, with the patterns of these bots.

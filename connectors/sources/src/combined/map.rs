@@ -5,13 +5,14 @@
 
 use std::borrow::Cow;
 
+use hostread_connectors_kit::Rejected;
 use hostread_connectors_kit::text::backslash_decode;
-use hostread_connectors_kit::{Origin, Rejected};
-use hostread_schemas::event::{Event, Request};
+use hostread_schemas::event::RequestText;
 use hostread_schemas::unit::EventTimeMs;
 
 use crate::log::{
-    Delivery, LogSettings, malformed, method, number, number_or_none, status, text_of, time, undone,
+    Delivered, Delivery, LogSettings, malformed, method, number, number_or_none, status, text_of,
+    time, undone,
 };
 use crate::range::{default_first, range_asked, served_range};
 
@@ -71,11 +72,11 @@ impl<'a> Rest<'a> {
     }
 }
 
-pub(super) fn delivery(
-    origin: &Origin<'_>,
+pub(super) fn delivery<T>(
     line: &[u8],
     settings: LogSettings,
-) -> Result<Event, Rejected> {
+    then: impl FnOnce(&Delivered<'_>) -> T,
+) -> Result<T, Rejected> {
     let mut rest = Rest(text_of(line)?);
     let ip = rest.until(b' ')?;
     // ident and user: a user's name may hold blanks.
@@ -107,13 +108,14 @@ pub(super) fn delivery(
     let referrer = unescape(referrer, "referer").unwrap_or_default();
     let asked = range_asked(range);
     let served = served_range(content_range)?;
+    let agent = unescape(agent, "agent")?;
     Delivery {
         own_id: line,
         time,
         ip,
         target: &target,
         referrer: &referrer,
-        request: Request {
+        request: RequestText {
             method: method(verb),
             status,
             range_first: asked.map(|(first, _)| first),
@@ -124,11 +126,11 @@ pub(super) fn delivery(
                 Some(served) => served.total,
                 None => (status == 200).then_some(body_bytes),
             },
-            agent: unescape(agent, "agent")?.into_owned(),
-            ..Request::default()
+            agent: &agent,
+            ..RequestText::default()
         },
     }
-    .event(origin, settings)
+    .hear(settings, then)
 }
 
 fn unescape<'a>(field: &'a str, name: &str) -> Result<Cow<'a, str>, Rejected> {
