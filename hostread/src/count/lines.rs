@@ -3,12 +3,14 @@
 //! Promises: a line means the same in every thread and at every place of its file behind the head; it becomes a fact as an
 //! event would, without being one. Leaves out: what counts.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hostread_connectors::lines::{Block, LINE_BYTES_MAX, Line};
 use hostread_connectors::log::{Delivered, LogFormat, LogSettings};
 use hostread_connectors::mapped::Mapping;
-use hostread_connectors_kit::{IpRanges, Mapped, Pseudonymizer, TenantKey};
+use hostread_connectors_kit::{IpRanges, Mapped, star};
+use hostread_schemas::event::{Hash64, IpClass, IpFacts};
 use hostread_schemas::fact::RequestFact;
 use hostread_schemas::intern::{IdHasher, Learn};
 use hostread_schemas::{EventId, EventTimeMs, TenantId};
@@ -50,24 +52,31 @@ impl Heard<'_> {
     /// Its fact, under these classes of addresses; `learn` is told the names in it.
     pub(crate) fn fact(&self, addresses: &AddressClasses, learn: Learn<'_>) -> RequestFact {
         let address = self.delivered.address;
-        let ip = addresses.at(self.time()).map(|of| of.address(address));
-        let (request, ip) = (&self.delivered.request, ip.unwrap_or_default());
+        let ip = IpFacts {
+            star: self.household(),
+            class: addresses.class(address, self.time()),
+            ..IpFacts::default()
+        };
+        let request = &self.delivered.request;
         self.hasher.request(self.tenant, request, &ip, learn)
+    }
+
+    /// Nobody sees it, so that no secret key need hide the address as in what the gateway keeps.
+    fn household(&self) -> Hash64 {
+        let star = star(self.delivered.address);
+        let halves = [(star >> 64) as u64, star as u64];
+        Hash64(self.hasher.derived(0, &halves).hi.max(1))
     }
 }
 
 /// The classes of addresses, each from a time on: under others a request is the same but for its class.
 #[derive(Clone)]
-pub(crate) struct AddressClasses(Vec<(EventTimeMs, Pseudonymizer)>);
+pub(crate) struct AddressClasses(Vec<(EventTimeMs, Arc<IpRanges>)>);
 
 impl From<Dated> for AddressClasses {
-    /// All files are of one tenant, so that a listener of two logs is one; his key is no secret, for ids live as long as the
-    /// process.
     fn from(dated: Dated) -> Self {
-        let key = TenantKey::new([0; 32]);
-        let pseudonyms = |ranges: IpRanges| Pseudonymizer::new(&key, Arc::new(ranges.into()));
         let dated = dated.into_iter();
-        Self(dated.map(|(from, of)| (from, pseudonyms(of))).collect())
+        Self(dated.map(|(from, of)| (from, Arc::new(of))).collect())
     }
 }
 
@@ -78,11 +87,11 @@ impl From<IpRanges> for AddressClasses {
 }
 
 impl AddressClasses {
-    /// Which of them holds at a time.
-    fn at(&self, time: EventTimeMs) -> Option<&Pseudonymizer> {
+    /// The class of an address at a time.
+    fn class(&self, address: IpAddr, time: EventTimeMs) -> IpClass {
         let after = self.0.partition_point(|(from, _)| *from <= time);
-        let (_, pseudonyms) = self.0.get(after.saturating_sub(1))?;
-        Some(pseudonyms)
+        let of = self.0.get(after.saturating_sub(1));
+        of.map_or_else(IpClass::default, |(_, ranges)| ranges.class(address))
     }
 }
 
