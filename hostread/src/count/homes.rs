@@ -42,6 +42,7 @@ type United = BTreeMap<(Day, ListenerId, EnclosureId), u64>;
 
 /// What a listener's day comes to.
 pub(super) struct Counted<'a> {
+    pub(super) household: HouseholdId,
     pub(super) day: Day,
     pub(super) listener: ListenerId,
     pub(super) counted: &'a ListenerDay,
@@ -100,7 +101,7 @@ impl Part {
         self.0.extend(other.0);
     }
 
-    /// Counts each listener's day, in no order.
+    /// Counts each listener's day, those of a household one after the other.
     pub(super) fn count(self, catalog: &Catalog, each: &mut dyn FnMut(Counted<'_>)) {
         self.each_home(|(household, day), united, items| {
             let listeners = || by_listener(items);
@@ -111,6 +112,7 @@ impl Part {
                 let united = united.range(of(0)..=of(u64::MAX));
                 let united = united.map(|((.., of), requests)| (*of, *requests));
                 each(Counted {
+                    household,
                     day,
                     listener,
                     counted,
@@ -120,7 +122,7 @@ impl Part {
         });
     }
 
-    /// Counts each listener by windows that go over midnight, in no order.
+    /// Counts each listener by windows that go over midnight, those of a household one after the other.
     pub(super) fn count_rolling(
         self,
         windows: Windows<'_>,
@@ -133,6 +135,7 @@ impl Part {
             for (items, days) in listeners().zip(&counted) {
                 for (day, counted) in days {
                     each(Counted {
+                        household,
                         day: *day,
                         listener: listener(items),
                         counted,
