@@ -1,11 +1,10 @@
 //! What lines are judged by: episodes and their ads, agents, rules.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use anyhow::{Result, bail};
 use hostread_connectors_kit::text::enclosure_path;
-use hostread_rules::agents::Seen;
+use hostread_rules::agents::{ById, Seen};
 use hostread_rules::counting::Dimensions;
 use hostread_rules::{AgentClass, CompiledRules};
 use hostread_schemas::event::ControllingSource;
@@ -45,7 +44,7 @@ pub(crate) struct Catalog {
     rules: CompiledRules,
     episodes: Vec<Known>,
     /// Their places.
-    by_enclosure: HashMap<u64, usize>,
+    by_enclosure: ById<u64, usize>,
     agents: Seen<AgentClass>,
     /// The line item that every ad is of: counted by bytes.
     line: LineFact,
@@ -70,7 +69,7 @@ impl Catalog {
         Self {
             rules,
             episodes: Vec::new(),
-            by_enclosure: HashMap::new(),
+            by_enclosure: ById::default(),
             agents: Seen::new(AGENTS_MAX),
             line: LineFact {
                 controlling: ControllingSource::Bytes,
