@@ -188,6 +188,12 @@ impl Catalog {
         !self.learns
     }
 
+    /// Has an episode more than one audio address?
+    pub(super) fn has_several_addresses(&self, id: EpisodeId) -> bool {
+        self.place(id)
+            .is_some_and(|(_, known)| known.fact.enclosures.len() > 1)
+    }
+
     /// Every episode, in the catalog's order.
     pub(crate) fn episodes(&self) -> &[Known] {
         &self.episodes

@@ -27,6 +27,8 @@ const HELD_FROM: usize = if cfg!(test) { UNITE_FROM } else { 1 << 10 };
 #[derive(Clone, Copy)]
 struct Held {
     day: Day,
+    /// Its episode has several addresses.
+    several: bool,
     seen: Seen,
 }
 
@@ -65,15 +67,16 @@ impl Homes {
         Self { parts, rolling }
     }
 
-    /// Takes in a request.
-    pub(super) fn add(&mut self, day: Day, seen: Seen) {
+    /// Takes in a request; `several`: its episode has several addresses.
+    pub(super) fn add(&mut self, day: Day, several: bool, seen: Seen) {
         let day = if self.rolling { Day(0) } else { day };
         let household = seen.2.household.0;
         let part = household as usize % self.parts.len();
         let bucket = (household >> 32) as usize % BUCKETS;
         let part = self.parts.get_mut(part);
         if let Some(bucket) = part.and_then(|part| part.get_mut(bucket)) {
-            bucket.held.push(Held { day, seen });
+            let held = Held { day, several, seen };
+            bucket.held.push(held);
             if !self.rolling && bucket.held.len() >= bucket.unite_at.max(HELD_FROM) {
                 bucket.unite();
             }
@@ -156,7 +159,7 @@ impl Part {
                     all.join(std::mem::take(bucket));
                 }
             }
-            for home in all.places().chunk_by(|a, b| home_of(a) == home_of(b)) {
+            for home in all.spots().chunk_by(|a, b| home_of(a) == home_of(b)) {
                 items.clear();
                 items.extend(all.at(home).map(|held| held.item()));
                 items.sort_unstable_by_key(|item| (listener_of(item), *item));
@@ -178,10 +181,10 @@ struct Bucket {
 }
 
 /// A household's day, and where one of its requests is held. More than 4 billion fit no memory.
-type Place = (HouseholdId, Day, u32);
+type Spot = (HouseholdId, Day, u32);
 
-const fn home_of(place: &Place) -> (HouseholdId, Day) {
-    (place.0, place.1)
+const fn home_of(spot: &Spot) -> (HouseholdId, Day) {
+    (spot.0, spot.1)
 }
 
 impl Bucket {
@@ -193,22 +196,22 @@ impl Bucket {
     }
 
     /// Where the requests of each household's day are held, one day after the other.
-    fn places(&self) -> Vec<Place> {
-        let place = |(held, at): (&Held, _)| (held.seen.2.household, held.day, at);
-        let mut places: Vec<Place> = self.held.iter().zip(0..).map(place).collect();
-        places.sort_unstable();
-        places
+    fn spots(&self) -> Vec<Spot> {
+        let spot = |(held, at): (&Held, _)| (held.seen.2.household, held.day, at);
+        let mut spots: Vec<Spot> = self.held.iter().zip(0..).map(spot).collect();
+        spots.sort_unstable();
+        spots
     }
 
-    fn at(&self, places: &[Place]) -> impl Iterator<Item = Held> {
-        let held = |(.., at): &Place| self.held.get(*at as usize).copied();
-        places.iter().filter_map(held)
+    fn at(&self, spots: &[Spot]) -> impl Iterator<Item = Held> {
+        let held = |(.., at): &Spot| self.held.get(*at as usize).copied();
+        spots.iter().filter_map(held)
     }
 
     /// Unites the requests of households with many on a day.
     fn unite(&mut self) {
-        let places = self.places();
-        let homes = places.chunk_by(|a, b| home_of(a) == home_of(b));
+        let spots = self.spots();
+        let homes = spots.chunk_by(|a, b| home_of(a) == home_of(b));
         if homes.clone().any(|home| home.len() >= UNITE_FROM) {
             let mut kept = Vec::new();
             for home in homes {
@@ -242,12 +245,17 @@ const fn listener_of(item: &Item) -> ListenerId {
 }
 
 /// Keeps of each listener's requests for an episode no more than the ranges of their union. A plain file has one version
-/// (`LogSettings::stitched` is off), so that a union and the first request say all that counts.
+/// (`LogSettings::stitched` is off), so that a union and the first request say all that counts. Of an episode with several
+/// addresses the one that first brought enough bytes makes the download, which a union does not say.
 fn unite_home(home: &mut [Held], kept: &mut Vec<Held>, united: &mut United) {
     let key = |held: &Held| (held.seen.2.listener, held.seen.2.enclosure);
-    home.sort_unstable_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.seen.cmp(&b.seen)));
+    home.sort_unstable_by_key(|held| (key(held), held.seen));
     let mut ranges = Vec::new();
     for group in home.chunk_by(|a, b| key(a) == key(b)) {
+        if group.first().is_some_and(|held| held.several) {
+            kept.extend_from_slice(group);
+            continue;
+        }
         ranges.clear();
         ranges.extend(group.iter().map(|held| {
             let RequestFact {
@@ -268,8 +276,9 @@ fn unite_home(home: &mut [Held], kept: &mut Vec<Held>, united: &mut United) {
         }
         let gone = group.len() - ranges.len();
         if gone > 0 {
-            let (listener, enclosure) = key(first);
-            *united.entry((first.day, listener, enclosure)).or_default() += gone as u64;
+            let (listener, address) = key(first);
+            let of = (first.day, listener, address);
+            *united.entry(of).or_default() += gone as u64;
         }
         kept.extend(ranges.iter().map(|(from, to)| {
             let (time, id, request) = first.seen;

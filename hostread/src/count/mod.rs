@@ -128,7 +128,7 @@ impl Counter {
         match (&said, seen) {
             (Said::Malformed(_), _) => self.malformed += 1,
             (Said::Dropped(verdict), _) => *self.dropped.entry(*verdict).or_default() += 1,
-            (Said::Open((day, ..)), Some(seen)) => self.homes.add(*day, seen),
+            (Said::Open(place), Some(seen)) => self.hold(*place, seen),
             (Said::Nothing | Said::Open(_), _) => {}
         }
         said
@@ -137,9 +137,14 @@ impl Counter {
     /// Counts a request that was read before.
     pub(crate) fn take(&mut self, seen: Seen) {
         let (time, _, request) = &seen;
-        if let Said::Open((day, ..)) = judge(&self.settings, &self.catalog, *time, request) {
-            self.homes.add(day, seen);
+        if let Said::Open(place) = judge(&self.settings, &self.catalog, *time, request) {
+            self.hold(place, seen);
         }
+    }
+
+    fn hold(&mut self, (day, _, episode): Place, seen: Seen) {
+        let several = self.catalog.has_several_addresses(episode);
+        self.homes.add(day, several, seen);
     }
 
     /// Adds what was counted since the last time to `report`: all requests of the households among them were.
