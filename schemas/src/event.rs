@@ -171,6 +171,67 @@ pub struct Request {
     pub source_kind: SourceKind,
 }
 
+/// A [`Request`] whose texts stand elsewhere, such as in a line of a log, and of whose client nothing is said.
+#[derive(Clone, Copy, Default, Debug)]
+#[expect(missing_docs, reason = "fields are those of the event")]
+pub struct RequestText<'a> {
+    pub enclosure: &'a str,
+    pub method: Method,
+    pub status: u16,
+    pub range_first: Option<u64>,
+    pub range_last: Option<u64>,
+    pub sent_first: u64,
+    pub sent_bytes: u64,
+    pub total_bytes: Option<u64>,
+    pub agent: &'a str,
+    pub session: Option<&'a str>,
+    pub referrer: Option<&'a str>,
+    pub source_kind: SourceKind,
+}
+
+impl RequestText<'_> {
+    /// With texts of its own, and what is kept of the client's address.
+    #[must_use]
+    pub fn of_client(self, ip: IpFacts) -> Request {
+        Request {
+            enclosure: self.enclosure.to_owned(),
+            method: self.method,
+            status: self.status,
+            range_first: self.range_first,
+            range_last: self.range_last,
+            sent_first: self.sent_first,
+            sent_bytes: self.sent_bytes,
+            total_bytes: self.total_bytes,
+            ip,
+            agent: self.agent.to_owned(),
+            session: self.session.map(str::to_owned),
+            referrer: self.referrer.map(str::to_owned),
+            source_kind: self.source_kind,
+        }
+    }
+}
+
+impl Request {
+    /// All of it but the client's address.
+    #[must_use]
+    pub fn text(&self) -> RequestText<'_> {
+        RequestText {
+            enclosure: &self.enclosure,
+            method: self.method,
+            status: self.status,
+            range_first: self.range_first,
+            range_last: self.range_last,
+            sent_first: self.sent_first,
+            sent_bytes: self.sent_bytes,
+            total_bytes: self.total_bytes,
+            agent: &self.agent,
+            session: self.session.as_deref(),
+            referrer: self.referrer.as_deref(),
+            source_kind: self.source_kind,
+        }
+    }
+}
+
 /// What an impression report says.
 #[derive(
     Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,

@@ -9,7 +9,9 @@ use std::hash::Hasher;
 use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher128};
 
-use crate::event::{Body, Event, IpFacts, Order, OrderKind, Pixel, PixelKind, Redemption, RuleSet};
+use crate::event::{
+    Body, Event, IpFacts, Order, OrderKind, Pixel, PixelKind, Redemption, RequestText, RuleSet,
+};
 use crate::fact::{
     EpisodeFact, Fact, FactBody, ImpressionFact, LineFact, RequestFact, RuleSetFact, SettingsFact,
     SignalFact, SignalKind, SlotFact,
@@ -116,6 +118,23 @@ impl IdHasher {
         }
     }
 
+    /// The fact that a tenant's request states, without the event.
+    pub fn request(
+        self,
+        tenant: TenantId,
+        request: &RequestText<'_>,
+        ip: &IpFacts,
+        learn: Learn<'_>,
+    ) -> RequestFact {
+        let hasher = self;
+        let mut scope = Scope {
+            hasher,
+            tenant,
+            learn,
+        };
+        scope.request(request, ip)
+    }
+
     /// The fact that an event states.
     pub fn fact(self, event: &Event, learn: Learn<'_>) -> Fact {
         let tenant = self.tenant(&event.meta.tenant);
@@ -194,7 +213,7 @@ impl Scope<'_, '_> {
 
     fn body(&mut self, body: &Body) -> FactBody {
         match body {
-            Body::Request(e) => FactBody::Request(self.request(e)),
+            Body::Request(e) => FactBody::Request(self.request(&e.text(), &e.ip)),
             Body::Impression(e) => FactBody::Impression(self.impression(e)),
             Body::Pixel(e) => FactBody::Signal(self.pixel(e)),
             Body::Order(e) => FactBody::Signal(self.order_signal(e)),
@@ -293,41 +312,40 @@ impl Scope<'_, '_> {
         &mut self,
         ip: &IpFacts,
         agent: &str,
-        session: Option<&String>,
+        session: Option<&str>,
     ) -> (ListenerId, AgentId) {
         let agent = AgentId(self.id(NameKind::Agent, agent));
-        let session = session.map_or("", String::as_str);
+        let session = session.unwrap_or_default();
         (
             self.hasher.listener(self.tenant, ip.star.0, agent, session),
             agent,
         )
     }
 
-    fn request(&mut self, e: &crate::event::Request) -> RequestFact {
-        let (listener, agent) = self.listener(&e.ip, &e.agent, e.session.as_ref());
+    fn request(&mut self, e: &RequestText<'_>, ip: &IpFacts) -> RequestFact {
+        let (listener, agent) = self.listener(ip, e.agent, e.session);
         RequestFact {
-            enclosure: EnclosureId(self.id(NameKind::Enclosure, &e.enclosure)),
+            enclosure: EnclosureId(self.id(NameKind::Enclosure, e.enclosure)),
             listener,
-            household: HouseholdId(e.ip.star.0),
-            net: NetId(e.ip.net.0),
+            household: HouseholdId(ip.star.0),
+            net: NetId(ip.net.0),
             agent,
             referrer: e
                 .referrer
-                .as_ref()
                 .map_or(0, |host| self.id(NameKind::Referrer, &normal_host(host))),
             sent_first: e.sent_first,
             sent_bytes: e.sent_bytes,
             total_bytes: e.total_bytes.unwrap_or(0),
             status: e.status,
             method: e.method,
-            ip_class: e.ip.class,
+            ip_class: ip.class,
             source_kind: e.source_kind,
             range_0_1: e.range_first == Some(0) && e.range_last == Some(1),
         }
     }
 
     fn impression(&mut self, e: &crate::event::Impression) -> ImpressionFact {
-        let (listener, agent) = self.listener(&e.ip, &e.agent, e.session.as_ref());
+        let (listener, agent) = self.listener(&e.ip, &e.agent, e.session.as_deref());
         ImpressionFact {
             line: LineId(self.id(NameKind::Line, &e.line)),
             show: ShowId(self.id(NameKind::Show, &e.show)),

@@ -116,9 +116,9 @@ impl std::fmt::Display for Rejected {
 
 /// What became of an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mapped {
+pub enum Mapped<E = Box<Event>> {
     /// Something happened.
-    Event(Box<Event>),
+    Event(E),
     /// Says nothing, and may (a comment, an empty line).
     Nothing,
     /// Cannot be used.
@@ -131,6 +131,12 @@ impl From<Result<Event, Rejected>> for Mapped {
             Ok(event) => Self::Event(Box::new(event)),
             Err(rejected) => Self::Rejected(rejected),
         }
+    }
+}
+
+impl<E> From<Result<E, Rejected>> for Mapped<E> {
+    fn from(result: Result<E, Rejected>) -> Self {
+        result.map_or_else(Self::Rejected, Self::Event)
     }
 }
 

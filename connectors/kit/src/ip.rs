@@ -173,6 +173,15 @@ fn merge(ranges: &mut Vec<(u128, u128)>) {
     });
 }
 
+/// IP* as a number: IPv4 whole, at its mapped place, IPv6 its first 64 bits.
+#[must_use]
+pub fn star(address: IpAddr) -> u128 {
+    match canonical(address) {
+        IpAddr::V6(v6) => u128::from(v6) >> 64 << 64,
+        v4 @ IpAddr::V4(_) => position(v4),
+    }
+}
+
 /// The first 64 bits of an IPv6 address.
 pub(crate) fn first_64(address: Ipv6Addr) -> [u8; 8] {
     let octets = address.octets();
@@ -185,6 +194,15 @@ pub(crate) fn first_64(address: Ipv6Addr) -> [u8; 8] {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests panic")]
     use super::*;
+
+    #[test]
+    fn the_star_of_an_address() {
+        let of = |text: &str| star(parse_address(text).unwrap());
+        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+    }
 
     #[test]
     fn spellings_of_one_address() {

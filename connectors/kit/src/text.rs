@@ -20,7 +20,7 @@ fn unescape<'a>(text: &'a [u8], mark: &[u8]) -> Cow<'a, [u8]> {
     let Some(lead) = mark.first() else {
         return Cow::Borrowed(text);
     };
-    if !text.contains(lead) {
+    if memchr::memchr(*lead, text).is_none() {
         return Cow::Borrowed(text);
     }
     let mut out = Vec::with_capacity(text.len());
@@ -64,27 +64,36 @@ fn short_escape(text: &[u8]) -> Option<(u8, &[u8])> {
 /// Path of an address without scheme, host, query and fragment, percent-decoded once, behind all prefixes that are known; `None`
 /// when it is not UTF-8 or holds a NUL.
 #[must_use]
-pub fn enclosure_path(address: &str) -> Option<String> {
+pub fn enclosure_path(address: &str) -> Option<Cow<'_, str>> {
     // First of all without its query, which may hold an address too.
-    let address = address.split(['?', '#']).next().unwrap_or_default();
-    let behind_scheme = address.split_once("://").map(|(_, rest)| rest);
-    let path = match behind_scheme {
+    let end = memchr::memchr2(b'?', b'#', address.as_bytes());
+    let address = end.map_or(address, |end| address.get(..end).unwrap_or_default());
+    let path = match behind_scheme(address) {
         Some(rest) => {
             let rest = prefix::unwrap(rest).address;
             rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/")
         }
         None => address,
     };
-    let decoded = percent_decode(path.as_bytes()).into_owned();
-    String::from_utf8(decoded)
-        .ok()
-        .filter(|path| !path.contains('\0'))
+    let decoded = match percent_decode(path.as_bytes()) {
+        Cow::Borrowed(_) => Cow::Borrowed(path),
+        Cow::Owned(decoded) => Cow::Owned(String::from_utf8(decoded).ok()?),
+    };
+    memchr::memchr(0, decoded.as_bytes())
+        .is_none()
+        .then_some(decoded)
+}
+
+/// What follows the first `://`.
+fn behind_scheme(address: &str) -> Option<&str> {
+    let rests = memchr::memchr_iter(b':', address.as_bytes()).map(|at| address.get(at..));
+    rests.flatten().find_map(|rest| rest.strip_prefix("://"))
 }
 
 /// Host of an address, lower case, without user and port; `None` when there is none.
 #[must_use]
 pub fn host_of(address: &str) -> Option<String> {
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let rest = behind_scheme(address).unwrap_or(address);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
     let host = match host.strip_prefix('[') {

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use hostread_connectors_kit::text::{enclosure_path, host_of};
-use hostread_connectors_kit::{Mapped, Origin, Rejected};
-use hostread_schemas::event::{Body, Method, Request, SourceKind};
-use hostread_schemas::unit::EventTimeMs;
-
+use std::net::IpAddr;
 use std::sync::Arc;
+
+use hostread_connectors_kit::text::{enclosure_path, host_of};
+use hostread_connectors_kit::{Mapped, Origin, Rejected, parse_address};
+use hostread_schemas::event::{Body, Event, Method, RequestText, SourceKind};
+use hostread_schemas::unit::EventTimeMs;
 
 use crate::cloudflare;
 use crate::cloudfront::Cloudfront;
@@ -90,13 +91,18 @@ impl LogFormat {
 
     /// The next line of the file.
     pub fn line(&mut self, origin: &Origin<'_>, line: &[u8]) -> Mapped {
+        self.hear(line, |delivered| Box::new(delivered.event(origin)))
+    }
+
+    /// What `then` makes of the next line of the file.
+    pub fn hear<T>(&mut self, line: &[u8], then: impl FnOnce(&Delivered<'_>) -> T) -> Mapped<T> {
         match self {
             Self::Cloudfront(log) => {
                 log.learn(line);
-                log.read(origin, line)
+                log.hear(line, then)
             }
-            Self::Combined(log) => log.read(origin, line),
-            Self::Mapped(log) => log.line(origin, line),
+            Self::Combined(log) => log.hear(line, then),
+            Self::Mapped(log) => log.hear_next(line, then),
         }
     }
 
@@ -131,7 +137,7 @@ pub(crate) fn malformed(reason: &'static str, message: impl Into<String>) -> Rej
 
 /// The line as text.
 pub(crate) fn text_of(line: &[u8]) -> Result<&str, Rejected> {
-    if line.contains(&0) {
+    if memchr::memchr(0, line).is_some() {
         return Err(malformed("nul", "the line holds a NUL byte"));
     }
     std::str::from_utf8(line).map_err(|_| malformed("utf8", "the line is not UTF-8"))
@@ -230,19 +236,41 @@ pub(crate) struct Delivery<'a> {
     /// Address asked for, still percent-encoded as in HTTP.
     pub(crate) target: &'a str,
     pub(crate) referrer: &'a str,
-    pub(crate) request: Request,
+    /// Without audio address, referrer and source kind.
+    pub(crate) request: RequestText<'a>,
+}
+
+/// What a line of a delivery log says.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivered<'a> {
+    /// What the source itself calls it.
+    pub own_id: &'a [u8],
+    /// When it was asked for.
+    pub time: EventTimeMs,
+    /// By whom.
+    pub address: IpAddr,
+    /// What was asked for and sent.
+    pub request: RequestText<'a>,
+}
+
+impl Delivered<'_> {
+    /// As an event.
+    #[must_use]
+    pub fn event(&self, origin: &Origin<'_>) -> Event {
+        let ip = origin.pseudonyms.address(self.address);
+        let request = self.request.of_client(ip);
+        origin.event(self.own_id, self.time, Body::Request(request))
+    }
 }
 
 impl Delivery<'_> {
-    /// The event; settings decide what a prefix's redirect and a total length mean.
-    pub(crate) fn event(
+    /// What `then` makes of it; settings decide what a prefix's redirect and a total length mean.
+    pub(crate) fn hear<T>(
         self,
-        origin: &Origin<'_>,
         settings: LogSettings,
-    ) -> Result<hostread_schemas::event::Event, Rejected> {
-        let ip = origin
-            .pseudonyms
-            .address_text(self.ip)
+        then: impl FnOnce(&Delivered<'_>) -> T,
+    ) -> Result<T, Rejected> {
+        let address = parse_address(self.ip)
             .ok_or_else(|| Rejected::field("ip", "ip", "is not an address"))?;
         let enclosure = enclosure_path(self.target)
             .ok_or_else(|| Rejected::field("utf8", "path", "is not UTF-8 once it is decoded"))?;
@@ -253,14 +281,15 @@ impl Delivery<'_> {
         if end.is_none_or(|end| end > BODY_BYTES_MAX) {
             return Err(Rejected::field("number", "bytes", "is no size of a file"));
         }
-        let mut request = Request {
-            enclosure,
-            ip,
-            referrer: host_of(self.referrer),
+        let referrer = host_of(self.referrer);
+        let agent = clean_agent(self.request.agent);
+        let mut request = RequestText {
+            enclosure: &enclosure,
+            agent: &agent,
+            referrer: referrer.as_deref(),
             source_kind: settings.source_kind,
             ..self.request
         };
-        request.agent = clean_agent(request.agent);
         if request.method != Method::Get {
             request.sent_bytes = 0;
         }
@@ -273,6 +302,11 @@ impl Delivery<'_> {
                 request.status = 200;
             }
         }
-        Ok(origin.event(self.own_id, self.time, Body::Request(request)))
+        Ok(then(&Delivered {
+            own_id: self.own_id,
+            time: self.time,
+            address,
+            request,
+        }))
     }
 }

@@ -1,6 +1,7 @@
 //! Named answers of a query string or of a flat JSON object, as the public doors take them.
 //! Promises: a field given twice, a NUL, bytes that are not UTF-8 and fields over their limit are rejections that name the field.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hostread_connectors_kit::text::{cut, percent_decode};
@@ -210,7 +211,7 @@ impl Answers {
     #[must_use]
     pub(crate) fn agent(&self, raw: &Raw<'_>) -> String {
         let agent = self.text("agent").or_else(|| raw.field("user-agent"));
-        clean_agent(agent.unwrap_or_default().to_owned())
+        clean_agent(agent.unwrap_or_default()).into_owned()
     }
 
     /// The sender's own id of what happened. Without one it is all that is known of it, time of receipt included: two page views are two.
@@ -231,14 +232,16 @@ impl Answers {
 }
 
 /// A user agent that any later step takes: no control characters, of bounded length.
-pub(crate) fn clean_agent(mut agent: String) -> String {
-    agent.truncate(cut(&agent, AGENT_BYTES_MAX).len());
-    // Every control character is one of these bytes or begins with one.
+pub(crate) fn clean_agent(agent: &str) -> Cow<'_, str> {
+    let agent = cut(agent, AGENT_BYTES_MAX);
+    // Every control character is one of these bytes or begins with one. Asked of all bytes, they are asked many at a time.
     let suspect = |byte: u8| byte.is_ascii_control() || byte == 0xC2;
-    if agent.bytes().any(suspect) && agent.contains(char::is_control) {
-        agent.replace(char::is_control, " ").trim().to_owned()
+    let suspects = agent.bytes().fold(false, |any, byte| any | suspect(byte));
+    if suspects && agent.contains(char::is_control) {
+        let plain = agent.replace(char::is_control, " ");
+        Cow::Owned(plain.trim().to_owned())
     } else {
-        agent
+        Cow::Borrowed(agent)
     }
 }
 

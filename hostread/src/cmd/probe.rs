@@ -87,7 +87,7 @@ pub(super) fn is_address(name: &str) -> bool {
 
 fn episode(name: &str, audio: Audio) -> Episode {
     let path = if is_address(name) {
-        enclosure_path(name).unwrap_or_default()
+        enclosure_path(name).unwrap_or_default().into_owned()
     } else {
         let file = Path::new(name).file_name().unwrap_or_default();
         format!("/{}", file.to_string_lossy())

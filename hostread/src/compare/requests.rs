@@ -158,26 +158,29 @@ impl Worker<'_> {
                 names.entry((kind, id)).or_insert_with(|| text.to_owned());
             }
         };
-        let seen = match self.reader.read(reading, line, ours, learn) {
+        let catalog = self.catalog;
+        let read = self.reader.read(reading, line, |heard| {
+            let request = heard.fact(ours, learn);
+            if !paths && catalog.episode_of(request.enclosure).is_none() {
+                return None;
+            }
+            let theirs = theirs.first();
+            let their_fact = theirs.map(|theirs| heard.fact(theirs, &mut |_, _, _: &str| {}));
+            Some(Kept {
+                seen: (heard.time(), heard.id(), request),
+                their_class: their_fact.unwrap_or(request).ip_class,
+            })
+        });
+        let kept = match read {
             Parsed::Nothing => return None,
             Parsed::Malformed(why) => return Some(why),
-            Parsed::Request(seen) => seen,
+            Parsed::Request(kept) => kept?,
         };
-        let mut their_class = seen.2.ip_class;
-        let nobody = &mut |_, _, _: &str| {};
-        if let Some(theirs) = theirs.first()
-            && let Parsed::Request((_, _, request)) =
-                self.reader.read(reading, line, theirs, nobody)
-        {
-            their_class = request.ip_class;
-        }
-        let (time, _, request) = &seen;
-        if paths || self.catalog.episode_of(request.enclosure).is_some() {
-            self.milliseconds |= time.0.rem_euclid(1000) != 0;
-            let bucket = request.household.0 as usize % BUCKETS;
-            if let Some(bucket) = self.buckets.get_mut(bucket) {
-                bucket.push(Kept { seen, their_class });
-            }
+        let (time, _, request) = &kept.seen;
+        self.milliseconds |= time.0.rem_euclid(1000) != 0;
+        let bucket = request.household.0 as usize % BUCKETS;
+        if let Some(bucket) = self.buckets.get_mut(bucket) {
+            bucket.push(kept);
         }
         None
     }

@@ -1,10 +1,10 @@
 //! What lines are judged by: episodes and their ads, agents, rules.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 use anyhow::{Result, bail};
 use hostread_connectors_kit::text::enclosure_path;
-use hostread_rules::agents::Seen;
+use hostread_rules::agents::{ById, Seen};
 use hostread_rules::counting::Dimensions;
 use hostread_rules::{AgentClass, CompiledRules};
 use hostread_schemas::event::ControllingSource;
@@ -44,7 +44,7 @@ pub(crate) struct Catalog {
     rules: CompiledRules,
     episodes: Vec<Known>,
     /// Their places.
-    by_enclosure: HashMap<u64, usize>,
+    by_enclosure: ById<u64, usize>,
     agents: Seen<AgentClass>,
     /// The line item that every ad is of: counted by bytes.
     line: LineFact,
@@ -69,7 +69,7 @@ impl Catalog {
         Self {
             rules,
             episodes: Vec::new(),
-            by_enclosure: HashMap::new(),
+            by_enclosure: ById::default(),
             agents: Seen::new(AGENTS_MAX),
             line: LineFact {
                 controlling: ControllingSource::Bytes,
@@ -188,6 +188,12 @@ impl Catalog {
         !self.learns
     }
 
+    /// Has an episode more than one audio address?
+    pub(super) fn has_several_addresses(&self, id: EpisodeId) -> bool {
+        self.place(id)
+            .is_some_and(|(_, known)| known.fact.enclosures.len() > 1)
+    }
+
     /// Every episode, in the catalog's order.
     pub(crate) fn episodes(&self) -> &[Known] {
         &self.episodes
@@ -231,7 +237,7 @@ impl Dimensions for Catalog {
 /// A whole address is given by its path, behind all prefixes; a path stands as requests are known by.
 fn path_of(path: &str) -> String {
     match path.split_once("://") {
-        Some(_) => enclosure_path(path).unwrap_or_else(|| path.to_owned()),
+        Some(_) => enclosure_path(path).map_or_else(|| path.to_owned(), Cow::into_owned),
         None => path.to_owned(),
     }
 }

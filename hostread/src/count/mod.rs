@@ -24,14 +24,14 @@ use hostread_connectors::lines::Line;
 use hostread_connectors::log::LogSettings;
 use hostread_connectors::mapped::Mapping;
 use hostread_rules::counting::window::Windows;
-use hostread_rules::counting::{Dimensions, Exposure, Item, filtered};
+use hostread_rules::counting::{Dimensions, filtered};
 use hostread_rules::{CompiledRules, Document, Window, civil_day};
 use hostread_schemas::event::{Body, Event, Meta};
-use hostread_schemas::fact::FactBody;
+use hostread_schemas::fact::{FactBody, RequestFact};
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::unit::ReceivedAtMs;
 use hostread_schemas::view::Verdict;
-use hostread_schemas::{Day, EpisodeId, EventId, EventTimeMs, HouseholdId, ListenerId};
+use hostread_schemas::{Day, EpisodeId, EventId, EventTimeMs, ListenerId};
 
 pub(crate) use catalog::{Catalog, Known};
 use homes::{Counted, Homes, Part};
@@ -123,14 +123,12 @@ impl Counter {
 
     /// Says what a line is, and counts it.
     pub(crate) fn count(&mut self, reading: &mut Reading, line: Line<'_>) -> Said {
-        let (said, item) = self.read(reading, line);
+        let (said, seen) = self.read(reading, line);
         self.lines += u64::from(said != Said::Nothing);
-        match (&said, item) {
+        match (&said, seen) {
             (Said::Malformed(_), _) => self.malformed += 1,
             (Said::Dropped(verdict), _) => *self.dropped.entry(*verdict).or_default() += 1,
-            (Said::Open((day, ..)), Some((household, item))) => {
-                self.homes.add(*day, household, item);
-            }
+            (Said::Open(place), Some(seen)) => self.hold(*place, seen),
             (Said::Nothing | Said::Open(_), _) => {}
         }
         said
@@ -138,9 +136,15 @@ impl Counter {
 
     /// Counts a request that was read before.
     pub(crate) fn take(&mut self, seen: Seen) {
-        if let (Said::Open((day, ..)), Some((household, item))) = self.judge(seen) {
-            self.homes.add(day, household, item);
+        let (time, _, request) = &seen;
+        if let Said::Open(place) = judge(&self.settings, &self.catalog, *time, request) {
+            self.hold(place, seen);
         }
+    }
+
+    fn hold(&mut self, (day, _, episode): Place, seen: Seen) {
+        let several = self.catalog.has_several_addresses(episode);
+        self.homes.add(day, several, seen);
     }
 
     /// Adds what was counted since the last time to `report`: all requests of the households among them were.
@@ -158,36 +162,30 @@ impl Counter {
 
     /// What a line is, uncounted, and when it was.
     pub(crate) fn say(&mut self, reading: &mut Reading, line: Line<'_>) -> (Said, EventTimeMs) {
-        let (said, item) = self.read(reading, line);
-        (said, item.map_or(EventTimeMs(0), |(_, item)| item.0))
+        let (said, seen) = self.read(reading, line);
+        (said, seen.map_or(EventTimeMs(0), |(time, ..)| time))
     }
 
-    fn read(
-        &mut self,
-        reading: &mut Reading,
-        line: Line<'_>,
-    ) -> (Said, Option<(HouseholdId, Item)>) {
-        let catalog = &mut self.catalog;
-        let learn = &mut |kind, id, text: &str| catalog.learn(kind, id, text);
-        match self.reader.read(reading, line, &self.addresses, learn) {
+    fn read(&mut self, reading: &mut Reading, line: Line<'_>) -> (Said, Option<Seen>) {
+        let Self {
+            settings,
+            catalog,
+            reader,
+            addresses,
+            ..
+        } = self;
+        let judged = reader.read(reading, line, |heard| {
+            let learn = &mut |kind, id, text: &str| catalog.learn(kind, id, text);
+            let (time, request) = (heard.time(), heard.fact(addresses, learn));
+            let said = judge(settings, catalog, time, &request);
+            let open = matches!(said, Said::Open(_));
+            (said, open.then(|| (time, heard.id(), request)))
+        });
+        match judged {
             Parsed::Nothing => (Said::Nothing, None),
             Parsed::Malformed(why) => (Said::Malformed(why), None),
-            Parsed::Request(seen) => self.judge(seen),
+            Parsed::Request(judged) => judged,
         }
-    }
-
-    /// What the filters say of a request.
-    fn judge(&self, (time, id, request): Seen) -> (Said, Option<(HouseholdId, Item)>) {
-        let verdict = filtered(&request, &self.catalog);
-        if verdict != Verdict::BelowThreshold {
-            return (Said::Dropped(verdict), None);
-        }
-        let episode = self.catalog.episode_of(request.enclosure);
-        let episode = episode.map_or(EpisodeId::NONE, |episode| episode.episode);
-        let day = civil_day(time, &self.settings.zone);
-        let item = (time, id, Exposure::Request(request));
-        let place = (day, request.listener, episode);
-        (Said::Open(place), Some((request.household, item)))
     }
 
     /// What all counters come to, and with `verdicts` that of each place. Nothing more can be counted afterwards.
@@ -245,6 +243,18 @@ impl Counter {
         }
         (report, told)
     }
+}
+
+/// What the filters say of a request.
+fn judge(settings: &Settings, catalog: &Catalog, time: EventTimeMs, request: &RequestFact) -> Said {
+    let verdict = filtered(request, catalog);
+    if verdict != Verdict::BelowThreshold {
+        return Said::Dropped(verdict);
+    }
+    let episode = catalog.episode_of(request.enclosure);
+    let episode = episode.map_or(EpisodeId::NONE, |episode| episode.episode);
+    let day = civil_day(time, &settings.zone);
+    Said::Open((day, request.listener, episode))
 }
 
 /// The rules of a document, with the patterns of these bots.

@@ -6,7 +6,7 @@ use anyhow::Result;
 use comfy_table::{Cell, CellAlignment, Table};
 use hostread_rules::Window;
 use hostread_schemas::view::Verdict;
-use hostread_schemas::{DAY_MS, ListenerId};
+use hostread_schemas::{DAY_MS, Day, HouseholdId, ListenerId};
 use serde::Serialize;
 
 use super::homes::Counted;
@@ -14,8 +14,17 @@ use super::{Catalog, Counter};
 use crate::cmd::table;
 use crate::listing::{no_formula, sheet};
 
-/// Ages in days after publication.
-const AGES: [i64; 6] = [1, 7, 14, 28, 30, 60];
+/// Ages in days after publication, and their names.
+const AGES: [(i64, &str); 6] = [
+    (1, "D1"),
+    (7, "D7"),
+    (14, "D14"),
+    (28, "D28"),
+    (30, "D30"),
+    (60, "D60"),
+];
+/// A household with more listeners than this is rare: what was kept for it is not kept for the next.
+const LISTENERS_KEPT_MAX: usize = 64;
 /// More days are too wide for a screen.
 const DAY_COLUMNS_MAX: usize = 7;
 /// Dropped for these reasons is always told; for others when it happened.
@@ -45,9 +54,38 @@ pub(crate) struct Report {
     pub(crate) counted: u64,
     pub(crate) downloads: u64,
     pub(crate) episodes: Vec<Episode>,
-    /// With a download, by episode.
     #[serde(skip)]
+    seen: Seen,
+}
+
+/// What the days that come next have in common with the last one.
+#[derive(Debug, Default)]
+struct Seen {
+    household: HouseholdId,
+    /// Those of it with a download, by episode.
     listeners: HashSet<(usize, ListenerId)>,
+    dates: BTreeMap<Day, String>,
+}
+
+impl Seen {
+    /// Is it the first download of a listener and an episode?
+    fn is_first(&mut self, household: HouseholdId, listener: (usize, ListenerId)) -> bool {
+        if self.household != household {
+            self.household = household;
+            if self.listeners.len() > LISTENERS_KEPT_MAX {
+                self.listeners = HashSet::new();
+            }
+            self.listeners.clear();
+        }
+        self.listeners.insert(listener)
+    }
+
+    /// The name of a day.
+    fn date(&mut self, day: Day) -> &str {
+        self.dates
+            .entry(day)
+            .or_insert_with(|| day.date().to_string())
+    }
 }
 
 /// Of an episode.
@@ -90,11 +128,11 @@ impl Report {
             counted: 0,
             downloads: 0,
             episodes: episodes.iter().map(Episode::new).collect(),
-            listeners: HashSet::new(),
+            seen: Seen::default(),
         }
     }
 
-    /// Adds a listener's day.
+    /// Adds a listener's day. Those of a household come one after the other.
     pub(super) fn add(&mut self, catalog: &Catalog, of: &Counted<'_>) {
         for one in &of.counted.verdicts {
             let place = catalog.place(one.episode).map(|(at, _)| at);
@@ -117,12 +155,19 @@ impl Report {
             };
             self.downloads += 1;
             episode.downloads += 1;
-            episode.listeners += u64::from(self.listeners.insert((at, of.listener)));
-            *episode.by_day.entry(of.day.date().to_string()).or_default() += 1;
+            let listener = (at, of.listener);
+            episode.listeners += u64::from(self.seen.is_first(of.household, listener));
+            let date = self.seen.date(of.day);
+            match episode.by_day.get_mut(date) {
+                Some(downloads) => *downloads += 1,
+                None => drop(episode.by_day.insert(date.to_owned(), 1)),
+            }
             if let (Some(ages), Some(published)) = (&mut episode.by_age, known.published_at) {
                 let age = download.t0.0.saturating_sub(published.0);
-                for days in AGES.iter().filter(|days| age < **days * DAY_MS) {
-                    *ages.entry(format!("D{days}")).or_default() += 1;
+                for (_, name) in AGES.iter().filter(|(days, _)| age < days * DAY_MS) {
+                    if let Some(downloads) = ages.get_mut(*name) {
+                        *downloads += 1;
+                    }
                 }
             }
         }
@@ -281,7 +326,7 @@ impl Episode {
             first_byte: *first_byte,
             delivered: 0,
         };
-        let ages = || AGES.iter().map(|days| (format!("D{days}"), 0)).collect();
+        let ages = || AGES.map(|(_, name)| (name.to_owned(), 0)).into();
         Self {
             id: known.id.clone(),
             requests: 0,

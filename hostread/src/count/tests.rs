@@ -104,6 +104,29 @@ fn bytes_of_a_day_make_a_download_and_its_ads() {
     assert_eq!(report.csv().unwrap(), guarded);
 }
 
+/// The new address brings enough bytes before the former one does, which has the ad, however many requests there are.
+#[test]
+fn the_address_that_first_brought_enough_makes_the_download() {
+    let addresses = "\"path\": \"/one.mp3\", \"former_paths\": [\"/former.mp3\"]";
+    let catalog = CATALOG.replace("\"path\": \"/one.mp3\"", addresses);
+    let catalog = Catalog::read(catalog.as_bytes(), iab(Vec::new())).unwrap();
+    let line =
+        |hour, first, bytes| line(1, &format!("09/Nov/2026:{hour}:00:00"), first, bytes, "A");
+    let former = |hour, first, bytes| line(hour, first, bytes).replace("/one.mp3", "/former.mp3");
+    let log = [
+        former(10, 0, 100),
+        line(11, 200, 850).repeat(50),
+        former(12, 100, 950),
+    ];
+    let report = report(
+        Counter::new(utc(), catalog, IpRanges::default(), 3),
+        &[log.concat()],
+    );
+    assert_adds_up(&report);
+    assert_eq!((report.counted, report.downloads), (52, 1));
+    assert_eq!(report.episodes[0].ads[0].delivered, 0);
+}
+
 /// Published on the 8th at 22:00: the second request of each comes a day and an hour later.
 #[test]
 fn a_download_has_the_age_of_its_first_request() {

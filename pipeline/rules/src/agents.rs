@@ -15,7 +15,7 @@ mod shipped;
 use regex::RegexSet;
 
 pub use read::{AgentListError, ENTRIES_MAX, FILE_BYTES_MAX, Fault};
-pub use seen::Seen;
+pub use seen::{ById, Seen};
 pub use shipped::{SHIPPED_DATE, shipped_files};
 
 /// A library of this category is a bot.

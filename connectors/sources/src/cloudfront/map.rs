@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
+use hostread_connectors_kit::Rejected;
 use hostread_connectors_kit::text::percent_decode;
-use hostread_connectors_kit::{Origin, Rejected};
-use hostread_schemas::event::{Event, Method, Request};
+use hostread_schemas::event::{Method, RequestText};
 
 use crate::log::{
-    Delivery, LogSettings, body_of, malformed, method, number, number_or_none, status, text_of,
-    time, undone,
+    Delivered, Delivery, LogSettings, body_of, malformed, method, number, number_or_none, status,
+    text_of, time, undone,
 };
 
 const NAMES: [&str; 13] = [
@@ -56,12 +56,12 @@ impl Columns {
     }
 }
 
-pub(super) fn delivery(
+pub(super) fn delivery<T>(
     columns: &Columns,
-    origin: &Origin<'_>,
     line: &[u8],
     settings: LogSettings,
-) -> Result<Event, Rejected> {
+    then: impl FnOnce(&Delivered<'_>) -> T,
+) -> Result<T, Rejected> {
     let text = text_of(line)?;
     let mut fields = ["-"; NAMES.len()];
     let mut count = 0;
@@ -122,17 +122,19 @@ pub(super) fn delivery(
     };
     let stem = decode(stem, "cs-uri-stem")?;
     let referrer = decode(referrer, "cs(Referer)").unwrap_or_default();
+    let time = time(triple(date, '-')?, triple(clock, ':')?, 0)?;
+    let agent = decode(agent, "cs(User-Agent)")?;
     Delivery {
         own_id: if request_id == "-" || request_id.is_empty() {
             line
         } else {
             request_id.as_bytes()
         },
-        time: time(triple(date, '-')?, triple(clock, ':')?, 0)?,
+        time,
         ip,
         target: &stem,
         referrer: &referrer,
-        request: Request {
+        request: RequestText {
             method,
             status,
             range_first: first,
@@ -140,11 +142,11 @@ pub(super) fn delivery(
             sent_first: first.unwrap_or(0),
             sent_bytes: body_bytes,
             total_bytes: length.filter(|_| first.is_none() && status == 200),
-            agent: decode(agent, "cs(User-Agent)")?.into_owned(),
-            ..Request::default()
+            agent: &agent,
+            ..RequestText::default()
         },
     }
-    .event(origin, settings)
+    .hear(settings, then)
 }
 
 fn decode<'a>(field: &'a str, name: &str) -> Result<Cow<'a, str>, Rejected> {

@@ -4,7 +4,7 @@ mod map;
 
 use hostread_connectors_kit::{Connector, Mapped, Origin, Raw};
 
-use crate::log::LogSettings;
+use crate::log::{Delivered, LogSettings};
 use map::Columns;
 
 /// Reads CloudFront lines. Column places come from the file's `#Fields:` line; without one, the 33 fields of today.
@@ -37,10 +37,15 @@ impl Cloudfront {
     /// Reads one line.
     #[must_use]
     pub fn read(&self, origin: &Origin<'_>, line: &[u8]) -> Mapped {
+        self.hear(line, |delivered| Box::new(delivered.event(origin)))
+    }
+
+    /// What `then` makes of one line.
+    pub fn hear<T>(&self, line: &[u8], then: impl FnOnce(&Delivered<'_>) -> T) -> Mapped<T> {
         if line.starts_with(b"#") || line.iter().all(u8::is_ascii_whitespace) {
             return Mapped::Nothing;
         }
-        map::delivery(&self.columns, origin, line, self.settings).into()
+        map::delivery(&self.columns, line, self.settings, then).into()
     }
 }
 

@@ -5,13 +5,14 @@
 
 use std::borrow::Cow;
 
+use hostread_connectors_kit::Rejected;
 use hostread_connectors_kit::text::backslash_decode;
-use hostread_connectors_kit::{Origin, Rejected};
-use hostread_schemas::event::{Event, Request};
+use hostread_schemas::event::RequestText;
 use hostread_schemas::unit::EventTimeMs;
 
 use crate::log::{
-    Delivery, LogSettings, malformed, method, number, number_or_none, status, text_of, time, undone,
+    Delivered, Delivery, LogSettings, malformed, method, number_or_none, status, text_of, time,
+    undone,
 };
 use crate::range::{default_first, range_asked, served_range};
 
@@ -71,11 +72,11 @@ impl<'a> Rest<'a> {
     }
 }
 
-pub(super) fn delivery(
-    origin: &Origin<'_>,
+pub(super) fn delivery<T>(
     line: &[u8],
     settings: LogSettings,
-) -> Result<Event, Rejected> {
+    then: impl FnOnce(&Delivered<'_>) -> T,
+) -> Result<T, Rejected> {
     let mut rest = Rest(text_of(line)?);
     let ip = rest.until(b' ')?;
     // ident and user: a user's name may hold blanks.
@@ -107,13 +108,14 @@ pub(super) fn delivery(
     let referrer = unescape(referrer, "referer").unwrap_or_default();
     let asked = range_asked(range);
     let served = served_range(content_range)?;
+    let agent = unescape(agent, "agent")?;
     Delivery {
         own_id: line,
         time,
         ip,
         target: &target,
         referrer: &referrer,
-        request: Request {
+        request: RequestText {
             method: method(verb),
             status,
             range_first: asked.map(|(first, _)| first),
@@ -124,11 +126,11 @@ pub(super) fn delivery(
                 Some(served) => served.total,
                 None => (status == 200).then_some(body_bytes),
             },
-            agent: unescape(agent, "agent")?.into_owned(),
-            ..Request::default()
+            agent: &agent,
+            ..RequestText::default()
         },
     }
-    .event(origin, settings)
+    .hear(settings, then)
 }
 
 fn unescape<'a>(field: &'a str, name: &str) -> Result<Cow<'a, str>, Rejected> {
@@ -152,8 +154,14 @@ fn request_line(text: &str) -> Result<(&str, &str), Rejected> {
 /// `09/Nov/2026:00:31:41 +0000`
 fn clock(text: &str) -> Result<EventTimeMs, Rejected> {
     let wrong = || Rejected::field("date", "time", "is not a date and time");
-    let part = |range: std::ops::Range<usize>| text.get(range).ok_or_else(wrong);
-    let digits = |range: std::ops::Range<usize>| number(part(range)?, "time").map_err(|_| wrong());
+    let text: &[u8; 26] = text.as_bytes().try_into().map_err(|_| wrong())?;
+    let digits = |range: std::ops::Range<usize>| {
+        let number = text[range].iter().try_fold(0, |number, digit| {
+            let digit = digit.is_ascii_digit().then_some(digit & 0xF)?;
+            Some(number * 10 + u64::from(digit))
+        });
+        number.ok_or_else(wrong)
+    };
     let marks = [
         (2, b'/'),
         (6, b'/'),
@@ -162,17 +170,12 @@ fn clock(text: &str) -> Result<EventTimeMs, Rejected> {
         (17, b':'),
         (20, b' '),
     ];
-    if text.len() != 26
-        || marks
-            .iter()
-            .any(|(at, mark)| text.as_bytes().get(*at) != Some(mark))
-    {
+    if marks.iter().any(|(at, mark)| text[*at] != *mark) {
         return Err(wrong());
     }
-    let name = part(3..6)?;
     let month = MONTHS
         .iter()
-        .position(|month| *month == name)
+        .position(|month| month.as_bytes() == &text[3..6])
         .ok_or_else(wrong)? as u64
         + 1;
     let (hours, minutes) = (digits(22..24)?, digits(24..26)?);
@@ -180,9 +183,9 @@ fn clock(text: &str) -> Result<EventTimeMs, Rejected> {
         return Err(wrong());
     }
     let ahead = (hours * 3600 + minutes * 60) as i64;
-    let offset_secs = match part(21..22)? {
-        "+" => ahead,
-        "-" => -ahead,
+    let offset_secs = match text[21] {
+        b'+' => ahead,
+        b'-' => -ahead,
         _ => return Err(wrong()),
     };
     time(

@@ -5,7 +5,7 @@ mod map;
 
 use hostread_connectors_kit::{Connector, Mapped, Origin, Raw};
 
-use crate::log::LogSettings;
+use crate::log::{Delivered, LogSettings};
 
 /// Reads combined lines.
 #[derive(Clone, Debug)]
@@ -23,10 +23,15 @@ impl Combined {
     /// Reads one line.
     #[must_use]
     pub fn read(&self, origin: &Origin<'_>, line: &[u8]) -> Mapped {
+        self.hear(line, |delivered| Box::new(delivered.event(origin)))
+    }
+
+    /// What `then` makes of one line.
+    pub fn hear<T>(&self, line: &[u8], then: impl FnOnce(&Delivered<'_>) -> T) -> Mapped<T> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Mapped::Nothing;
         }
-        map::delivery(origin, line, self.settings).into()
+        map::delivery(line, self.settings, then).into()
     }
 }
 

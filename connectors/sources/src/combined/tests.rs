@@ -2,6 +2,7 @@
 use super::*;
 use hostread_connectors_kit::conformance::{Bench, Expect, Fixture, check};
 use hostread_schemas::event::{Body, Event};
+use hostread_schemas::fact::FactBody;
 
 const LOG: &str = include_str!("fixtures/access.log");
 
@@ -107,6 +108,32 @@ fn what_lines_say() {
         ),
         (4_096, 10, Some("example.com"))
     );
+}
+
+#[test]
+fn what_is_heard_states_the_fact_of_the_event() {
+    let bench = Bench::new();
+    let origin = bench.origin("b", 0);
+    let log = Combined::new(LogSettings::default());
+    let nobody = &mut |_, _, _: &str| {};
+    let mut heard = 0;
+    for line in LOG.lines() {
+        let fact = log.hear(line.as_bytes(), |it| {
+            let ip = origin.pseudonyms.address(it.address);
+            let tenant = origin.ids.tenant(origin.tenant);
+            origin.ids.request(tenant, &it.request, &ip, nobody)
+        });
+        match (fact, log.read(&origin, line.as_bytes())) {
+            (Mapped::Event(fact), Mapped::Event(event)) => {
+                let of_event = origin.ids.fact(&event, nobody);
+                assert_eq!(of_event.body, FactBody::Request(fact));
+                heard += 1;
+            }
+            (Mapped::Rejected(one), Mapped::Rejected(other)) => assert_eq!(one, other),
+            (fact, event) => panic!("{fact:?} {event:?}"),
+        }
+    }
+    assert_eq!(heard, 7);
 }
 
 #[test]

@@ -80,14 +80,15 @@ fn tidy(body: &mut Body) -> Result<(), FieldError> {
     let path = |field: String, address: &mut String| {
         if address.contains("://") {
             *address = enclosure_path(address)
-                .ok_or_else(|| FieldError::new(field, "is not UTF-8 once it is decoded"))?;
+                .ok_or_else(|| FieldError::new(field, "is not UTF-8 once it is decoded"))?
+                .into_owned();
         }
         Ok(())
     };
     match body {
         Body::Request(body) => {
             path("enclosure".to_owned(), &mut body.enclosure)?;
-            body.agent = clean_agent(std::mem::take(&mut body.agent));
+            body.agent = clean_agent(&body.agent).into_owned();
             if body
                 .referrer
                 .as_ref()
@@ -103,11 +104,11 @@ fn tidy(body: &mut Body) -> Result<(), FieldError> {
             .enumerate()
             .try_for_each(|(index, address)| path(format!("enclosures[{index}]"), address)),
         Body::Impression(body) => {
-            body.agent = clean_agent(std::mem::take(&mut body.agent));
+            body.agent = clean_agent(&body.agent).into_owned();
             Ok(())
         }
         Body::Pixel(body) => {
-            body.agent = clean_agent(std::mem::take(&mut body.agent));
+            body.agent = clean_agent(&body.agent).into_owned();
             Ok(())
         }
         _ => Ok(()),

@@ -248,7 +248,7 @@ impl State {
         let Some(path) = enclosure_path(&item.enclosure) else {
             return Some("has an enclosure that is not UTF-8 once it is decoded");
         };
-        item.path = path;
+        item.path = path.into_owned();
         if !self.guids.insert(item.guid.clone()) {
             return Some("has the GUID of another item");
         }

@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
+use hostread_connectors_kit::Rejected;
 use hostread_connectors_kit::text::percent_decode;
-use hostread_connectors_kit::{Origin, Rejected};
-use hostread_schemas::event::{Event, Method, Request, SourceKind};
+use hostread_schemas::event::{Method, RequestText, SourceKind};
 
 use super::Values;
 use super::mapping::{Mapping, Part};
-use crate::log::{Delivery, LogSettings, body_of, decoded, malformed, method, number, status};
+use crate::log::{
+    Delivered, Delivery, LogSettings, body_of, decoded, malformed, method, number, status,
+};
 use crate::range::{default_first, range_asked, served_range};
 
 /// What a line says, by part.
@@ -65,13 +67,13 @@ impl Parts<'_> {
     }
 }
 
-pub(super) fn delivery(
+pub(super) fn delivery<T>(
     mapping: &Mapping,
-    origin: &Origin<'_>,
     line: &[u8],
     values: Values<'_>,
     settings: LogSettings,
-) -> Result<Event, Rejected> {
+    then: impl FnOnce(&Delivered<'_>) -> T,
+) -> Result<T, Rejected> {
     let parts = Parts { mapping, values };
     let method = method(&parts.needed(Part::Method)?.to_ascii_uppercase());
     let code = parts.needed(Part::Status)?;
@@ -108,20 +110,20 @@ pub(super) fn delivery(
     parts.needed(Part::Path)?;
     let target = target(&parts.decoded(Part::Host)?, parts.decoded(Part::Path)?);
     let own_id = parts.text(Part::Id).map_or(line, str::as_bytes);
-    let session = parts.text(Part::Session).map(str::to_owned);
-    if session
-        .as_ref()
-        .is_some_and(|text| text.len() > SESSION_BYTES_MAX)
-    {
+    let session = parts.text(Part::Session);
+    if session.is_some_and(|text| text.len() > SESSION_BYTES_MAX) {
         return Err(malformed("value", "the session is too long"));
     }
+    let ip = without_port(parts.needed(Part::Ip)?);
+    let referrer = parts.decoded(Part::Referrer).unwrap_or_default();
+    let agent = parts.decoded(Part::Agent)?;
     Delivery {
         own_id,
         time,
-        ip: without_port(parts.needed(Part::Ip)?),
+        ip,
         target: &target,
-        referrer: &parts.decoded(Part::Referrer).unwrap_or_default(),
-        request: Request {
+        referrer: &referrer,
+        request: RequestText {
             method,
             status,
             range_first: asked.map(|(first, _)| first),
@@ -129,12 +131,12 @@ pub(super) fn delivery(
             sent_first: first,
             sent_bytes: body_bytes,
             total_bytes: total,
-            agent: parts.decoded(Part::Agent)?,
+            agent: &agent,
             session,
-            ..Request::default()
+            ..RequestText::default()
         },
     }
-    .event(origin, settings)
+    .hear(settings, then)
 }
 
 /// A longer one is no id.

@@ -14,7 +14,7 @@ use hostread_connectors_kit::{Connector, Mapped, Origin, Raw, Rejected};
 
 pub use mapping::{MAPPING_BYTES_MAX, Mapping, MappingError, Part};
 
-use crate::log::{LogSettings, malformed, text_of};
+use crate::log::{Delivered, LogSettings, malformed, text_of};
 use csv::Columns;
 
 /// What the named fields of a line hold, in the mapping's order.
@@ -55,11 +55,20 @@ impl MappedLog {
 
     /// The next line of the file; the first of CSV is that of the columns' names.
     pub fn line(&mut self, origin: &Origin<'_>, line: &[u8]) -> Mapped {
+        self.hear_next(line, |delivered| Box::new(delivered.event(origin)))
+    }
+
+    /// What `then` makes of the next line of the file.
+    pub fn hear_next<T>(
+        &mut self,
+        line: &[u8],
+        then: impl FnOnce(&Delivered<'_>) -> T,
+    ) -> Mapped<T> {
         if self.mapping.has_head() && self.columns.is_none() {
             self.learn(line);
             return Mapped::Nothing;
         }
-        self.read(origin, line)
+        self.hear(line, then)
     }
 
     /// Takes the columns' names from the file's first line; an empty one has none.
@@ -85,13 +94,18 @@ impl MappedLog {
     /// Reads one line.
     #[must_use]
     pub fn read(&self, origin: &Origin<'_>, line: &[u8]) -> Mapped {
+        self.hear(line, |delivered| Box::new(delivered.event(origin)))
+    }
+
+    /// What `then` makes of one line.
+    pub fn hear<T>(&self, line: &[u8], then: impl FnOnce(&Delivered<'_>) -> T) -> Mapped<T> {
         if line.iter().all(u8::is_ascii_whitespace) || self.is_head(line) {
             return Mapped::Nothing;
         }
         match self.values(bare(line)) {
             Err(rejected) => Mapped::Rejected(rejected),
             Ok(values) if self.skips(&values) => Mapped::Nothing,
-            Ok(values) => map::delivery(&self.mapping, origin, line, values, self.settings).into(),
+            Ok(values) => map::delivery(&self.mapping, line, values, self.settings, then).into(),
         }
     }
 

@@ -3,7 +3,7 @@
 mod target;
 
 use hostread_connectors_kit::{Connector, Mapped, Origin, Raw, Rejected};
-use hostread_schemas::event::{Event, Request, SourceKind};
+use hostread_schemas::event::{Event, RequestText, SourceKind};
 use hostread_schemas::unit::EventTimeMs;
 
 pub use target::{PrefixFeed, TargetRefused};
@@ -49,16 +49,16 @@ fn event(origin: &Origin<'_>, raw: &Raw<'_>) -> Result<Event, Rejected> {
         ip: field("peer"),
         target: text_of(raw.body)?,
         referrer: field("referer"),
-        request: Request {
+        request: RequestText {
             method: method(field("method")),
             status: REDIRECT,
             range_first: asked.map(|(first, _)| first),
             range_last: asked.and_then(|(_, last)| last),
-            agent: field("user-agent").to_owned(),
-            ..Request::default()
+            agent: field("user-agent"),
+            ..RequestText::default()
         },
     }
-    .event(origin, settings)
+    .hear(settings, |delivered| delivered.event(origin))
 }
 
 #[cfg(test)]

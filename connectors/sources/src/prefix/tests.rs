@@ -29,7 +29,7 @@ fn conformance() {
 fn a_hit_is_what_a_line_of_the_prefixs_log_is() {
     let bench = Bench::new();
     let origin = bench.origin("b", 0);
-    let request = |mapped| match mapped {
+    let request = |mapped: Mapped| match mapped {
         Mapped::Event(event) => (event.meta.time, event.body),
         other => panic!("{other:?}"),
     };

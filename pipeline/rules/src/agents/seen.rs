@@ -7,9 +7,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use hostread_schemas::AgentId;
 
-/// An agent's id is a keyed hash of its text already.
+/// For keys that are keyed hashes already.
 #[derive(Clone, Copy, Debug, Default)]
-struct AsIs(u64);
+pub struct AsIs(u64);
 
 impl Hasher for AsIs {
     fn write(&mut self, bytes: &[u8]) {
@@ -27,14 +27,15 @@ impl Hasher for AsIs {
     }
 }
 
-type ById<V> = HashMap<AgentId, V, BuildHasherDefault<AsIs>>;
+/// A table by id.
+pub type ById<K, V> = HashMap<K, V, BuildHasherDefault<AsIs>>;
 
 /// Answers by agent, in two generations: when the young one is full the old one is forgotten, and what is asked for again
 /// becomes young.
 #[derive(Clone, Debug)]
 pub struct Seen<V> {
-    young: ById<V>,
-    old: ById<V>,
+    young: ById<AgentId, V>,
+    old: ById<AgentId, V>,
     max: usize,
 }
 
