@@ -25,6 +25,7 @@ use hostread_connectors::log::LogSettings;
 use hostread_connectors::mapped::Mapping;
 use hostread_rules::counting::window::Windows;
 use hostread_rules::counting::{Dimensions, Exposure, Item, filtered};
+use hostread_rules::document::Held;
 use hostread_rules::{CompiledRules, Document, Window, civil_day};
 use hostread_schemas::event::{Body, Event, Meta};
 use hostread_schemas::fact::FactBody;
@@ -178,7 +179,7 @@ impl Counter {
 
     /// What the filters say of a request.
     fn judge(&self, (time, id, request): Seen) -> (Said, Option<(HouseholdId, Item)>) {
-        let verdict = filtered(&request, &self.catalog);
+        let verdict = filtered(time, &request, &self.catalog);
         if verdict != Verdict::BelowThreshold {
             return (Said::Dropped(verdict), None);
         }
@@ -259,7 +260,11 @@ pub(crate) fn rules(document: &Document, bot_agents: Vec<String>) -> CompiledRul
             batch_id: String::new(),
             revision: 0,
         },
-        body: Body::RuleSet(document.event(bot_agents, Vec::new())),
+        // Addresses are judged as they are written, by the day, not by hashes.
+        body: Body::RuleSet(document.event(Held {
+            bot_agents,
+            ..Held::default()
+        })),
     };
     match IdHasher::new(KEY)
         .fact(&event, &mut |_, _, _: &str| {})
@@ -270,5 +275,7 @@ pub(crate) fn rules(document: &Document, bot_agents: Vec<String>) -> CompiledRul
     }
 }
 
+#[cfg(test)]
+mod agree;
 #[cfg(test)]
 mod tests;
