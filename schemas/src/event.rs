@@ -10,8 +10,8 @@ mod deal;
 use serde::{Deserialize, Serialize};
 
 pub use deal::{
-    AdKind, Aired, Campaign, Code, ControllingSource, Episode, LineItem, Model, PriceKind, RuleSet,
-    Settings, Show, Slot, Store,
+    AdKind, Aired, Campaign, Code, ControllingSource, Episode, Included, LineItem, Model,
+    PriceKind, RuleSet, Settings, Show, Slot, Store,
 };
 
 use crate::id::EventId;

@@ -213,6 +213,17 @@ pub struct RuleSetFact {
     pub referrers_denied: Vec<u64>,
     pub prefix_drops_range_0_1: bool,
     pub ip_volume_downloads_max: u32,
+    pub included: Vec<IncludedFact>,
+}
+
+/// See [`crate::event::Included`].
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "fields are those of the event")]
+pub struct IncludedFact {
+    pub from: Day,
+    pub expires: Day,
+    pub nets: Vec<NetId>,
+    pub addresses: Vec<HouseholdId>,
 }
 
 /// One touch on a conversion's path; also what a receipt keeps of it.

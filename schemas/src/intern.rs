@@ -10,11 +10,12 @@ use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher128};
 
 use crate::event::{
-    Body, Event, IpFacts, Order, OrderKind, Pixel, PixelKind, Redemption, RequestText, RuleSet,
+    Body, Event, Included, IpFacts, Order, OrderKind, Pixel, PixelKind, Redemption, RequestText,
+    RuleSet,
 };
 use crate::fact::{
-    EpisodeFact, Fact, FactBody, ImpressionFact, LineFact, RequestFact, RuleSetFact, SettingsFact,
-    SignalFact, SignalKind, SlotFact,
+    EpisodeFact, Fact, FactBody, ImpressionFact, IncludedFact, LineFact, RequestFact, RuleSetFact,
+    SettingsFact, SignalFact, SignalKind, SlotFact,
 };
 use crate::id::{
     AgentId, BrandId, CampaignId, CodeId, ConversionId, EnclosureId, EpisodeId, EventId,
@@ -305,6 +306,7 @@ impl Scope<'_, '_> {
                 .collect(),
             prefix_drops_range_0_1: e.prefix_drops_range_0_1,
             ip_volume_downloads_max: e.ip_volume_downloads_max,
+            included: e.included.iter().filter_map(included).collect(),
         }
     }
 
@@ -426,6 +428,16 @@ impl Scope<'_, '_> {
             test: false,
         }
     }
+}
+
+/// Days that cannot be read let nothing in.
+fn included(e: &Included) -> Option<IncludedFact> {
+    Some(IncludedFact {
+        from: civil_day(&e.from)?,
+        expires: civil_day(&e.expires)?,
+        nets: e.nets.iter().map(|net| NetId(net.0)).collect(),
+        addresses: e.addresses.iter().map(|star| HouseholdId(star.0)).collect(),
+    })
 }
 
 fn household(ip: Option<&IpFacts>) -> HouseholdId {

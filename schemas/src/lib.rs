@@ -35,4 +35,4 @@ pub use unit::{
     CREDIT_MICROS_PER_CONVERSION, CreditMicros, Currency, DAY_MS, Day, EventTimeMs, HOUR_MS, Hour,
     MoneyMicros, ReceivedAtMs, Tick,
 };
-pub use validate::{BOT_AGENTS_MAX, REGEX_BYTES_MAX};
+pub use validate::{BOT_AGENTS_MAX, INCLUSION_DAYS_MAX, INCLUSION_MAX, REGEX_BYTES_MAX};

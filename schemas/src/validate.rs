@@ -24,8 +24,12 @@ pub const CODES_MAX: usize = 32;
 pub const ENCLOSURES_MAX: usize = 64;
 /// Most bot patterns of a rule set: each is tried on every new agent. The public list has under 200.
 pub const BOT_AGENTS_MAX: usize = 2_000;
-/// Most networks of a rule set: at 10 bytes each they must fit a log record of 4 MiB.
+/// Most networks and addresses of a rule set: at 10 bytes each they must fit a log record of 4 MiB.
 pub const NETS_MAX: usize = 300_000;
+/// Most entries of an inclusion list, each with two dates.
+pub const INCLUSION_MAX: usize = 10_000;
+/// An inclusion is looked at again after so many days.
+pub const INCLUSION_DAYS_MAX: i32 = 90;
 /// Most denied referrers of a rule set.
 pub const REFERRERS_MAX: usize = 10_000;
 /// Largest byte position, size or goal: the integers that every JSON reader has exactly.
@@ -172,11 +176,7 @@ fn line_item(e: &LineItem) -> Checked {
         .into_iter()
         .zip(&mut days)
     {
-        let separated = date.len() == 10 && date.bytes().filter(|b| *b == b'-').count() == 2;
-        match civil_day(date).filter(|_| separated) {
-            Some(known) => *day = known.0,
-            None => return refuse(field, "must be a day such as 2026-11-09"),
-        }
+        *day = date_of(field, date)?;
     }
     let [start, end] = days;
     if end < start {
@@ -197,6 +197,13 @@ fn line_item(e: &LineItem) -> Checked {
     Ok(())
 }
 
+/// Days since 1970.
+fn date_of(field: &str, date: &str) -> Result<i32, FieldError> {
+    let separated = date.len() == 10 && date.bytes().filter(|b| *b == b'-').count() == 2;
+    let day = civil_day(date).filter(|_| separated).map(|day| day.0);
+    day.ok_or_else(|| FieldError::new(field, "must be a day such as 2026-11-09"))
+}
+
 fn rule_set(e: &RuleSet) -> Checked {
     name("rule_set", &e.rule_set)?;
     if !(1..=3_600).contains(&e.threshold_secs) {
@@ -211,7 +218,29 @@ fn rule_set(e: &RuleSet) -> Checked {
         &e.referrers_denied,
         REFERRERS_MAX,
         NAME_BYTES_MAX,
-    )
+    )?;
+    inclusion(e)
+}
+
+fn inclusion(e: &RuleSet) -> Checked {
+    if e.included.len() > INCLUSION_MAX {
+        return refuse("included", format!("has more than {INCLUSION_MAX} entries"));
+    }
+    let included = e.included.iter();
+    let hashes = included.map(|entry| entry.nets.len() + entry.addresses.len());
+    if e.nonhuman_nets.len() + hashes.sum::<usize>() > NETS_MAX {
+        let message = format!("has with nonhuman_nets more than {NETS_MAX} networks and addresses");
+        return refuse("included", message);
+    }
+    for (index, entry) in e.included.iter().enumerate() {
+        let day = |field, text: &str| date_of(&format!("included[{index}].{field}"), text);
+        let (from, expires) = (day("from", &entry.from)?, day("expires", &entry.expires)?);
+        if !(1..=INCLUSION_DAYS_MAX).contains(&(expires - from)) {
+            let message = format!("must be 1 to {INCLUSION_DAYS_MAX} days after from");
+            return refuse(&format!("included[{index}].expires"), message);
+        }
+    }
+    Ok(())
 }
 
 fn settings(e: &Settings) -> Checked {

@@ -2,7 +2,7 @@
 //! Promises: an address has one canonical form (an IPv4-mapped IPv6 address is the IPv4 address); the class of an address is that
 //! of the first class, in order of precedence, with a range that holds it, however wide the range is.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hostread_schemas::event::IpClass;
 use ipnet::IpNet;
@@ -36,6 +36,65 @@ pub fn nets(text: &str) -> Result<Vec<IpAddr>, IpRangeError> {
     }
     let subnets = net.trunc().subnets(bits).map_err(|_| too_fine())?;
     Ok(subnets.map(|net| net.network()).collect())
+}
+
+/// What is kept of the addresses of a range, each by one address: whole networks, and IP* where the range is finer.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Kept {
+    /// Of /24 networks (IPv6: /48).
+    pub nets: Vec<IpAddr>,
+    /// Of addresses (IPv6: /64).
+    pub addresses: Vec<IpAddr>,
+}
+
+/// What is kept of the addresses of a range: a request's address is in the range when its network or its IP* is among these, and
+/// only then.
+pub fn kept(text: &str) -> Result<Kept, IpRangeError> {
+    let net = match parse_address(text) {
+        Some(address) => IpNet::from(address),
+        None => canonical_net(text)?,
+    };
+    let (whole, single) = match net {
+        IpNet::V4(_) => (24, 32),
+        IpNet::V6(_) => (48, 64),
+    };
+    if net.prefix_len() <= whole {
+        let nets = nets(&net.to_string())?;
+        return Ok(Kept {
+            nets,
+            ..Kept::default()
+        });
+    }
+    let finer = |_| IpRangeError::Finer {
+        text: text.to_owned(),
+    };
+    let addresses = net.trunc().subnets(single).map_err(finer)?;
+    Ok(Kept {
+        addresses: addresses.map(|net| net.network()).collect(),
+        ..Kept::default()
+    })
+}
+
+/// A network; one of IPv4-mapped addresses is that of the IPv4 addresses.
+fn canonical_net(text: &str) -> Result<IpNet, IpRangeError> {
+    const MAPPED_BITS: u8 = 96;
+    let net: IpNet = text.trim().parse().map_err(|_| IpRangeError::Unreadable {
+        text: text.to_owned(),
+    })?;
+    let first = canonical(net.network());
+    match net {
+        IpNet::V6(v6) if first.is_ipv4() && v6.prefix_len() >= MAPPED_BITS => {
+            let bits = v6.prefix_len() - MAPPED_BITS;
+            Ok(IpNet::new_assert(first, bits))
+        }
+        // All of IPv4 lies in it.
+        IpNet::V6(v6) if v6.contains(&Ipv4Addr::UNSPECIFIED.to_ipv6_mapped()) => {
+            Err(IpRangeError::TooWide {
+                text: text.to_owned(),
+            })
+        }
+        net => Ok(net),
+    }
 }
 
 /// Reads an address in any spelling: IPv4, IPv6, mapped, in brackets, with a zone (`%eth0`).
@@ -88,6 +147,14 @@ pub enum IpRangeError {
         "\"{text}\" is not of whole /24 (IPv6: /48) networks, which is what the pipeline knows of an address"
     )]
     TooFine {
+        /// What was given.
+        text: String,
+    },
+    /// Of an IPv6 address no more than its first 64 bits are kept.
+    #[error(
+        "\"{text}\" is finer than a /64, which is what the pipeline knows of an IPv6 address: name the whole /64"
+    )]
+    Finer {
         /// What was given.
         text: String,
     },
@@ -289,6 +356,42 @@ mod tests {
             nets("somewhere"),
             Err(IpRangeError::Unreadable { .. })
         ));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_range() {
+        let of = |text: &str| {
+            let kept = kept(text).unwrap();
+            let texts = |of: Vec<IpAddr>| of.iter().map(ToString::to_string).collect::<Vec<_>>();
+            (texts(kept.nets), texts(kept.addresses))
+        };
+        let nets = |nets: &[&str]| (nets.iter().map(ToString::to_string).collect(), Vec::new());
+        let addresses = |addresses: &[&str]| {
+            let addresses = addresses.iter().map(ToString::to_string);
+            (Vec::new(), addresses.collect())
+        };
+        assert_eq!(of("192.0.3.7/23"), nets(&["192.0.2.0", "192.0.3.0"]));
+        assert_eq!(of("::ffff:192.0.2.0/120"), nets(&["192.0.2.0"]));
+        assert_eq!(of("192.0.2.7/31"), addresses(&["192.0.2.6", "192.0.2.7"]));
+        assert_eq!(of(" ::ffff:192.0.2.7 "), addresses(&["192.0.2.7"]));
+        assert_eq!(of("192.0.2.128/25").1.len(), 128);
+        assert_eq!(of("2001:db8::/47"), nets(&["2001:db8::", "2001:db8:1::"]));
+        let halves = addresses(&["2001:db8:0:2::", "2001:db8:0:3::"]);
+        assert_eq!(of("2001:db8:0:2::/63"), halves);
+        assert_eq!(of("2001:db8::/49").1.len(), 1 << 15);
+        for fine in ["2001:db8::1", "2001:db8::/65"] {
+            assert!(
+                matches!(kept(fine), Err(IpRangeError::Finer { .. })),
+                "{fine}"
+            );
+        }
+        for wide in ["8.0.0.0/7", "::/80", "2001::/16"] {
+            assert!(
+                matches!(kept(wide), Err(IpRangeError::TooWide { .. })),
+                "{wide}"
+            );
+        }
+        assert!(matches!(kept("here"), Err(IpRangeError::Unreadable { .. })));
     }
 
     #[test]

@@ -30,6 +30,6 @@ pub use connector::{Connector, Mapped, Origin, Raw, Rejected};
 pub use deadletter::{DeadLetter, DeadLetterError, DeadLetterLimits, DeadLetterStats, DeadLetters};
 pub use deadletter_list::{StoredDeadLetter, dead_letters};
 pub use deadletter_retry::{Mark, Marked, Marks, RETRY_HEADER, Resend, Retry, read_marks};
-pub use ip::{IpRangeError, IpRanges, nets, parse_address, star};
+pub use ip::{IpRangeError, IpRanges, Kept, kept, nets, parse_address, star};
 pub use ip_database::{IpDatabase, IpDatabaseError};
 pub use pseudonym::{Pseudonymizer, TenantKey, TenantKeyError};

@@ -1,16 +1,12 @@
 //! `hostread rules`: rule sets as documents, and the way of one to the pipeline, through the events' door.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use hostread_connectors_kit::{Addresses, Pseudonymizer, TenantKey, nets};
-use hostread_gateway::TenantConfig;
 use hostread_job::wall_ms;
 use hostread_rules::Document;
-use hostread_rules::document::{DocumentError, SHIPPED, shipped};
+use hostread_rules::document::{Held, SHIPPED, shipped};
 use hostread_schemas::EventTimeMs;
-use hostread_schemas::event::Hash64;
 use serde_json::{Value, json};
 
 use super::api_key::ApiKeyArgs;
@@ -18,7 +14,7 @@ use super::dead_letters::retry::owns;
 use super::events_door::EventsDoor;
 use super::{Format, table};
 use crate::config::Config;
-use crate::rules::{AgentFiles, Lists, load, said, today};
+use crate::rules::{AgentFiles, Lists, keyed, load, said, today};
 use crate::say;
 
 /// What to do with rule sets.
@@ -205,7 +201,8 @@ fn validate(args: &ValidateArgs) -> Result<bool> {
         );
     }
     say!("hostread count can apply {}", document.full_name());
-    match document.check_for_pipeline() {
+    let checked = document.check_for_pipeline();
+    match checked.and_then(|()| keyed::check_inclusion(&document)) {
         Ok(()) => say!("the pipeline can apply it"),
         Err(error) => say!("not by the pipeline: {error}"),
     }
@@ -225,8 +222,12 @@ async fn publish(config: &Config, args: &PublishArgs) -> Result<bool> {
     if tenant.is_some_and(|tenant| !owns(tenant, &api_key)) {
         bail!("the API key is not one of {}", args.tenant);
     }
-    let nets = hashed(&lists.nonhuman, tenant)?;
-    let event = event(&document, lists.bot_patterns, nets)?;
+    let held = Held {
+        nonhuman_nets: keyed::nonhuman(&lists.nonhuman, tenant)?,
+        included: keyed::included(&document, tenant)?,
+        bot_agents: lists.bot_patterns,
+    };
+    let event = event(&document, held)?;
     let door = EventsDoor::new(config, args.gateway.as_deref(), api_key)?;
     door.send_one(event).await?;
     let (name, tenant) = (document.full_name(), &args.tenant);
@@ -237,36 +238,13 @@ async fn publish(config: &Config, args: &PublishArgs) -> Result<bool> {
 }
 
 /// The event, as the door takes it. Published again it is a later one: the latest is in force.
-fn event(document: &Document, bots: Vec<String>, nets: Vec<Hash64>) -> Result<Value> {
+fn event(document: &Document, held: Held) -> Result<Value> {
     let time = EventTimeMs(wall_ms());
-    let mut event = serde_json::to_value(document.event(bots, nets))?;
+    let mut event = serde_json::to_value(document.event(held))?;
     event["type"] = json!("rule_set");
     event["id"] = json!(format!("rule-set/{}/{}", document.full_name(), time.0));
     event["time"] = json!(time);
     Ok(event)
-}
-
-/// Networks as the tenant's requests have them.
-fn hashed(nonhuman: &[String], tenant: Option<&TenantConfig>) -> Result<Vec<Hash64>> {
-    if nonhuman.is_empty() {
-        return Ok(Vec::new());
-    }
-    let Some(tenant) = tenant else {
-        let why =
-            "networks are hashed under the tenant's key, and the settings hold none of this tenant";
-        bail!(DocumentError::of("data_centres", why));
-    };
-    let pseudonyms = Pseudonymizer::new(
-        &TenantKey::from_hex(&tenant.hash_key)?,
-        Arc::new(Addresses::default()),
-    );
-    let mut hashes = Vec::new();
-    for range in nonhuman {
-        let of =
-            nets(range).map_err(|error| DocumentError::of("data_centres", error.to_string()))?;
-        hashes.extend(of.into_iter().map(|first| pseudonyms.address(first).net));
-    }
-    Ok(hashes)
 }
 
 /// The page `docs/reference/rules.md`.
@@ -332,7 +310,11 @@ mod tests {
     #[test]
     fn an_event_is_one_that_the_door_takes() {
         let document = shipped("2.3").unwrap();
-        let made = event(&document, vec!["^bot".to_owned()], vec![Hash64(255)]).unwrap();
+        let held = Held {
+            nonhuman_nets: vec![hostread_schemas::event::Hash64(255)],
+            ..Held::default()
+        };
+        let made = event(&document, held).unwrap();
         assert_eq!(made["rule_set"], "iab-2.3+1");
         assert_eq!(made["nonhuman_nets"], json!(["00000000000000ff"]));
         assert!(
@@ -341,36 +323,5 @@ mod tests {
                 .unwrap()
                 .starts_with("rule-set/iab-2.3+1/")
         );
-    }
-
-    #[test]
-    fn networks_are_hashed_as_those_of_requests() {
-        let tenant = TenantConfig {
-            name: "north".to_owned(),
-            api_key_sha256: Vec::new(),
-            public_key: String::new(),
-            hash_key: "0b".repeat(32),
-            connections: std::collections::BTreeMap::new(),
-            prefixes: std::collections::BTreeMap::new(),
-        };
-        let key = TenantKey::from_hex(&tenant.hash_key).unwrap();
-        let pseudonyms = Pseudonymizer::new(&key, Arc::new(Addresses::default()));
-        let of = |address: &str| pseudonyms.address_text(address).unwrap().net;
-        let ranges = ["192.0.2.0/23".to_owned(), "2001:db8:dc::/48".to_owned()];
-        let hashes = hashed(&ranges, Some(&tenant)).unwrap();
-        assert_eq!(
-            hashes,
-            [of("192.0.2.9"), of("192.0.3.1"), of("2001:db8:dc:1::1")]
-        );
-        assert_eq!(hashed(&[], None).unwrap(), []);
-        let why = hashed(&ranges, None).unwrap_err().to_string();
-        assert!(
-            why.starts_with("parameters.data_centres: networks are hashed"),
-            "{why}"
-        );
-        let fine = hashed(&["192.0.2.0/25".to_owned()], Some(&tenant))
-            .unwrap_err()
-            .to_string();
-        assert!(fine.contains("whole /24"), "{fine}");
     }
 }

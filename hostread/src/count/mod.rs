@@ -25,6 +25,7 @@ use hostread_connectors::log::LogSettings;
 use hostread_connectors::mapped::Mapping;
 use hostread_rules::counting::window::Windows;
 use hostread_rules::counting::{Dimensions, filtered};
+use hostread_rules::document::Held;
 use hostread_rules::{CompiledRules, Document, Window, civil_day};
 use hostread_schemas::event::{Body, Event, Meta};
 use hostread_schemas::fact::{FactBody, RequestFact};
@@ -247,7 +248,7 @@ impl Counter {
 
 /// What the filters say of a request.
 fn judge(settings: &Settings, catalog: &Catalog, time: EventTimeMs, request: &RequestFact) -> Said {
-    let verdict = filtered(request, catalog);
+    let verdict = filtered(time, request, catalog);
     if verdict != Verdict::BelowThreshold {
         return Said::Dropped(verdict);
     }
@@ -269,7 +270,11 @@ pub(crate) fn rules(document: &Document, bot_agents: Vec<String>) -> CompiledRul
             batch_id: String::new(),
             revision: 0,
         },
-        body: Body::RuleSet(document.event(bot_agents, Vec::new())),
+        // Addresses are judged as they are written, by the day, not by hashes.
+        body: Body::RuleSet(document.event(Held {
+            bot_agents,
+            ..Held::default()
+        })),
     };
     match IdHasher::new(KEY)
         .fact(&event, &mut |_, _, _: &str| {})
@@ -280,5 +285,7 @@ pub(crate) fn rules(document: &Document, bot_agents: Vec<String>) -> CompiledRul
     }
 }
 
+#[cfg(test)]
+mod agree;
 #[cfg(test)]
 mod tests;

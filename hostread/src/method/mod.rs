@@ -49,7 +49,7 @@ pub(crate) struct Method {
     lists: Vec<(&'static str, ListFile)>,
     inclusion: Vec<Inclusion>,
     /// Where the list of what is let in is kept instead.
-    inclusion_elsewhere: Option<&'static str>,
+    inclusion_elsewhere: Option<String>,
     thresholds: Option<Thresholds>,
 }
 
@@ -200,7 +200,7 @@ impl Method {
             writeln!(page, "| {of} | {file} | {count} | {date} | `{sha256}` |").ok();
         }
         page.push_str("\nLet in although many people share them:");
-        match self.inclusion_elsewhere {
+        match &self.inclusion_elsewhere {
             Some(place) => writeln!(page, " {place}.").ok(),
             None if self.inclusion.is_empty() => writeln!(page, " none.").ok(),
             None => writeln!(

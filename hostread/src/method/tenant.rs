@@ -7,9 +7,10 @@ use hostread_connectors_kit::signature::sha256_hex;
 use hostread_journal::Snapshot;
 use hostread_rules::Document;
 use hostread_rules::document::{ListFile, Varies, parameters, shipped};
-use hostread_schemas::fact::{EpisodeFact, FactBody, RetentionClass, RuleSetFact};
+use hostread_schemas::fact::{EpisodeFact, FactBody, IncludedFact, RetentionClass, RuleSetFact};
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::{Day, EpisodeId, EventId, EventTimeMs, NameKind, Names};
+use jiff::civil::Date;
 
 use super::{Method, Thresholds};
 use crate::config::Config;
@@ -104,7 +105,7 @@ fn method(tenant: &str, known: InForce, names: &Names) -> Result<Method> {
         rule_set,
         title,
         thresholds: Some(Thresholds::of(episodes, rules.threshold_secs)),
-        inclusion_elsewhere: Some("what gateway.ip_ranges of the settings names as `included`"),
+        inclusion_elsewhere: Some(let_in(&rules, today)),
         ..method
     })
 }
@@ -145,6 +146,22 @@ fn document(rules: &RuleSetFact, rule_set: &str, own: &str, names: &Names) -> Re
         }
     }
     Ok(document)
+}
+
+/// Whom the event lets in: hashes, for the document with who and why stayed behind.
+fn let_in(rules: &RuleSetFact, today: Date) -> String {
+    let today = Day::from_date(today);
+    let holds = |entry: &&IncludedFact| entry.from <= today && today < entry.expires;
+    let entries: Vec<&IncludedFact> = rules.included.iter().filter(holds).collect();
+    let door = "what gateway.ip_ranges of the settings names as `included`";
+    if entries.is_empty() {
+        return door.to_owned();
+    }
+    let nets: usize = entries.iter().map(|entry| entry.nets.len()).sum();
+    let addresses: usize = entries.iter().map(|entry| entry.addresses.len()).sum();
+    format!(
+        "{door}, and by the inclusion list of the rule set {nets} networks and {addresses} addresses"
+    )
 }
 
 /// What the event brought of lists: known by their contents, for their files stayed behind.

@@ -1,6 +1,7 @@
 //! Rule sets as the commands use them: shipped by name, or from a file.
 
 mod agents;
+pub(crate) mod keyed;
 mod lists;
 
 use std::path::Path;

@@ -27,8 +27,8 @@ pub(crate) struct Touched {
 pub(crate) enum Rejudged {
     /// Perhaps any exposure.
     All,
-    /// Exposures with one of these agents, networks or referrers.
-    Listed(BTreeSet<AgentId>, Lists),
+    /// Exposures with one of these agents, networks or referrers, or let in by one of two inclusion lists that differ.
+    Listed(BTreeSet<AgentId>, Lists, Option<[Rc<CompiledRules>; 2]>),
 }
 
 impl Rejudged {
@@ -39,19 +39,29 @@ impl Rejudged {
         };
         let agents = now.agents.keys().copied();
         let agents = agents.filter(|agent| then.agent_class(*agent) != now.agent_class(*agent));
-        Self::Listed(agents.collect(), lists)
+        let rules = [&then.compiled, &now.compiled];
+        let differ = !then.compiled.includes_as(&now.compiled);
+        let inclusion = differ.then(|| rules.map(Rc::clone));
+        Self::Listed(agents.collect(), lists, inclusion)
     }
 
     /// May the exposure be judged differently?
-    pub(crate) fn hits(&self, exposure: &Exposure) -> bool {
-        let Self::Listed(agents, lists) = self else {
+    pub(crate) fn hits(&self, time: EventTimeMs, exposure: &Exposure) -> bool {
+        let Self::Listed(agents, lists, inclusion) = self else {
             return true;
         };
-        let (agent, net, referrer) = match exposure {
-            Exposure::Request(it) => (it.agent, it.net, it.referrer),
-            Exposure::Impression(it) => (it.agent, it.net, 0),
+        let (agent, net, address, referrer) = match exposure {
+            Exposure::Request(it) => (it.agent, it.net, it.household, it.referrer),
+            Exposure::Impression(it) => (it.agent, it.net, it.household, 0),
         };
-        agents.contains(&agent) || lists.nets.contains(&net) || lists.referrers.contains(&referrer)
+        let moved = |[then, now]: &[Rc<CompiledRules>; 2]| {
+            let day = time.day();
+            then.included(day, net, address) != now.included(day, net, address)
+        };
+        agents.contains(&agent)
+            || lists.nets.contains(&net)
+            || lists.referrers.contains(&referrer)
+            || inclusion.as_ref().is_some_and(moved)
     }
 }
 
@@ -270,8 +280,8 @@ pub(crate) type Catalogs = BTreeMap<TenantId, Catalog>;
 
 #[cfg(test)]
 mod tests {
-    use hostread_schemas::fact::{ImpressionFact, RequestFact};
-    use hostread_schemas::{EventId, NetId};
+    use hostread_schemas::fact::{ImpressionFact, IncludedFact, RequestFact};
+    use hostread_schemas::{Day, EventId, HouseholdId, NetId};
 
     use super::*;
 
@@ -313,19 +323,21 @@ mod tests {
         };
         let rejudged = Rejudged::between(&catalog(&then), &catalog(&now));
         let request = |agent, net, referrer| {
-            rejudged.hits(&Exposure::Request(RequestFact {
+            let request = RequestFact {
                 agent: AgentId(agent),
                 net: NetId(net),
                 referrer,
                 ..RequestFact::default()
-            }))
+            };
+            rejudged.hits(EventTimeMs(0), &Exposure::Request(request))
         };
         let impression = |agent, net| {
-            rejudged.hits(&Exposure::Impression(ImpressionFact {
+            let impression = ImpressionFact {
                 agent: AgentId(agent),
                 net: NetId(net),
                 ..ImpressionFact::default()
-            }))
+            };
+            rejudged.hits(EventTimeMs(0), &Exposure::Impression(impression))
         };
         assert!(request(2, 0, 0) && request(1, 1, 0) && request(1, 2, 0) && request(1, 0, 7));
         assert!(request(3, 3, 8), "it is refused for another pattern");
@@ -336,6 +348,55 @@ mod tests {
             ..then.clone()
         };
         let all = Rejudged::between(&catalog(&then), &catalog(&longer));
-        assert!(all.hits(&Exposure::Request(RequestFact::default())));
+        let any = Exposure::Request(RequestFact::default());
+        assert!(all.hits(EventTimeMs(0), &any));
+    }
+
+    #[test]
+    fn a_change_of_the_inclusion_list_names_the_days_that_it_judges_differently() {
+        let let_in = |from, expires, nets: &[u64], addresses: &[u64]| IncludedFact {
+            from: Day(from),
+            expires: Day(expires),
+            nets: nets.iter().map(|net| NetId(*net)).collect(),
+            addresses: addresses.iter().map(|star| HouseholdId(*star)).collect(),
+        };
+        let then = RuleSetFact {
+            threshold_secs: 60,
+            included: vec![let_in(10, 20, &[1, 2], &[])],
+            ..RuleSetFact::default()
+        };
+        let now = RuleSetFact {
+            included: vec![
+                let_in(10, 20, &[1], &[]),
+                let_in(15, 25, &[1], &[]),
+                let_in(3, 5, &[], &[70]),
+            ],
+            ..then.clone()
+        };
+        let rejudged = Rejudged::between(&catalog(&then), &catalog(&now));
+        let days = |net, address| -> Vec<i32> {
+            let (net, household) = (NetId(net), HouseholdId(address));
+            let request = Exposure::Request(RequestFact {
+                net,
+                household,
+                ..RequestFact::default()
+            });
+            let impression = Exposure::Impression(ImpressionFact {
+                net,
+                household,
+                ..ImpressionFact::default()
+            });
+            let hit = |day: &i32| {
+                let last_ms = EventTimeMs(Day(*day + 1).start().0 - 1);
+                let hit = rejudged.hits(last_ms, &request);
+                assert_eq!(hit, rejudged.hits(last_ms, &impression));
+                hit
+            };
+            (0..30).filter(hit).collect()
+        };
+        assert_eq!(days(1, 9), [20, 21, 22, 23, 24], "it was let in before");
+        assert_eq!(days(2, 9), (10..20).collect::<Vec<_>>());
+        assert_eq!(days(9, 70), [3, 4]);
+        assert_eq!(days(9, 9), [0; 0]);
     }
 }

@@ -8,7 +8,7 @@
 //! listeners and its volume; freed when released.
 //! Order in a tick: agents, then dimensions, then exposures. Cost: O(touched listener-days); a change
 //! of a dimension recounts the listener-days that hold a subject it can touch; a rule set looks at every exposure once, and
-//! recounts the listener-days with an agent, network or referrer that it judges differently.
+//! recounts the listener-days with an agent, network, address or referrer that it judges differently.
 //! Invariant 1: what is emitted for a listener-day is exactly `count_listener_day` of its exposures.
 //! Invariant 2: a household's volume is the sum of its listener-days' volumes.
 
@@ -355,8 +355,11 @@ impl State {
                 && let (Some(then), Some(now)) = (before.get(tenant), self.catalogs.get(tenant))
             {
                 let rejudged = Rejudged::between(then, now);
-                let hit =
-                    |day: &ListenerItems| day.items.iter().any(|(_, _, it)| rejudged.hits(it));
+                let hit = |day: &ListenerItems| {
+                    day.items
+                        .iter()
+                        .any(|(time, _, it)| rejudged.hits(*time, it))
+                };
                 let of_tenant = self.days.iter().filter(|(key, _)| key.0 == *tenant);
                 keys.extend(of_tenant.filter(|(_, day)| hit(day)).map(|(key, _)| *key));
             }

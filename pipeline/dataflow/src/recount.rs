@@ -32,9 +32,9 @@ impl Recount {
 #[cfg(test)]
 mod tests {
     use hostread_rules::publish::Horizons;
-    use hostread_schemas::fact::{Fact, FactBody, RequestFact, RuleSetFact};
+    use hostread_schemas::fact::{Fact, FactBody, IncludedFact, RequestFact, RuleSetFact};
     use hostread_schemas::{
-        AgentId, EventId, EventTimeMs, HouseholdId, ListenerId, TenantId, Tick,
+        AgentId, Day, EventId, EventTimeMs, HouseholdId, ListenerId, NetId, TenantId, Tick,
     };
 
     use crate::Dataflow;
@@ -68,6 +68,7 @@ mod tests {
             let request = RequestFact {
                 agent: AgentId(1 + id % 2),
                 household: HouseholdId(id),
+                net: NetId(5),
                 listener: ListenerId(id),
                 ..RequestFact::default()
             };
@@ -85,17 +86,39 @@ mod tests {
         first.push(fact(30, FactBody::Agent(AgentId(1), "Radio/1".to_owned())));
         first.push(fact(31, FactBody::Agent(AgentId(2), "Robot/1".to_owned())));
         first.push(rules(32, 60, "^Nobody"));
+        // Everybody is in network 5, on day 0.
+        let let_in = |id, expires, nets: &[u64], addresses: std::ops::Range<u64>| {
+            let (fact, diff) = rules(id, 61, "^Robot");
+            let FactBody::RuleSet(rules) = fact.body else {
+                unreachable!("it is a rule set")
+            };
+            let included = IncludedFact {
+                from: Day(0),
+                expires: Day(expires),
+                nets: nets.iter().map(|net| NetId(*net)).collect(),
+                addresses: addresses.map(HouseholdId).collect(),
+            };
+            let rules = RuleSetFact {
+                included: vec![included],
+                ..rules
+            };
+            let body = FactBody::RuleSet(rules);
+            (Fact { body, ..fact }, diff)
+        };
         for workers in [1, 3] {
             let ticks = vec![
                 first.clone(),
                 (41..=50).map(request).collect(),
                 vec![rules(51, 60, "^Robot")],
                 vec![rules(52, 61, "^Robot")],
+                vec![let_in(53, 9, &[4], 1..8)],
+                vec![let_in(54, 5, &[4], 1..8)],
+                vec![let_in(55, 5, &[4, 5], 1..8)],
             ];
             let after = after_each(workers, ticks);
             assert_eq!(
                 after,
-                [(0, 0), (0, 0), (15, 15), (45, 45)],
+                [0, 0, 15, 45, 52, 52, 75].map(|days| (days, days)),
                 "{workers} workers"
             );
         }

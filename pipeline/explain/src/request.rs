@@ -1,6 +1,7 @@
 //! Why a request counted, or why not.
 
 use hostread_rules::counting::{AgentClass, Dimensions};
+use hostread_schemas::event::IpClass;
 use hostread_schemas::fact::{FactBody, RequestFact};
 use hostread_schemas::view::{Verdict, View, ViewKey, ViewRow, ViewValue};
 use hostread_schemas::{Day, EventId, EventTimeMs, NameKind};
@@ -204,7 +205,7 @@ fn because(
             .unwrap_or_default(),
         rule_set_event: rule_set.map(|said| said.event),
         rule_set_time: rule_set.map(|said| said.time.to_string()),
-        filters: filters(known, dims, request, verdict, episode.as_ref()),
+        filters: filters(known, dims, (at, request), verdict, episode.as_ref()),
         episode_day: episode,
         download: (verdict == Verdict::Counted).then(|| made.to_string()),
     }
@@ -222,7 +223,7 @@ fn household(request: &RequestFact) -> String {
 fn filters(
     known: &Known<'_>,
     dims: &Dims,
-    request: &RequestFact,
+    request: (EventTimeMs, &RequestFact),
     verdict: Verdict,
     episode: Option<&EpisodeDay>,
 ) -> Vec<Filter> {
@@ -266,10 +267,11 @@ fn filters(
 fn evidence(
     known: &Known<'_>,
     dims: &Dims,
-    request: &RequestFact,
+    (time, request): (EventTimeMs, &RequestFact),
     filter: Verdict,
     episode: Option<&EpisodeDay>,
 ) -> String {
+    let included = let_in(dims, time, request);
     let agent = dims.agent(request.agent);
     match filter {
         Verdict::NotAnEpisode => match dims.by_enclosure.said(&request.enclosure) {
@@ -292,7 +294,7 @@ fn evidence(
             Some(pattern) => format!("the agent matches {pattern:?}"),
             None => format!("none of {} patterns", bot_patterns(dims)),
         },
-        Verdict::NonhumanIp => address_evidence(dims, request),
+        Verdict::NonhumanIp => included.unwrap_or_else(|| address_evidence(dims, request)),
         Verdict::Range01 => match (request.range_0_1, dims.rules().prefix_drops_range_0_1()) {
             (false, _) => "not exactly bytes 0-1".to_owned(),
             (true, true) => "exactly bytes 0-1 were asked for".to_owned(),
@@ -310,7 +312,7 @@ fn evidence(
             (host, false) => format!("{} is not denied", known.name(NameKind::Referrer, host)),
         },
         Verdict::BelowThreshold => threshold_evidence(episode),
-        Verdict::IpVolume => volume_evidence(request, episode),
+        Verdict::IpVolume => volume_evidence(request, included, episode),
         Verdict::Counted => String::new(),
     }
 }
@@ -321,12 +323,25 @@ fn bot_patterns(dims: &Dims) -> usize {
         .map_or(0, |rules| rules.bot_agents.len())
 }
 
+/// What lets the address in, if anything does.
+fn let_in(dims: &Dims, time: EventTimeMs, request: &RequestFact) -> Option<String> {
+    let (day, class) = (time.day(), request.ip_class);
+    if class == IpClass::Included {
+        Some("the address is on an inclusion list".to_owned())
+    } else if dims.rules().included(day, request.net, request.household) {
+        let class = words::ip_class(class);
+        Some(format!(
+            "class {class}, but the rule set's inclusion list lets the address in on {day}"
+        ))
+    } else {
+        None
+    }
+}
+
 fn address_evidence(dims: &Dims, request: &RequestFact) -> String {
-    use hostread_schemas::event::IpClass;
     let class = words::ip_class(request.ip_class);
     let listed = dims.rules().nonhuman_ip(IpClass::Residential, request.net);
     match (request.ip_class, listed.is_some()) {
-        (IpClass::Included, _) => "the address is on an inclusion list".to_owned(),
         (IpClass::DataCentre | IpClass::Vpn, _) => format!("the address is of class {class}"),
         (_, true) => format!("its network {} is on the rule set's list", request.net),
         (_, false) => format!("class {class}, its network is on no list"),
@@ -351,15 +366,18 @@ fn threshold_evidence(episode: Option<&EpisodeDay>) -> String {
     }
 }
 
-fn volume_evidence(request: &RequestFact, episode: Option<&EpisodeDay>) -> String {
-    use hostread_schemas::event::IpClass;
+fn volume_evidence(
+    request: &RequestFact,
+    included: Option<String>,
+    episode: Option<&EpisodeDay>,
+) -> String {
     let (volume, limit) = episode.map_or((0, 0), |episode| {
         (episode.household_downloads, episode.household_limit)
     });
     if limit == 0 {
         "the rule set has no limit".to_owned()
-    } else if request.ip_class == IpClass::Included {
-        "the address is on an inclusion list".to_owned()
+    } else if let Some(included) = included {
+        included
     } else if !request.household.is_some() {
         "no household, no limit".to_owned()
     } else {

@@ -9,7 +9,7 @@
 
 use std::hash::Hasher;
 
-use hostread_schemas::fact::{Fact, RetentionClass};
+use hostread_schemas::fact::{Fact, FactBody, RetentionClass};
 use hostread_schemas::{EventId, EventTimeMs, TenantId};
 use serde::Serialize;
 use siphasher::sip::SipHasher13;
@@ -85,6 +85,14 @@ pub(crate) fn put_fact(fact: &Fact, taken_away: bool, out: &mut Vec<u8>) -> Resu
     Ok(())
 }
 
+/// The lists that stand at the end of a rule set since it was first written; an older one ends before them.
+const EMPTY_LISTS: [u8; 1] = [0];
+
+fn whole(bytes: &[u8]) -> Option<Fact> {
+    let (fact, rest) = postcard::take_from_bytes::<Fact>(bytes).ok()?;
+    rest.is_empty().then_some(fact)
+}
+
 /// A sized fact that was not decoded yet.
 #[derive(Clone, Copy)]
 pub(crate) struct RawFact<'a> {
@@ -95,8 +103,10 @@ pub(crate) struct RawFact<'a> {
 
 impl RawFact<'_> {
     pub(crate) fn decode(&self) -> Option<Fact> {
-        let (fact, rest) = postcard::take_from_bytes::<Fact>(self.bytes).ok()?;
-        rest.is_empty().then_some(fact)
+        whole(self.bytes).or_else(|| {
+            let lists = [self.bytes, &EMPTY_LISTS].concat();
+            whole(&lists).filter(|fact| matches!(fact.body, FactBody::RuleSet(_)))
+        })
     }
 }
 
@@ -161,8 +171,8 @@ pub(crate) fn open_block<'a>(block: &'a [u8], buffer: &'a mut Vec<u8>) -> Option
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests panic")]
 mod tests {
-    use hostread_schemas::fact::{EpisodeFact, FactBody, RequestFact};
-    use hostread_schemas::{AgentId, EnclosureId};
+    use hostread_schemas::fact::{EpisodeFact, RequestFact, RuleSetFact};
+    use hostread_schemas::{AgentId, EnclosureId, NetId};
 
     use super::*;
 
@@ -209,6 +219,40 @@ mod tests {
             assert_eq!(prefix(taken.bytes), Some((fact.tenant, fact.time, fact.id)));
         }
         assert!(bytes.is_empty() && take_fact(&mut bytes).is_none());
+    }
+
+    /// A rule set as it was written before it had an inclusion list.
+    #[test]
+    fn an_older_rule_set_lets_nothing_in() {
+        fn read(bytes: &[u8]) -> Option<Fact> {
+            let raw = RawFact {
+                class: RetentionClass::Reference,
+                taken_away: false,
+                bytes,
+            };
+            raw.decode()
+        }
+        let rules = RuleSetFact {
+            nonhuman_nets: vec![NetId(7)],
+            ip_volume_downloads_max: 100,
+            ..RuleSetFact::default()
+        };
+        let body = FactBody::RuleSet(rules);
+        let fact = Fact {
+            body,
+            ..facts().remove(0)
+        };
+        let mut bytes = Vec::new();
+        put(&fact, &mut bytes).unwrap();
+        assert_eq!(read(&bytes), Some(fact.clone()));
+        assert_eq!(bytes.pop(), Some(0));
+        assert_eq!(read(&bytes), Some(fact));
+        bytes.pop();
+        assert_eq!(read(&bytes), None);
+        let mut request = Vec::new();
+        put(&facts()[0], &mut request).unwrap();
+        request.pop();
+        assert_eq!(read(&request), None, "other facts are whole");
     }
 
     #[test]

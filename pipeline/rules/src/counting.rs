@@ -225,10 +225,13 @@ fn count_episode<D: Dimensions + ?Sized>(
         return;
     };
     debug_assert!(made.union_bytes >= made.needed_bytes, "invariant 2");
-    let limited = first.request.ip_class != IpClass::Included;
+    let rules = dims.rules();
+    let (net, address) = (first.request.net, first.request.household);
+    let limited = first.request.ip_class != IpClass::Included
+        && !rules.included(first.time.day(), net, address);
     day.volume += u32::from(limited);
     if limited && over_volume {
-        let max = dims.rules().ip_volume_downloads_max();
+        let max = rules.ip_volume_downloads_max();
         let lost = (Verdict::IpVolume, Evidence::DownloadsMax(max));
         judge_all(group, &mut day.verdicts, lost);
         return;
@@ -337,7 +340,7 @@ fn count_impressions<'d, D: Dimensions + ?Sized>(
         else {
             continue;
         };
-        if ad.kind != ImpressionKind::Delivered || !judge.human(ad.agent, ad.ip_class, ad.net) {
+        if ad.kind != ImpressionKind::Delivered || !judge.human(*time, ad) {
             continue;
         }
         if downloadable(ad.episode, dims) {

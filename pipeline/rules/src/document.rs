@@ -9,7 +9,7 @@ mod shipped;
 
 use std::collections::BTreeMap;
 
-use hostread_schemas::event::{Hash64, RuleSet};
+use hostread_schemas::event::{Hash64, Included, RuleSet};
 use jiff::civil::Date;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -114,6 +114,17 @@ pub struct ListFile {
     pub count: u64,
     /// Date of the file.
     pub date: String,
+}
+
+/// What an event brings of the lists, which a document names only.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Held {
+    /// Patterns of bots.
+    pub bot_agents: Vec<String>,
+    /// Networks that no person listens from, under the tenant's key.
+    pub nonhuman_nets: Vec<Hash64>,
+    /// Networks that are let in, under the tenant's key.
+    pub included: Vec<Included>,
 }
 
 #[derive(Deserialize)]
@@ -247,22 +258,18 @@ impl Document {
             let why = "the pipeline's days begin in UTC only; hostread count has this zone";
             return Err(DocumentError::of("zone", why));
         }
-        if !self.inclusion.is_empty() {
-            let why = "the pipeline takes an address's class at the door: name these networks under \"included\" in \
-                       gateway.ip_ranges of the settings; hostread count has this list";
-            return Err(DocumentError::of("inclusion", why));
-        }
         Ok(())
     }
 
-    /// The event that brings it to the pipeline, with what the lists hold.
+    /// The event that brings it to the pipeline.
     #[must_use]
-    pub fn event(&self, bot_agents: Vec<String>, nonhuman_nets: Vec<Hash64>) -> RuleSet {
+    pub fn event(&self, held: Held) -> RuleSet {
         RuleSet {
             rule_set: self.full_name(),
             threshold_secs: self.threshold_secs,
-            bot_agents,
-            nonhuman_nets,
+            bot_agents: held.bot_agents,
+            nonhuman_nets: held.nonhuman_nets,
+            included: held.included,
             referrers_denied: self.referrers_denied.clone(),
             prefix_drops_range_0_1: self.prefix_drops_range_0_1,
             ip_volume_downloads_max: self.ip_volume_downloads_max,

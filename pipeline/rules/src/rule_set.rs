@@ -4,12 +4,15 @@
 //! listed, never an error; lookups are binary searches. Leaves out: which rule set is in force.
 //! Invariant 1: a compiled rule set judges an agent by its text alone.
 
+mod included;
+
 use std::collections::BTreeSet;
 
 use hostread_schemas::event::IpClass;
 use hostread_schemas::fact::RuleSetFact;
 use hostread_schemas::view::Evidence;
-use hostread_schemas::{NetId, PatternId};
+use hostread_schemas::{Day, HouseholdId, NetId, PatternId};
+use included::Inclusion;
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 /// Larger patterns are invalid: one rule set must not take the memory of a cell.
@@ -38,6 +41,7 @@ pub struct CompiledRules {
     bots: Bots,
     invalid: Vec<String>,
     nonhuman_nets: Vec<NetId>,
+    inclusion: Inclusion,
     referrers_denied: Vec<u64>,
     prefix_drops_range_0_1: bool,
     ip_volume_downloads_max: u32,
@@ -103,6 +107,7 @@ impl CompiledRules {
             bots: together.map_or(Bots::OneByOne(valid), Bots::Together),
             invalid,
             nonhuman_nets,
+            inclusion: Inclusion::of(&fact.included),
             referrers_denied,
             prefix_drops_range_0_1: fact.prefix_drops_range_0_1,
             ip_volume_downloads_max: fact.ip_volume_downloads_max,
@@ -185,6 +190,19 @@ impl CompiledRules {
         }
     }
 
+    /// Does the rule set let an address in on a day, whatever its class (definition 3)? A class `included` of the door's own does so
+    /// without it.
+    #[must_use]
+    pub fn included(&self, day: Day, net: NetId, address: HouseholdId) -> bool {
+        self.inclusion.holds(day, net, address)
+    }
+
+    /// Do two rule sets let in the same on the same days?
+    #[must_use]
+    pub fn includes_as(&self, other: &Self) -> bool {
+        self.inclusion == other.inclusion
+    }
+
     /// Do requests with this referrer host not count?
     #[must_use]
     pub fn referrer_denied(&self, host: u64) -> bool {
@@ -192,7 +210,8 @@ impl CompiledRules {
     }
 
     /// Networks and referrer hosts that only one of two rule sets lists; `None` when they differ in more than lists, so that
-    /// any exposure may be judged differently. Agents are compared by their class.
+    /// any exposure may be judged differently. Agents are compared by their class, inclusion lists by the day
+    /// ([`Self::included`]).
     #[must_use]
     pub fn listed_by_one(&self, other: &Self) -> Option<Lists> {
         let scalars = |rules: &Self| {

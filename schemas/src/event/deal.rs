@@ -239,6 +239,25 @@ pub struct RuleSet {
     pub prefix_drops_range_0_1: bool,
     /// Downloads a day from which an unlisted IP* loses the day; 0 = off.
     pub ip_volume_downloads_max: u32,
+    /// The inclusion list.
+    pub included: Vec<Included>,
+}
+
+/// Networks of many people that are let in on some days whatever their class, as keyed hashes of the tenant. Who let them in, and
+/// why, stays in the document that the rule set names.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Included {
+    /// First UTC day, such as `2026-11-01`.
+    pub from: String,
+    /// The UTC day from which on they are not let in any more.
+    pub expires: String,
+    /// Networks (/24, /48).
+    #[serde(default)]
+    pub nets: Vec<Hash64>,
+    /// Addresses (IP*) where a network is finer.
+    #[serde(default)]
+    pub addresses: Vec<Hash64>,
 }
 
 impl Default for RuleSet {
@@ -251,6 +270,7 @@ impl Default for RuleSet {
             referrers_denied: Vec::new(),
             prefix_drops_range_0_1: true,
             ip_volume_downloads_max: 0,
+            included: Vec::new(),
         }
     }
 }

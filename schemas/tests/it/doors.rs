@@ -60,6 +60,8 @@ fn each_field_out_of_bounds_is_named() {
     let long = "x".repeat(513);
     let longer = "x".repeat(2_049);
     let many = |count: usize| vec!["x"; count];
+    let included =
+        |from, expires| json!({"from": from, "expires": expires, "nets": [], "addresses": []});
     for (event_type, changes, field) in [
         (Show, json!({"tenant": ""}), "tenant"),
         (Show, json!({"source": " "}), "source"),
@@ -138,6 +140,26 @@ fn each_field_out_of_bounds_is_named() {
         (RuleSet, json!({"bot_agents": [longer]}), "bot_agents[0]"),
         (
             RuleSet,
+            json!({"included": [included("2026-11-01", "2026-11-02"), included("20261101", "2026-11-02")]}),
+            "included[1].from",
+        ),
+        (
+            RuleSet,
+            json!({"included": [included("2026-11-01", "2026-11-01")]}),
+            "included[0].expires",
+        ),
+        (
+            RuleSet,
+            json!({"included": [included("2026-11-01", "2027-01-31")]}),
+            "included[0].expires",
+        ),
+        (
+            RuleSet,
+            json!({"included": vec![included("2026-11-01", "2026-11-02"); 10_001]}),
+            "included",
+        ),
+        (
+            RuleSet,
             json!({"referrers_denied": many(10_001)}),
             "referrers_denied",
         ),
@@ -193,9 +215,19 @@ fn odd_but_right_values_are_taken() {
     let mut event = sample(EventType::RuleSet);
     if let Body::RuleSet(rule_set) = &mut event.body {
         let nets = (0..NETS_MAX as u64).map(|n| hostread_schemas::event::Hash64(u64::MAX / 2 - n));
-        rule_set.nonhuman_nets = nets.collect();
+        let mut nets: Vec<_> = nets.collect();
+        rule_set.included[0].nets = nets.split_off(NETS_MAX / 3);
+        rule_set.included[0].addresses = rule_set.included[0].nets.split_off(NETS_MAX / 3);
+        rule_set.nonhuman_nets = nets;
     }
     validate(&event, NOW).unwrap();
+    let mut more = event.clone();
+    if let Body::RuleSet(rule_set) = &mut more.body {
+        rule_set
+            .nonhuman_nets
+            .push(hostread_schemas::event::Hash64(1));
+    }
+    assert_eq!(validate(&more, NOW).unwrap_err().field, "included");
     let mut body = Vec::new();
     hostread_schemas::encode(&event, &mut body);
     assert!(body.len() < 4 << 20, "{}", body.len());

@@ -256,6 +256,12 @@ impl Random {
                 referrers_denied: self.list(Self::text),
                 prefix_drops_range_0_1: self.flag(),
                 ip_volume_downloads_max: self.number() as u32,
+                included: self.list(|r| Included {
+                    from: r.text(),
+                    expires: r.text(),
+                    nets: r.list(|r| Hash64(r.number())),
+                    addresses: r.list(|r| Hash64(r.number())),
+                }),
             }),
             EventType::Settings => Body::Settings(Settings {
                 lookback_hours: self.number() as u32,

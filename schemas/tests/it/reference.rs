@@ -36,6 +36,9 @@ fn json_type(avro: &Value, doc: &str) -> String {
     match avro {
         Value::Array(branches) => json_type(&branches[1], doc),
         Value::Object(object) => match object["type"].as_str().unwrap() {
+            "record" if object["name"] == "Included" => {
+                "object, see [included](#included)".to_owned()
+            }
             "record" => "object, see [ip](#ip)".to_owned(),
             "enum" => object["symbols"]
                 .as_array()
@@ -104,7 +107,14 @@ fn page() -> String {
     let request = schema(EventType::Request);
     let fields = request["fields"].as_array().unwrap();
     let ip = fields.iter().find(|field| field["name"] == "ip").unwrap();
-    for (name, record) in [("meta", &fields[0]["type"]), ("ip", &ip["type"])] {
+    let rules = schema(EventType::RuleSet);
+    let of_rules = rules["fields"].as_array().unwrap();
+    let included = of_rules.iter().find(|field| field["name"] == "included");
+    for (name, record) in [
+        ("meta", &fields[0]["type"]),
+        ("ip", &ip["type"]),
+        ("included", &included.unwrap()["type"]["items"]),
+    ] {
         writeln!(page, "\n## {name}\n{}", record["doc"].as_str().unwrap()).unwrap();
         table(&mut page, record["fields"].as_array().unwrap());
     }

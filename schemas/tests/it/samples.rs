@@ -171,6 +171,12 @@ fn body(event_type: EventType) -> Body {
             referrers_denied: vec!["coupons.example".into()],
             prefix_drops_range_0_1: true,
             ip_volume_downloads_max: 100,
+            included: vec![Included {
+                from: "2026-11-01".into(),
+                expires: "2027-01-30".into(),
+                nets: vec![Hash64(0x00ff_10ab_00cd_00ee)],
+                addresses: vec![Hash64(5), Hash64(u64::MAX - 1)],
+            }],
         }),
         EventType::Settings => Body::Settings(Settings {
             lookback_hours: 720,

@@ -78,10 +78,9 @@ fn rules(tenant: &TenantWorld, items: &mut Items) {
         rule_set: "iab-2.2+sample.1".to_owned(),
         threshold_secs: 60,
         bot_agents: BOT_PATTERNS.map(str::to_owned).to_vec(),
-        nonhuman_nets: Vec::new(),
         referrers_denied: vec![DENIED_HOST.to_owned()],
-        prefix_drops_range_0_1: true,
         ip_volume_downloads_max: IP_VOLUME_MAX,
+        ..RuleSet::default()
     };
     items.add("rule-set/sample".to_owned(), Body::RuleSet(rule_set));
     let settings = Settings {

@@ -11,6 +11,7 @@ pub(crate) mod anomalies;
 pub(crate) mod attribution;
 pub(crate) mod conversions;
 pub(crate) mod counting;
+mod filters;
 pub(crate) mod ledger;
 pub(crate) mod lines;
 pub(crate) mod sharing;

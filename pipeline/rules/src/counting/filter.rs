@@ -1,12 +1,12 @@
 //! The filters: what a request is refused for by itself, and what that rests on (definition 3, `ip_volume` aside).
 
-use hostread_schemas::event::{IpClass, Method, SourceKind};
-use hostread_schemas::fact::{EpisodeFact, RequestFact};
+use hostread_schemas::event::{Method, SourceKind};
+use hostread_schemas::fact::{EpisodeFact, ImpressionFact, RequestFact};
 use hostread_schemas::view::{Evidence, Verdict};
-use hostread_schemas::{AgentId, EnclosureId, EpisodeId, EventId, EventTimeMs, NetId};
+use hostread_schemas::{AgentId, EnclosureId, EpisodeId, EventId, EventTimeMs};
 
 use super::{Dimensions, Exposure, RequestVerdict};
-use crate::rule_set::AgentClass;
+use crate::rule_set::{AgentClass, CompiledRules};
 
 /// A request that passed the filters.
 #[derive(Clone, Copy)]
@@ -27,9 +27,13 @@ impl Passed<'_> {
 
 /// What the filters say of a request by itself: the first that says no, else `below_threshold`.
 #[must_use]
-pub fn filtered<D: Dimensions + ?Sized>(request: &RequestFact, dims: &D) -> Verdict {
+pub fn filtered<D: Dimensions + ?Sized>(
+    time: EventTimeMs,
+    request: &RequestFact,
+    dims: &D,
+) -> Verdict {
     let mut judge = Judge::new(dims);
-    judge.request(request).1.0
+    judge.request(time, request).1.0
 }
 
 /// Writes the verdicts (those that passed as `below_threshold` for now).
@@ -45,7 +49,7 @@ pub(super) fn filter<'a, D: Dimensions + ?Sized>(
         let Exposure::Request(request) = exposure else {
             continue;
         };
-        let (episode, (verdict, evidence)) = judge.request(request);
+        let (episode, (verdict, evidence)) = judge.request(*time, request);
         if let (Some(episode), Verdict::BelowThreshold) = (episode, verdict) {
             passed.push(Passed {
                 episode,
@@ -110,7 +114,11 @@ impl<'a, D: Dimensions + ?Sized> Judge<'a, D> {
     }
 
     /// The first filter that says no, else `below_threshold`.
-    fn request(&mut self, request: &RequestFact) -> (Option<&'a EpisodeFact>, Judged) {
+    fn request(
+        &mut self,
+        time: EventTimeMs,
+        request: &RequestFact,
+    ) -> (Option<&'a EpisodeFact>, Judged) {
         let Some(episode) = self.episode_of(request.enclosure) else {
             return (None, (Verdict::NotAnEpisode, Evidence::None));
         };
@@ -121,7 +129,7 @@ impl<'a, D: Dimensions + ?Sized> Judge<'a, D> {
             (Verdict::Status, Evidence::Status(request.status))
         } else if let Some(no) = self.agent(request.agent) {
             no
-        } else if let Some(no) = rules.nonhuman_ip(request.ip_class, request.net) {
+        } else if let Some(no) = address(rules, time, request) {
             (Verdict::NonhumanIp, no)
         } else if request.range_0_1
             && (request.source_kind == SourceKind::Cdn || rules.prefix_drops_range_0_1())
@@ -146,7 +154,16 @@ impl<'a, D: Dimensions + ?Sized> Judge<'a, D> {
         }
     }
 
-    pub(super) fn human(&mut self, agent: AgentId, class: IpClass, net: NetId) -> bool {
-        self.agent(agent).is_none() && self.dims.rules().nonhuman_ip(class, net).is_none()
+    pub(super) fn human(&mut self, time: EventTimeMs, ad: &ImpressionFact) -> bool {
+        let rules = self.dims.rules();
+        let no = || rules.nonhuman_ip(ad.ip_class, ad.net);
+        self.agent(ad.agent).is_none()
+            && (no().is_none() || rules.included(time.day(), ad.net, ad.household))
     }
+}
+
+/// What says that no person listens from a request's address; the inclusion list comes first.
+fn address(rules: &CompiledRules, time: EventTimeMs, request: &RequestFact) -> Option<Evidence> {
+    let no = rules.nonhuman_ip(request.ip_class, request.net)?;
+    (!rules.included(time.day(), request.net, request.household)).then_some(no)
 }

@@ -7,6 +7,7 @@ use hostread_schemas::{NetId, PatternId, SlotId};
 
 use super::*;
 
+mod inclusion;
 mod properties;
 mod vectors;
 mod windows;

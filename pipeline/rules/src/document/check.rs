@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use hostread_schemas::{INCLUSION_DAYS_MAX, INCLUSION_MAX};
 use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -13,10 +14,6 @@ use super::{Document, DocumentError, Inclusion, ListFile, Row, parameters};
 
 /// Names and texts are at most so long.
 const TEXT_BYTES_MAX: usize = 1_024;
-/// An inclusion list has at most so many entries.
-const INCLUSION_MAX: usize = 10_000;
-/// An inclusion is looked at again after so many days.
-const INCLUSION_DAYS_MAX: i32 = 90;
 /// A referrer list has at most so many hosts; as many as an event.
 const REFERRERS_MAX: usize = 10_000;
 

@@ -178,6 +178,63 @@ async fn fill(dir: &Path, gateway: &str) {
     assert!(import.status.success(), "{}", text(&import));
 }
 
+fn publish(dir: &Path, gateway: &str, key: &str, of: &[&str]) -> std::process::Output {
+    let args = ["--config", "hostread.toml", "rules", "publish"];
+    let whose = ["--tenant", "acme", "--gateway", gateway];
+    hostread(dir, &[&args, of, &whose].concat())
+        .env("HOSTREAD_API_KEY", key)
+        .output()
+        .unwrap()
+}
+
+/// Of the twelve listeners of a data centre an inclusion list lets eight in, on the day of their requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_published_inclusion_list_lets_in_what_count_lets_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write_settings(dir);
+    let (up, gateway, door) = up(dir);
+    fill(dir, &gateway).await;
+    until_found(&door, DOWNLOADS, "17").await;
+    let ranges = json!({"nonhuman_ip_ranges": ["198.51.60.0/24"]});
+    std::fs::write(dir.join("ranges.json"), ranges.to_string()).unwrap();
+    let catalog = json!({"episodes": [episode()]});
+    std::fs::write(dir.join("catalog.json"), catalog.to_string()).unwrap();
+    let counted = |file: &str| {
+        let args = "count --format json --catalog catalog.json --nonhuman-ranges ranges.json access.log --rules";
+        let args: Vec<&str> = args.split(' ').chain([file]).collect();
+        let report: Value = serde_json::from_str(&printed(dir, &args)).unwrap();
+        report["downloads"].to_string()
+    };
+    let day = (jiff::Timestamp::now() - jiff::SignedDuration::from_hours(6 * 24))
+        .to_zoned(jiff::tz::TimeZone::UTC);
+    let day = day.date();
+    for (file, from, downloads) in [
+        ("campus.json", day, 13),
+        ("later.json", day.tomorrow().unwrap(), 5),
+    ] {
+        edited(dir, file, |document| {
+            let entry = json!({"range": "198.51.60.0/29", "who": "A. Example", "when": from.to_string(), "evidence": "a letter",
+                "expires": from.tomorrow().unwrap().to_string()});
+            document["name"] = json!(file.trim_end_matches(".json"));
+            document["parameters"]["inclusion"]["value"] = json!([entry]);
+        });
+        assert_eq!(counted(file), downloads.to_string());
+    }
+    for (file, downloads, restated) in [
+        ("2.3", "5", "-12"),
+        ("campus.json", "13", "-4"),
+        ("later.json", "5", "-12"),
+    ] {
+        let of = [file, "--nonhuman-ranges", "ranges.json"];
+        let said = text(&publish(dir, &gateway, API_KEY, &of));
+        assert!(said.contains("is published for acme"), "{said}");
+        until_found(&door, DOWNLOADS, downloads).await;
+        until_found(&door, RESTATED, restated).await;
+    }
+    assert_eq!(up.stop(Signal::SIGINT), Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_published_rule_set_restates_the_past() {
     let dir = tempfile::tempdir().unwrap();
@@ -188,23 +245,7 @@ async fn a_published_rule_set_restates_the_past() {
     until_found(&door, DOWNLOADS, "17").await;
 
     edited(dir, "strict.json", strict);
-    let publish = |file: &str, key: &str| {
-        let args = [
-            "--config",
-            "hostread.toml",
-            "rules",
-            "publish",
-            file,
-            "--tenant",
-            "acme",
-            "--gateway",
-            &gateway,
-        ];
-        hostread(dir, &args)
-            .env("HOSTREAD_API_KEY", key)
-            .output()
-            .unwrap()
-    };
+    let publish = |file: &str, key: &str| publish(dir, &gateway, key, &[file]);
     let refused = publish("strict.json", "another key");
     assert!(
         text(&refused).contains("not one of acme"),

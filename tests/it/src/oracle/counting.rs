@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hostread_schemas::event::{ControllingSource, ImpressionKind, IpClass, Method, SourceKind};
+use hostread_schemas::event::{ControllingSource, ImpressionKind, IpClass, SourceKind};
 use hostread_schemas::fact::{EpisodeFact, ImpressionFact, RequestFact};
 use hostread_schemas::view::{
     DownloadKey, DownloadRow, DownloadsDailyKey, DownloadsDailyRow, Evidence, Verdict, VerdictKey,
     VerdictRow, ViewRow, WindowKind,
 };
 use hostread_schemas::{
-    AgentId, Day, EnclosureId, EpisodeId, EventId, EventTimeMs, HouseholdId, LineId, ListenerId,
-    NetId, PatternId, ShowId,
+    Day, EnclosureId, EpisodeId, EventId, EventTimeMs, HouseholdId, LineId, ListenerId, ShowId,
 };
 
+use super::filters::{bot_pattern, is_included, is_nonhuman, is_watch, refused};
 use super::{At, Tenant};
 
 /// Half-open, sorted, apart from each other.
@@ -29,6 +29,8 @@ pub(crate) struct Download {
     pub(crate) household: HouseholdId,
     pub(crate) ip_class: IpClass,
     pub(crate) source_kind: SourceKind,
+    /// The address of its first filtered-in request is let in.
+    included: bool,
     union: Bytes,
     whole: bool,
     needed: u128,
@@ -82,73 +84,6 @@ pub(crate) fn count(tenant: &Tenant) -> Counted {
     counted
 }
 
-/// The first filter that says no (3).
-fn refused(tenant: &Tenant, request: &RequestFact) -> Option<(Verdict, Evidence)> {
-    let rules = &tenant.rules;
-    if !tenant.by_enclosure.contains_key(&request.enclosure) {
-        return Some((Verdict::NotAnEpisode, Evidence::None));
-    }
-    if request.method != Method::Get {
-        return Some((Verdict::Method, Evidence::Method(request.method)));
-    }
-    if request.status != 200 && request.status != 206 {
-        return Some((Verdict::Status, Evidence::Status(request.status)));
-    }
-    if !request.agent.is_some() {
-        return Some((Verdict::NoUserAgent, Evidence::None));
-    }
-    if is_watch(tenant, request.agent) {
-        return Some((Verdict::Watch, Evidence::None));
-    }
-    if let Some(pattern) = bot_pattern(tenant, request.agent) {
-        let evidence = Evidence::Pattern(PatternId::of(pattern));
-        return Some((Verdict::BotUserAgent, evidence));
-    }
-    if is_nonhuman(tenant, request.ip_class, request.net) {
-        let evidence = match request.ip_class {
-            class @ (IpClass::DataCentre | IpClass::Vpn) => Evidence::IpClass(class),
-            _ => Evidence::Net(request.net),
-        };
-        return Some((Verdict::NonhumanIp, evidence));
-    }
-    let dropped = request.source_kind == SourceKind::Cdn || rules.prefix_drops_range_0_1;
-    if request.range_0_1 && dropped {
-        return Some((Verdict::Range01, Evidence::None));
-    }
-    if request.referrer != 0 && rules.referrers_denied.contains(&request.referrer) {
-        return Some((Verdict::Referrer, Evidence::Referrer(request.referrer)));
-    }
-    None
-}
-
-fn text(tenant: &Tenant, agent: AgentId) -> &str {
-    tenant.agents.get(&agent).map_or("", String::as_str)
-}
-
-fn is_watch(tenant: &Tenant, agent: AgentId) -> bool {
-    let text = text(tenant, agent);
-    (text.starts_with("atc/") && text.contains("watchOS")) || text.contains("(null)/(null) watchOS")
-}
-
-/// The worlds' patterns are plain words, `^` and a word, or invalid (an open bracket).
-fn bot_pattern(tenant: &Tenant, agent: AgentId) -> Option<&String> {
-    let text = text(tenant, agent);
-    let matches = |pattern: &&String| match pattern.strip_prefix('^') {
-        _ if pattern.contains('(') => false,
-        Some(start) => text.starts_with(start),
-        None => text.contains(pattern.as_str()),
-    };
-    tenant.rules.bot_agents.iter().find(matches)
-}
-
-fn is_nonhuman(tenant: &Tenant, class: IpClass, net: NetId) -> bool {
-    match class {
-        IpClass::Included => false,
-        IpClass::DataCentre | IpClass::Vpn => true,
-        _ => net.is_some() && tenant.rules.nonhuman_nets.contains(&net),
-    }
-}
-
 /// Bytes that make a download of an enclosure (4).
 fn needed(tenant: &Tenant, episode: &EpisodeFact) -> u128 {
     let threshold = u128::from(tenant.rules.threshold_secs);
@@ -198,7 +133,7 @@ fn count_requests(
     let mut verdicts: BTreeMap<EventId, (Verdict, Evidence)> = BTreeMap::new();
     let mut by_episode: BTreeMap<EpisodeId, Vec<(At, RequestFact)>> = BTreeMap::new();
     for (at, request) in requests {
-        match refused(tenant, request) {
+        match refused(tenant, *at, request) {
             Some(verdict) => {
                 verdicts.insert(at.1, verdict);
             }
@@ -301,6 +236,8 @@ fn download(
             household: first.household,
             ip_class: first.ip_class,
             source_kind: first.source_kind,
+            included: first.ip_class == IpClass::Included
+                || is_included(tenant, *first_at, first.net, first.household),
             union: same_version(tenant, request, passed),
             whole: passed
                 .iter()
@@ -319,9 +256,7 @@ fn lose_volume(tenant: &Tenant, counted: &mut Counted) {
     if limit == 0 {
         return;
     }
-    let limited = |download: &Download| {
-        download.ip_class != IpClass::Included && download.household.is_some()
-    };
+    let limited = |download: &Download| !download.included && download.household.is_some();
     let mut volumes: BTreeMap<(Day, HouseholdId), u64> = BTreeMap::new();
     for download in counted.downloads.iter().filter(|d| limited(d)) {
         *volumes
@@ -372,7 +307,7 @@ fn deliver(
             ControllingSource::Impressions => {
                 let mut first: BTreeMap<EpisodeId, (At, ImpressionFact)> = BTreeMap::new();
                 for (at, impression) in impressions {
-                    if impression.line == *line && is_valid(tenant, impression) {
+                    if impression.line == *line && is_valid(tenant, *at, impression) {
                         first
                             .entry(impression.episode)
                             .or_insert((*at, *impression));
@@ -429,12 +364,13 @@ fn heard(tenant: &Tenant, line: LineId, download: &Download) -> bool {
     })
 }
 
-fn is_valid(tenant: &Tenant, impression: &ImpressionFact) -> bool {
+fn is_valid(tenant: &Tenant, at: At, impression: &ImpressionFact) -> bool {
     impression.kind == ImpressionKind::Delivered
         && impression.agent.is_some()
         && !is_watch(tenant, impression.agent)
         && bot_pattern(tenant, impression.agent).is_none()
-        && !is_nonhuman(tenant, impression.ip_class, impression.net)
+        && (is_included(tenant, at, impression.net, impression.household)
+            || !is_nonhuman(tenant, impression.ip_class, impression.net))
 }
 
 /// The identity of a delivery's touch (6).

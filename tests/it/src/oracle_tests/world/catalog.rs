@@ -110,7 +110,7 @@ fn catalog_of(tenant: &str) -> Vec<Event> {
         code("deal", "line-1"),
         aired("line-0"),
         aired("line-3"),
-        Body::RuleSet(a_rule_set(0, 0, 0, 0)),
+        Body::RuleSet(a_rule_set(0, 0, 0, 0, 0)),
         Body::Settings(settings(0, 0, 0)),
     ];
     let events = bodies.into_iter().enumerate().map(|(index, body)| {

@@ -2,8 +2,9 @@
 
 use hostread_schemas::event::{
     AdKind, Aired, Body, Campaign, Code, ControllingSource, Episode, Event, Hash64, Impression,
-    ImpressionKind, IpClass, IpFacts, LineItem, Meta, Method, Model, Order, OrderKind, Pixel,
-    PixelKind, PriceKind, Redemption, Request, RuleSet, Settings, Show, Slot, SourceKind, Store,
+    ImpressionKind, Included, IpClass, IpFacts, LineItem, Meta, Method, Model, Order, OrderKind,
+    Pixel, PixelKind, PriceKind, Redemption, Request, RuleSet, Settings, Show, Slot, SourceKind,
+    Store,
 };
 use hostread_schemas::unit::{DAY_MS, HOUR_MS};
 use hostread_schemas::{Currency, EventTimeMs, MoneyMicros, ReceivedAtMs};
@@ -241,7 +242,7 @@ pub(super) fn event(kind: Kind, dice: Dice, own_id: &str) -> Event {
             aired_at: EventTimeMs(instant(c).0 - if d % 4 == 3 { 30 * DAY_MS } else { 0 }),
             episode_goal: of(&[3_000, 90, 0, 5], e),
         }),
-        Kind::RuleSet => Body::RuleSet(a_rule_set(a, b, c, d)),
+        Kind::RuleSet => Body::RuleSet(a_rule_set(a, b, c, d, e)),
         Kind::Settings => Body::Settings(settings(a, b, c)),
     };
     Event {
@@ -381,7 +382,7 @@ fn a_line(a: u8, b: u8, c: u8, d: u8, e: u8) -> LineItem {
     }
 }
 
-pub(super) fn a_rule_set(a: u8, b: u8, c: u8, d: u8) -> RuleSet {
+pub(super) fn a_rule_set(a: u8, b: u8, c: u8, d: u8, e: u8) -> RuleSet {
     let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
     // Half of them differ in lists only: those are recounted where a list hits.
     let lists_only = a >= 128;
@@ -405,6 +406,28 @@ pub(super) fn a_rule_set(a: u8, b: u8, c: u8, d: u8) -> RuleSet {
         } else {
             of(&[0, 0, 1, 2], d / 2)
         },
+        included: of(
+            &[
+                vec![],
+                vec![included("2026-10-30", "2026-11-01", &[0xB1], &[])],
+                vec![included("2026-10-31", "2026-11-02", &[], &[0xA0, 0xA2])],
+                vec![
+                    included("2026-10-31", "2026-11-01", &[0xB0, 0xB1], &[]),
+                    included("2026-11-01", "2027-01-30", &[0xB1], &[0xA1]),
+                ],
+            ],
+            e,
+        ),
+    }
+}
+
+fn included(from: &str, expires: &str, nets: &[u64], addresses: &[u64]) -> Included {
+    let hashes = |of: &[u64]| of.iter().map(|hash| Hash64(*hash)).collect();
+    Included {
+        from: from.to_owned(),
+        expires: expires.to_owned(),
+        nets: hashes(nets),
+        addresses: hashes(addresses),
     }
 }
 
