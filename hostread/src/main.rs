@@ -16,6 +16,7 @@ mod ledgers;
 mod listing;
 mod method;
 mod parts;
+mod reach;
 #[cfg(test)]
 mod reference;
 mod report;

@@ -10,7 +10,7 @@
 //! GET  /p/{feed}/{url}                                  nothing          ─► 302, and later intake ─► log, or spill ─► log
 //! GET  /v1/explain/{kind}/{id}                             API key          ◄─ whoever can explain numbers
 //! GET  /v1/attribution/models  POST …/calculate …/validate  API key          ◄─ whoever can calculate credits
-//! GET  /v1/attribution/campaigns  …/codes  …/path-lengths  API key          ◄─ whoever reads the databases
+//! GET  /v1/attribution/campaigns  …/codes  …/reach         API key          ◄─ whoever reads the databases and the journal
 //! GET  /v1/openapi.json  /v1/tag.js
 //! GET  /livez  /readyz  /readyz/pipeline  /metrics
 //! ```

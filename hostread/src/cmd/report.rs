@@ -7,10 +7,11 @@ use hostread_schemas::event::Model;
 
 use super::SheetFormat as Format;
 use super::numbers::{ConversionsArgs, NumbersCommand, journeys};
-use super::reach::{self, ReachArgs, Shown};
+use super::reach::{self, ReachArgs};
 use crate::config::Config;
 use crate::ledgers::Wanted;
 use crate::parts::Targets;
+use crate::reach::Shown;
 use crate::report::{Reader, grouped};
 use crate::returns::Returns;
 use crate::say;

@@ -12,9 +12,12 @@ use hostread_gateway::{Numbers, NumbersAsk, NumbersQuery, NumbersRefusal, Sheet}
 use hostread_schemas::json::FieldError;
 use serde_json::json;
 
+use super::heard::{self, Heard};
 use super::{By, Page, Question, Spot, Which, model};
 use crate::config::Config;
+use crate::explain::Explainer;
 use crate::parts::Targets;
+use crate::reach::Shown;
 use crate::tables::Tables;
 
 /// Rows of a page, unless it is asked otherwise.
@@ -22,13 +25,17 @@ const PAGE_ROWS: u32 = 100;
 /// Larger: one answer holds more memory. Smaller: more requests for the same.
 const PAGE_ROWS_MAX: u32 = 1_000;
 
-/// Reads the databases that the configuration names, or those that run beside.
-pub(crate) fn door(config: &Config) -> Numbers {
+/// Reads the databases that the configuration names, or those that run beside; who heard what is counted by `explainer`.
+pub(crate) fn door(config: &Config, explainer: Arc<Explainer>) -> Numbers {
     let config = Arc::new(config.clone());
+    let heard = Arc::new(Heard::new(explainer));
     Arc::new(move |ask| {
-        let config = Arc::clone(&config);
+        let (config, heard) = (Arc::clone(&config), Arc::clone(&heard));
         Box::pin(async move {
-            let (question, which) = understood(ask).map_err(NumbersRefusal::Invalid)?;
+            let (question, which) = match understood(ask).map_err(NumbersRefusal::Invalid)? {
+                Understood::Heard(question) => return heard.page(question).await,
+                Understood::Stored(question, which) => (question, which),
+            };
             match read(&config, &question, &which).await {
                 Ok(page) => Ok(said(&page)),
                 Err(error) => {
@@ -46,18 +53,33 @@ async fn read(config: &Config, question: &Question, which: &Which) -> Result<Pag
 }
 
 fn said(page: &Page) -> String {
-    let next = page
-        .next
-        .as_ref()
-        .map(|keys| BASE64.encode(json!(keys).to_string()));
+    let next = page.next.as_ref().map(|keys| encoded(keys));
     json!({"rows": page.listing.objects(), "next": next}).to_string()
 }
 
-fn wrong(field: &'static str, message: impl Into<String>) -> FieldError {
+/// A cursor of keys.
+pub(super) fn encoded(keys: &[String]) -> String {
+    BASE64.encode(json!(keys).to_string())
+}
+
+/// The keys of a cursor.
+pub(super) fn decoded(cursor: &str) -> Option<Vec<String>> {
+    serde_json::from_slice(&BASE64.decode(cursor).ok()?).ok()
+}
+
+pub(super) fn wrong(field: &'static str, message: impl Into<String>) -> FieldError {
     FieldError::new(field, message)
 }
 
-fn understood(ask: NumbersAsk) -> Result<(Question, Which), FieldError> {
+/// What is asked, and of whom.
+pub(super) enum Understood {
+    /// The databases.
+    Stored(Question, Which),
+    /// The journal.
+    Heard(heard::Question),
+}
+
+fn understood(ask: NumbersAsk) -> Result<Understood, FieldError> {
     let NumbersAsk {
         tenant,
         sheet,
@@ -80,6 +102,8 @@ fn understood(ask: NumbersAsk) -> Result<(Question, Which), FieldError> {
         Sheet::TimeLags => Question::TimeLags,
         Sheet::Lookbacks => Question::Lookbacks,
         Sheet::Overlaps => Question::Overlaps,
+        Sheet::Reach => return heard::understood(tenant, &query, Shown::Reach),
+        Sheet::Funnel => return heard::understood(tenant, &query, Shown::Funnel),
     };
     only_its_own(sheet, &query)?;
     let which = Which {
@@ -91,7 +115,7 @@ fn understood(ask: NumbersAsk) -> Result<(Question, Which), FieldError> {
         campaign: query.campaign,
         currency: query.currency,
     };
-    Ok((question, which))
+    Ok(Understood::Stored(question, which))
 }
 
 /// Refuses what the sheet is not asked by.
@@ -112,7 +136,7 @@ fn only_its_own(sheet: Sheet, query: &NumbersQuery) -> Result<(), FieldError> {
 }
 
 /// One of the words that there are.
-fn one_of<T: ValueEnum>(name: &str) -> Result<T, FieldError> {
+pub(super) fn one_of<T: ValueEnum>(name: &str) -> Result<T, FieldError> {
     T::from_str(name, false).map_err(|_| {
         let known = T::value_variants().iter().filter_map(T::to_possible_value);
         let known: Vec<String> = known.map(|value| value.get_name().to_owned()).collect();
@@ -120,7 +144,10 @@ fn one_of<T: ValueEnum>(name: &str) -> Result<T, FieldError> {
     })
 }
 
-fn day(field: &'static str, text: Option<&str>) -> Result<Option<jiff::civil::Date>, FieldError> {
+pub(super) fn day(
+    field: &'static str,
+    text: Option<&str>,
+) -> Result<Option<jiff::civil::Date>, FieldError> {
     let parse = |text: &str| {
         text.parse()
             .map_err(|_| wrong(field, "a UTC day as 2026-03-14"))
@@ -128,7 +155,7 @@ fn day(field: &'static str, text: Option<&str>) -> Result<Option<jiff::civil::Da
     text.map(parse).transpose()
 }
 
-fn limit(query: &NumbersQuery) -> Result<u32, FieldError> {
+pub(super) fn limit(query: &NumbersQuery) -> Result<u32, FieldError> {
     let Some(text) = &query.limit else {
         return Ok(PAGE_ROWS);
     };
@@ -142,9 +169,7 @@ fn cursor(query: &NumbersQuery, question: &Question) -> Result<Option<Vec<String
     let Some(text) = &query.cursor else {
         return Ok(None);
     };
-    let bytes = BASE64.decode(text).ok();
-    bytes
-        .and_then(|bytes| serde_json::from_slice::<Vec<String>>(&bytes).ok())
+    decoded(text)
         .filter(|after| question.follows(after))
         .map(Some)
         .ok_or_else(|| wrong("cursor", "the `next` of an answer to the same question"))
@@ -156,7 +181,7 @@ mod tests {
 
     use super::*;
 
-    fn asked(sheet: Sheet, query: Value) -> Result<(Question, Which), FieldError> {
+    fn asked(sheet: Sheet, query: Value) -> Result<Understood, FieldError> {
         let tenant = "acme".to_owned();
         let query = serde_json::from_value(query).expect("fields of a query");
         understood(NumbersAsk {
@@ -194,10 +219,42 @@ mod tests {
             (Sheet::TimeLags, ("by", "line")),
         ];
         for (sheet, (field, value)) in campaigns.into_iter().chain(others) {
-            let refused = asked(sheet, json!({field: value})).err();
-            let refused = refused.map(|error| error.field);
-            assert_eq!(refused.as_deref(), Some(field), "{value}");
+            assert_eq!(refused(sheet, json!({field: value})), field, "{value}");
         }
+    }
+
+    fn refused(sheet: Sheet, query: Value) -> String {
+        let refused = asked(sheet, query).err();
+        refused.map(|error| error.field).unwrap_or_default()
+    }
+
+    #[test]
+    fn reach_needs_a_short_period() {
+        let ask = |change: &dyn Fn(&mut Value)| {
+            let mut query = json!({"from": "2026-03-01", "to": "2026-03-31"});
+            change(&mut query);
+            refused(Sheet::Reach, query)
+        };
+        assert_eq!(ask(&|_| {}), "");
+        assert_eq!(ask(&|query| query["from"] = json!("2026-02-28")), "to");
+        for field in ["from", "to"] {
+            assert_eq!(ask(&|query| query[field] = Value::Null), field);
+        }
+        let wrong = [
+            ("by", "day"),
+            ("model", "last"),
+            ("limit", "0"),
+            ("cursor", "%"),
+        ];
+        for (field, value) in wrong {
+            assert_eq!(ask(&|query| query[field] = json!(value)), field);
+        }
+        for keys in [json!(["acme"]), json!(["1", "2"]), json!([])] {
+            let cursor = BASE64.encode(keys.to_string());
+            assert_eq!(ask(&|query| query["cursor"] = json!(cursor)), "cursor");
+        }
+        let cursor = encoded(&["7".to_owned()]);
+        assert_eq!(ask(&|query| query["cursor"] = json!(cursor)), "");
     }
 
     #[test]
@@ -207,7 +264,9 @@ mod tests {
         let next = Some(keys.clone());
         let answer: Value = serde_json::from_str(&said(&Page { listing, next })).expect("JSON");
         let query = json!({"cursor": answer["next"]});
-        let (_, which) = asked(Sheet::PathLengths, query).expect("a cursor of ours");
+        let Ok(Understood::Stored(_, which)) = asked(Sheet::PathLengths, query) else {
+            panic!("a cursor of ours")
+        };
         assert_eq!(which.after, Some(keys));
     }
 }

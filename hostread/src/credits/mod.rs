@@ -6,6 +6,7 @@
 //! before ended.
 
 mod door;
+mod heard;
 mod question;
 
 use anyhow::Result;

@@ -38,7 +38,8 @@ pub(crate) enum Spot {
 }
 
 impl Spot {
-    const fn name(self) -> &'static str {
+    /// The word for it.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Campaign => "campaign",
             Self::Line => "line",

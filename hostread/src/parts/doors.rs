@@ -27,7 +27,8 @@ pub(crate) async fn open(
     metrics: crate::Metrics,
     job: Option<Arc<Status>>,
 ) -> Result<Gateway> {
-    let explainer = Explainer::new(config, Some(log.clone()))?;
+    let explainer = Arc::new(Explainer::new(config, Some(log.clone()))?);
+    let of_journal = Arc::clone(&explainer);
     let of_job = job.clone();
     let parts = GatewayParts {
         config: config.gateway.clone(),
@@ -41,7 +42,7 @@ pub(crate) async fn open(
         metrics: Some(Arc::new(move || metrics.render(of_job.as_deref()))),
         explain: Some(Arc::new(move |ask| explainer.at_door(ask))),
         attribution: Some(attribute::door()),
-        numbers: Some(credits::door(config)),
+        numbers: Some(credits::door(config, of_journal)),
         pipeline_ready: job.map(|status| {
             Arc::new(move || status.trouble().map_or(Ok(()), Err))
                 as hostread_gateway::PipelineReady

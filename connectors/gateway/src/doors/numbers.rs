@@ -36,6 +36,10 @@ pub enum Sheet {
     Lookbacks,
     /// Conversions that two campaigns have touched.
     Overlaps,
+    /// Whom the ads of a period reached.
+    Reach,
+    /// How far those went.
+    Funnel,
 }
 
 /// What is asked.
@@ -76,8 +80,10 @@ pub struct NumbersQuery {
 pub enum NumbersRefusal {
     /// A field of the query cannot be used.
     Invalid(FieldError),
-    /// The database does not answer.
+    /// The database or the journal does not answer.
     Away,
+    /// It is asked by others.
+    Busy,
 }
 
 /// JSON, or why there is none.
@@ -115,6 +121,7 @@ async fn say(
     let said = numbers(ask).await.map_err(|refusal| match refusal {
         NumbersRefusal::Invalid(error) => Problem::invalid(error.field, error.message),
         NumbersRefusal::Away => Problem::DatabaseAway,
+        NumbersRefusal::Busy => Problem::Busy,
     })?;
     Ok(of_now("application/json", said))
 }

@@ -44,6 +44,21 @@ pub(super) async fn every_row(sheets: &Sheets<'_>) {
         }
     }
     periods(sheets, &ads);
+    door(sheets).await;
+}
+
+/// The door says what the command says, page by page.
+async fn door(sheets: &Sheets<'_>) {
+    let (from, to) = ("2026-03-01", "2026-03-15");
+    for (sheet, by) in [
+        ("reach", "line"),
+        ("funnel", "campaign"),
+        ("funnel", "show"),
+    ] {
+        let question = format!("{sheet}?by={by}&from={from}&to={to}");
+        let rows = sheets.rows(&[sheet, "--by", by, "--from", from, "--to", to]);
+        assert_eq!(sheets.pages(&question).await, rows, "{question}");
+    }
 }
 
 /// Ads of two parts of a period are those of the period; a period that ends before it begins is refused.
