@@ -114,7 +114,73 @@ fn per(part: u64, whole: u64) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use hostread_explain::AsOf;
+    use hostread_schemas::{EventTimeMs, Tick};
+
     use super::*;
+
+    #[test]
+    fn each_step_stands_beside_the_one_before_and_the_first() {
+        let of = |households, visitors, carts, responses| Reached {
+            tenant: "acme".to_owned(),
+            of: "spring".to_owned(),
+            ads: 90,
+            listeners: 45,
+            usable_ads: 60,
+            households,
+            visitors,
+            carts,
+            responses,
+        };
+        let reach = Reach {
+            as_of: AsOf {
+                tick: Tick(1),
+                clock: EventTimeMs(0),
+            },
+            from: "2026-03-01".to_owned(),
+            to: "2026-03-02".to_owned(),
+            rows: vec![of(40, 20, 5, 1), of(3, 0, 0, 0)],
+        };
+        let said: Vec<_> = listing(&reach, Spot::Line, Shown::Funnel)
+            .objects()
+            .iter()
+            .map(|row| {
+                let number = |of: &str| row[of].as_u64();
+                (
+                    row["step"].as_str().unwrap_or_default().to_owned(),
+                    number("households"),
+                    number("lost"),
+                    number("of_the_step_before_micros"),
+                    number("of_reached_micros"),
+                )
+            })
+            .collect();
+        let step = |name: &str, households, lost, before, reached| {
+            (
+                name.to_owned(),
+                Some(households),
+                Some(lost),
+                before,
+                reached,
+            )
+        };
+        let whole = Some(1_000_000);
+        let expected = [
+            step("reached", 40, 0, whole, whole),
+            step("visited", 20, 20, Some(500_000), Some(500_000)),
+            step("cart", 5, 15, Some(250_000), Some(125_000)),
+            step("converted", 1, 4, Some(200_000), Some(25_000)),
+            step("reached", 3, 0, whole, whole),
+            step("visited", 0, 3, Some(0), Some(0)),
+            step("cart", 0, 0, None, Some(0)),
+            step("converted", 0, 0, None, Some(0)),
+        ];
+        assert_eq!(said, expected);
+        let reach = listing(&reach, Spot::Line, Shown::Reach).objects();
+        assert_eq!(reach[0]["frequency_micros"], 2_000_000);
+        assert_eq!(reach[0]["usable_micros"], 666_667);
+        assert_eq!(reach[0]["response_rate_micros"], 25_000);
+    }
 
     #[test]
     fn parts_are_rounded_once() {

@@ -92,6 +92,6 @@ pub(super) fn no_answer(why: NoAnswer, config: &Config) -> anyhow::Error {
             "there is no journal in {}; --data-dir names the folder that `hostread up` or `hostread pipeline` runs on",
             config.data_dir.display()
         ),
-        NoAnswer::Failed(error) => error.context("it cannot be explained now"),
+        NoAnswer::Failed(error) => error.context("the journal cannot be asked now"),
     }
 }

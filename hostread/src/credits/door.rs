@@ -249,11 +249,16 @@ mod tests {
         for (field, value) in wrong {
             assert_eq!(ask(&|query| query[field] = json!(value)), field);
         }
-        for keys in [json!(["acme"]), json!(["1", "2"]), json!([])] {
+        for keys in [
+            json!(["acme"]),
+            json!(["a", "b"]),
+            json!(["a", "1", "2"]),
+            json!([]),
+        ] {
             let cursor = BASE64.encode(keys.to_string());
             assert_eq!(ask(&|query| query["cursor"] = json!(cursor)), "cursor");
         }
-        let cursor = encoded(&["7".to_owned()]);
+        let cursor = encoded(&["a".to_owned(), "7".to_owned()]);
         assert_eq!(ask(&|query| query["cursor"] = json!(cursor)), "");
     }
 

@@ -32,7 +32,14 @@ pub(super) struct Question {
     by: Spot,
     shown: Shown,
     limit: usize,
-    after: usize,
+    after: Option<Place>,
+}
+
+/// A row: what it is of, and how many rows of that there are up to it.
+#[derive(PartialEq, Eq, Debug)]
+struct Place {
+    of: String,
+    rows: usize,
 }
 
 impl Heard {
@@ -70,11 +77,29 @@ impl Heard {
     }
 }
 
+/// The page behind a row; rows are in the order of what they are of, which may come or go between two pages.
 fn said(question: &Question, rows: &[Value]) -> String {
-    let rest = rows.get(question.after..).unwrap_or_default();
+    let of = |row: &Value| {
+        row[question.by.name()]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let first = |name: &str| rows.partition_point(|row| of(row).as_str() < name);
+    let behind = |place: &Place| {
+        let rest = rows.iter().skip(first(&place.of));
+        let same = rest.take_while(|row| of(row) == place.of).count();
+        first(&place.of) + same.min(place.rows)
+    };
+    let begin = question.after.as_ref().map_or(0, behind);
+    let rest = rows.get(begin..).unwrap_or_default();
     let page = rest.get(..question.limit).unwrap_or(rest);
-    let end = question.after + page.len();
-    let next = (end < rows.len()).then(|| encoded(&[end.to_string()]));
+    let last = page.last().filter(|_| page.len() < rest.len());
+    let next = last.map(|last| {
+        let name = of(last);
+        let rows = begin + page.len() - first(&name);
+        encoded(&[name, rows.to_string()])
+    });
     json!({"rows": page, "next": next}).to_string()
 }
 
@@ -118,18 +143,76 @@ pub(super) fn understood(
     }))
 }
 
-/// How many rows were on the pages before.
-fn after(query: &NumbersQuery) -> Result<usize, FieldError> {
+/// The last row of the page before.
+fn after(query: &NumbersQuery) -> Result<Option<Place>, FieldError> {
     let Some(text) = &query.cursor else {
-        return Ok(0);
+        return Ok(None);
     };
-    let keys = decoded(text).unwrap_or_default();
-    let [rows] = keys.as_slice() else {
-        return Err(wrong_cursor());
+    let place = || {
+        let [of, rows]: [String; 2] = decoded(text)?.try_into().ok()?;
+        let rows = rows.parse().ok()?;
+        Some(Place { of, rows })
     };
-    rows.parse().map_err(|_| wrong_cursor())
+    let message = "the `next` of an answer to the same question";
+    place().map(Some).ok_or_else(|| wrong("cursor", message))
 }
 
-fn wrong_cursor() -> FieldError {
-    wrong("cursor", "the `next` of an answer to the same question")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of campaigns, by name and step.
+    fn rows(of: &[(&str, u64)]) -> Vec<Value> {
+        let row = |(name, step): &(&str, u64)| json!({"campaign": name, "step": step});
+        of.iter().map(row).collect()
+    }
+
+    fn question(after: Option<Place>) -> Question {
+        Question {
+            tenant: "acme".to_owned(),
+            asked: ReachAsked {
+                by: by(Spot::Campaign),
+                from: None,
+                to: None,
+            },
+            by: Spot::Campaign,
+            shown: Shown::Funnel,
+            limit: 3,
+            after,
+        }
+    }
+
+    /// The rows of a page, and the place that its cursor names.
+    fn page(of: &[(&str, u64)], after: Option<Place>) -> (Vec<Value>, Option<Place>) {
+        let said: Value = serde_json::from_str(&said(&question(after), &rows(of))).expect("JSON");
+        let cursor = said["next"].as_str().map(str::to_owned);
+        let query = NumbersQuery {
+            cursor,
+            ..NumbersQuery::default()
+        };
+        let rows = said["rows"].as_array().cloned().unwrap_or_default();
+        (rows, after_of(&query))
+    }
+
+    fn after_of(query: &NumbersQuery) -> Option<Place> {
+        super::after(query).expect("a cursor of ours")
+    }
+
+    #[test]
+    fn a_page_goes_on_behind_the_row_that_was_last() {
+        let all = [("a", 1), ("a", 2), ("c", 1), ("c", 2), ("d", 1)];
+        let (first, after) = page(&all, None);
+        assert_eq!(first, rows(&all[..3]));
+        let (second, end) = page(&all, after);
+        assert_eq!((second, end), (rows(&all[3..]), None));
+        let place = || {
+            let of = "c".to_owned();
+            Some(Place { of, rows: 1 })
+        };
+        let more = [("a", 1), ("a", 2), ("b", 1), ("b", 2), ("c", 1), ("c", 2)];
+        assert_eq!(page(&more, place()).0, rows(&more[5..]), "one came");
+        let less = [("a", 1), ("d", 1), ("d", 2)];
+        assert_eq!(page(&less, place()).0, rows(&less[1..]), "it went");
+        assert_eq!(page(&[], place()), (Vec::new(), None));
+    }
 }

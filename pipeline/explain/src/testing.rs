@@ -4,14 +4,15 @@
 use hostread_rules::Horizons;
 use hostread_schemas::event::{AdKind, ControllingSource, IpClass};
 use hostread_schemas::fact::{
-    Fact, FactBody, ImpressionFact, LineFact, RetentionClass, SignalFact, SignalKind,
+    EpisodeFact, Fact, FactBody, ImpressionFact, LineFact, RequestFact, RetentionClass, SignalFact,
+    SignalKind, SlotFact,
 };
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::unit::{DAY_MS, HOUR_MS};
 use hostread_schemas::view::{View, ViewKey, ViewValue};
 use hostread_schemas::{
-    AgentId, BrandId, CampaignId, Day, EventId, EventTimeMs, HouseholdId, LineId, ListenerId,
-    NameKind, Names, StoreId, TenantId, Tick,
+    AgentId, BrandId, CampaignId, Day, EnclosureId, EpisodeId, EventId, EventTimeMs, HouseholdId,
+    LineId, ListenerId, NameKind, Names, SlotId, StoreId, TenantId, Tick,
 };
 
 use crate::known::{Archive, Known, Live, ReadError};
@@ -136,6 +137,37 @@ impl World {
             ..ImpressionFact::default()
         };
         self.say(hours_ago, FactBody::Impression(ad));
+    }
+
+    /// A request for all of an episode with an ad of the line.
+    pub(crate) fn download(&mut self, hours_ago: i64) {
+        let (episode, enclosure) = (EpisodeId(50), EnclosureId(51));
+        let fact = EpisodeFact {
+            episode,
+            enclosures: vec![enclosure],
+            size_bytes: 100,
+            ..EpisodeFact::default()
+        };
+        let slot = SlotFact {
+            slot: SlotId(52),
+            episode,
+            line: self.line.line,
+            first_byte: 10,
+            last_byte: 20,
+            ..SlotFact::default()
+        };
+        let request = RequestFact {
+            enclosure,
+            listener: ListenerId(1 + self.facts.len() as u64),
+            household: HouseholdId(1),
+            agent: AgentId(1),
+            sent_bytes: 100,
+            status: 200,
+            ..RequestFact::default()
+        };
+        self.say(900, FactBody::Episode(fact));
+        self.say(900, FactBody::Slot(slot));
+        self.say(hours_ago, FactBody::Request(request));
     }
 
     pub(crate) fn signal(

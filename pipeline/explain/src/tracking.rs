@@ -251,15 +251,14 @@ impl<'k> Looked<'k> {
         self.known.name(kind, id)
     }
 
-    /// The days of a class that are looked at, the newest first.
+    /// The days of a class that are looked at.
     fn days(&self, class: RetentionClass) -> impl Iterator<Item = Day> {
         let first = self.known.clock.day().0.saturating_sub(LOOKED_DAYS);
-        let days = self.known.live.days(class).into_iter().rev();
-        days.take_while(move |day| day.0 >= first)
+        let days = self.known.live.days(class).into_iter();
+        days.filter(move |day| day.0 >= first)
     }
 
-    /// Ads delivered, the hour of the last that bills, and impressions of the line. Days before the quiet ones are read until an
-    /// ad was seen.
+    /// Ads delivered, the hour of the last that bills, and impressions of the line.
     fn exposures(&self) -> Result<(Times, Option<Hour>, Times), ReadError> {
         let (mut ads, mut impressions) = (Times::default(), Times::default());
         let (line, clock) = (self.line.line, self.known.clock);
@@ -267,10 +266,6 @@ impl<'k> Looked<'k> {
         let mut billable = carried.filter_map(|day| day.last_hour).max();
         ads.last = billable.map(Hour::start);
         for day in self.days(RetentionClass::Exposure) {
-            let old = i64::from(clock.day().0 - day.0) > QUIET_DAYS;
-            if old && ads.last.is_some() {
-                break;
-            }
             for counted in count_day(self.known, self.dims, self.tenant, day, Whose::All)? {
                 for ad in counted.delivered(self.dims) {
                     if ad.delivery.line == line {

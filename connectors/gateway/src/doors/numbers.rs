@@ -1,5 +1,6 @@
 //! `GET /v1/attribution/campaigns`, `/codes`, `/paths` and the others of [`Sheet`]: the tenant's numbers as they stand in the
-//! database, page by page. 200 JSON; 422 names the field; 503 while others are read, or the database cannot be.
+//! database, or are counted from the journal, page by page. 200 JSON; 422 names the field; 503 while others are read or counted, or
+//! what they are read from is away.
 
 use std::pin::Pin;
 use std::sync::Arc;

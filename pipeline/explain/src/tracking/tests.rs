@@ -118,6 +118,16 @@ fn silence_is_quiet() {
 }
 
 #[test]
+fn an_old_impression_is_seen_beside_a_new_ad() {
+    let mut world = World::new(|line| line.controlling = ControllingSource::Bytes);
+    world.download(1);
+    world.impression(20 * 24);
+    let found = look(&world);
+    let hours = |what| (NOON.0 - of(&found, what).last.unwrap().0) / HOUR_MS;
+    assert_eq!((hours(Trace::Ads), hours(Trace::Impressions)), (1, 480));
+}
+
+#[test]
 fn without_households_only_codes_match() {
     let mut world = World::new(|_| {}).with_store();
     for class in [IpClass::DataCentre, IpClass::Vpn] {

@@ -31,7 +31,21 @@ pub(super) async fn every_line(demo: &Demo<'_>) {
             assert!(ads["week"].as_u64() <= Some(delivered), "{row} {said:#}");
             assert_eq!(code, i32::from(said["works"] == false), "{line}");
         }
-        test_order(demo, &tenant, &key, lines[0]["line"].as_str().unwrap()).await;
+        let line = lines[0]["line"].as_str().unwrap();
+        let said = run(
+            demo.dir,
+            &args(demo, &["--line", line, "--tenant", &tenant]),
+        );
+        let said = text(&said);
+        assert!(
+            said.starts_with(&format!("Line item {line} of {tenant}\n")),
+            "{said}"
+        );
+        assert!(
+            said.contains("ads ") && said.contains("\n  brand "),
+            "{said}"
+        );
+        test_order(demo, &tenant, &key, line).await;
     }
     let of_both = run(demo.dir, &args(demo, &["--line", "fern-host-read"]));
     assert!(text(&of_both).contains("--tenant says whose"));
