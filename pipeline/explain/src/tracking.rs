@@ -1,7 +1,7 @@
 //! Is a line item tracked? What was last seen of its ads and of its brand's buyers, what is missing, and who mends it.
 //!
 //! Needs: one state of the journal. Promises: days before [`LOOKED_DAYS`] are not looked at, so that a line of years answers as
-//! a new one; an ad is one that counts, not one that was reported. Leaves out: what reached a door and was refused (dead letters).
+//! a new one; an ad is one that counts in its flight, as pacing has it, not one that was reported. Leaves out: what reached a door and was refused (dead letters).
 
 mod buyers;
 
@@ -33,7 +33,7 @@ const QUIET_DAYS: i64 = 7;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trace {
-    /// Ads delivered, as the line's controlling source counts them.
+    /// Billable ads, as the line's controlling source counts them: what pacing has.
     Ads,
     /// Impressions reported, whether they count or not.
     Impressions,
@@ -216,8 +216,8 @@ impl<'k> Looked<'k> {
 
     fn look(&self) -> Result<Tracking, ReadError> {
         let line = self.line;
-        let (ads, billable, impressions) = self.exposures()?;
-        let stalled = self.stalled(billable);
+        let (ads, impressions) = self.exposures()?;
+        let stalled = self.stalled(ads.last.map(EventTimeMs::hour));
         let mut seen = vec![
             self.ads(ads, stalled),
             self.impressions(impressions, stalled),
@@ -258,20 +258,20 @@ impl<'k> Looked<'k> {
         days.filter(move |day| day.0 >= first)
     }
 
-    /// Ads delivered, the hour of the last that bills, and impressions of the line.
-    fn exposures(&self) -> Result<(Times, Option<Hour>, Times), ReadError> {
+    /// Billable ads, and impressions of the line.
+    fn exposures(&self) -> Result<(Times, Times), ReadError> {
         let (mut ads, mut impressions) = (Times::default(), Times::default());
         let (line, clock) = (self.line.line, self.known.clock);
         let carried = self.dims.carried.get(&line).into_iter().flatten();
-        let mut billable = carried.filter_map(|day| day.last_hour).max();
-        ads.last = billable.map(Hour::start);
+        ads.last = carried
+            .filter_map(|day| day.last_hour)
+            .max()
+            .map(Hour::start);
         for day in self.days(RetentionClass::Exposure) {
             for counted in count_day(self.known, self.dims, self.tenant, day, Whose::All)? {
                 for ad in counted.delivered(self.dims) {
-                    if ad.delivery.line == line {
+                    if ad.billable && ad.delivery.line == line {
                         ads.add(ad.delivery.time, clock, false);
-                        let hour = ad.billable.then_some(ad.delivery.time.hour());
-                        billable = billable.max(hour);
                     }
                 }
                 for (time, _, exposure) in &counted.items {
@@ -281,7 +281,7 @@ impl<'k> Looked<'k> {
                 }
             }
         }
-        Ok((ads, billable, impressions))
+        Ok((ads, impressions))
     }
 
     fn ads(&self, times: Times, stalled: bool) -> Seen {

@@ -118,6 +118,19 @@ fn silence_is_quiet() {
 }
 
 #[test]
+fn ads_outside_the_flight_are_none() {
+    let mut world = World::new(|line| line.start = NOON.day());
+    world.impression(1);
+    world.impression(13);
+    let found = look(&world);
+    assert_eq!(of(&found, Trace::Ads).week, 1);
+    assert_eq!(of(&found, Trace::Impressions).week, 2);
+    let mut ahead = World::new(|line| line.start = Day(NOON.day().0 + 1));
+    ahead.impression(1);
+    assert_eq!(state(&look(&ahead), Trace::Ads), State::Unused);
+}
+
+#[test]
 fn an_old_impression_is_seen_beside_a_new_ad() {
     let mut world = World::new(|line| line.controlling = ControllingSource::Bytes);
     world.download(1);

@@ -8,30 +8,11 @@ use super::{run, text};
 /// Every line item of every tenant.
 pub(super) async fn every_line(demo: &Demo<'_>) {
     for (tenant, key) in demo.tenants() {
-        let query = "SELECT line, state, delivered FROM hostread.pacing ORDER BY line";
-        let lines = demo.rows(&key, query).await;
-        for row in &lines {
-            let line = row["line"].as_str().unwrap();
-            let (code, said) = asked(demo, &tenant, line, &[]);
-            let ads = &said["seen"][0];
-            assert_eq!(ads["what"], "ads");
-            let delivered: u64 = row["delivered"]
-                .to_string()
-                .replace('"', "")
-                .parse()
-                .unwrap();
-            let expected = match (said["flight"].as_str().unwrap(), delivered) {
-                ("ahead", _) => "unused",
-                (_, 0) => "missing",
-                _ if row["state"] == "stalled" => "quiet",
-                _ => "seen",
-            };
-            assert_eq!(ads["state"], expected, "{row} {said:#}");
-            assert_eq!(ads["last"].is_null(), delivered == 0, "{row} {said:#}");
-            assert!(ads["week"].as_u64() <= Some(delivered), "{row} {said:#}");
-            assert_eq!(code, i32::from(said["works"] == false), "{line}");
+        let lines = told(demo, &tenant, &key).await;
+        for (row, (code, said)) in &lines {
+            is_paced(row, *code, said);
         }
-        let line = lines[0]["line"].as_str().unwrap();
+        let line = lines[0].0["line"].as_str().unwrap();
         let said = run(
             demo.dir,
             &args(demo, &["--line", line, "--tenant", &tenant]),
@@ -49,6 +30,38 @@ pub(super) async fn every_line(demo: &Demo<'_>) {
     }
     let of_both = run(demo.dir, &args(demo, &["--line", "fern-host-read"]));
     assert!(text(&of_both).contains("--tenant says whose"));
+}
+
+/// What pacing has of each line item, and what is said of it in the same hour of the clock.
+async fn told(demo: &Demo<'_>, tenant: &str, key: &str) -> Vec<(Value, (i32, Value))> {
+    let query = "SELECT line, state, delivered, as_of FROM hostread.pacing ORDER BY line";
+    let mut rows = demo.rows(key, query).await;
+    loop {
+        let ask = |row: &Value| asked(demo, tenant, row["line"].as_str().unwrap(), &[]);
+        let said: Vec<(i32, Value)> = rows.iter().map(ask).collect();
+        let after = demo.rows(key, query).await;
+        if after == rows {
+            return rows.into_iter().zip(said).collect();
+        }
+        rows = after;
+    }
+}
+
+fn is_paced(row: &Value, code: i32, said: &Value) {
+    let ads = &said["seen"][0];
+    assert_eq!(ads["what"], "ads");
+    let delivered = row["delivered"].to_string().replace('"', "");
+    let delivered: u64 = delivered.parse().unwrap();
+    let expected = match (said["flight"].as_str().unwrap(), delivered) {
+        ("ahead", _) => "unused",
+        (_, 0) => "missing",
+        _ if row["state"] == "stalled" => "quiet",
+        _ => "seen",
+    };
+    assert_eq!(ads["state"], expected, "{row} {said:#}");
+    assert_eq!(ads["last"].is_null(), delivered == 0, "{row} {said:#}");
+    assert!(ads["week"].as_u64() <= Some(delivered), "{row} {said:#}");
+    assert_eq!(code, i32::from(said["works"] == false), "{row} {said:#}");
 }
 
 fn args<'a>(demo: &'a Demo<'_>, more: &[&'a str]) -> Vec<&'a str> {
