@@ -11,7 +11,7 @@ use hostread_engines::sql_door::{
 use hostread_engines::{ClickHouseAccess, Engines};
 use reqwest::{Client, RequestBuilder, Response, Url};
 
-use super::{ask, run, start};
+use super::{ask, run, start, try_ask};
 
 const KEY_A: &str = "key-of-a";
 const KEY_B: &str = "key-of-b";
@@ -398,8 +398,11 @@ async fn the_first_line_holds_alone(world: &World) {
         "SELECT count() FROM numbers(200000000000)",
         "SELECT number FROM numbers(200000)",
     ] {
-        let (status, text) = ask(access, &user, &password, query).await;
-        assert_ne!(status, 200, "{query}: {text}");
+        match try_ask(access, &user, &password, query).await {
+            Ok((status, text)) => assert_ne!(status, 200, "{query}: {text}"),
+            // Rows may be on their way when a limit is reached: then the answer breaks off.
+            Err(error) => assert!(error.is_decode(), "{query}: {error:?}"),
+        }
     }
 }
 
