@@ -13,6 +13,7 @@ mod deal;
 mod demo;
 mod explain;
 mod ledgers;
+mod lift;
 mod listing;
 mod method;
 mod parts;

@@ -14,6 +14,7 @@ pub(crate) mod explain;
 pub(crate) mod gateway;
 pub(crate) mod import;
 pub(crate) mod journal;
+mod lift;
 pub(crate) mod lists;
 mod logs;
 pub(crate) mod method;

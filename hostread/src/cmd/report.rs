@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use hostread_schemas::event::Model;
 
 use super::SheetFormat as Format;
+use super::lift::{self, LiftArgs};
 use super::numbers::{ConversionsArgs, NumbersCommand, journeys};
 use super::reach::{self, ReachArgs};
 use crate::config::Config;
@@ -33,6 +34,8 @@ enum ReportCommand {
     Reach(ReachArgs),
     /// How far the households went that ads of a period reached: to the shop, to a cart, to a conversion
     Funnel(ReachArgs),
+    /// How many more of those who heard a campaign converted than of those like them who did not
+    Lift(LiftArgs),
 }
 
 /// What the databases know.
@@ -130,6 +133,7 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
         // The databases do not know who heard what: the journal does.
         Some(ReportCommand::Reach(args)) => return reach::run(&config, args, Shown::Reach).await,
         Some(ReportCommand::Funnel(args)) => return reach::run(&config, args, Shown::Funnel).await,
+        Some(ReportCommand::Lift(args)) => return lift::run(&config, args).await,
         Some(ReportCommand::Stored(command)) => Some(command),
         None => None,
     };

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use hostread_disk::Disk;
 use hostread_explain::{
-    Archive, Asked, Cause, Explanation, Kind, Known, NoReach, NotExplained, Reach, ReachAsked,
-    ReadError, Tracking, Without,
+    Archive, Asked, Cause, Explanation, Kind, Known, LiftAsked, Lifts, NoReach, NotExplained,
+    Reach, ReachAsked, ReadError, Tracking, Without,
 };
 use hostread_gateway::{ExplainAsk, ExplainRefusal};
 use hostread_journal::Snapshot;
@@ -69,6 +69,15 @@ impl From<NotExplained> for NoAnswer {
     }
 }
 
+impl From<NoReach> for NoAnswer {
+    fn from(error: NoReach) -> Self {
+        match error {
+            NoReach::Read(error) => NotExplained::from(error).into(),
+            why => Self::Cause(why.to_string()),
+        }
+    }
+}
+
 impl Explainer {
     /// Of the journal in the data folder. No I/O.
     pub(crate) fn new(config: &Config, log: Option<Log>) -> Result<Self> {
@@ -111,10 +120,15 @@ impl Explainer {
     pub(crate) fn reach(&self, asked: ReachAsked, tenant: Option<&str>) -> Result<Reach, NoAnswer> {
         self.read(|known| {
             let tenant = tenant.map(|name| self.hasher.tenant(name));
-            hostread_explain::reach(known, asked, tenant).map_err(|why| match why {
-                NoReach::Read(error) => NotExplained::from(error).into(),
-                why => NoAnswer::Cause(why.to_string()),
-            })
+            hostread_explain::reach(known, asked, tenant).map_err(NoAnswer::from)
+        })
+    }
+
+    /// How many more of those converted whom campaigns of a period reached, of one tenant or of all.
+    pub(crate) fn lifts(&self, asked: &LiftAsked, tenant: Option<&str>) -> Result<Lifts, NoAnswer> {
+        self.read(|known| {
+            let tenant = tenant.map(|name| self.hasher.tenant(name));
+            hostread_explain::lifts(known, asked, tenant).map_err(NoAnswer::from)
         })
     }
 

@@ -18,6 +18,7 @@ mod dims;
 mod download;
 mod episode_day;
 mod known;
+mod lift;
 mod lines;
 mod path;
 mod reach;
@@ -28,6 +29,7 @@ mod signals;
 #[cfg(test)]
 mod testing;
 mod tracking;
+mod visits;
 mod without;
 
 pub use asked::{Asked, Kind};
@@ -35,6 +37,7 @@ pub use conversion::{Conversion, Credits, LeftOut, PathStep, Sharing, SignalSaid
 pub use download::Download;
 pub use episode_day::{EpisodeDay, RequestSeen, Version};
 pub use known::{Archive, Known, Live, ReadError};
+pub use lift::{LiftAsked, Lifted, Lifts, lifts};
 pub use lines::{BillingDay, BillingLine, ConversionCredit, LineDay, Pacing, Read};
 pub use reach::{NoReach, Reach, ReachAsked, ReachBy, Reached, reach};
 pub use request::{Filter, Request};

@@ -38,6 +38,8 @@ pub(crate) struct Seen {
 pub(crate) struct Life {
     /// In order of (whole second, touch).
     pub(crate) seen: Vec<Seen>,
+    /// Downloads from residential addresses: whole seconds, listener.
+    pub(crate) downloads: Vec<(i64, u64)>,
     pub(crate) presence: BTreeSet<(Day, AgentId)>,
     pub(crate) shared: BTreeSet<Day>,
 }
@@ -103,6 +105,10 @@ pub(crate) fn lives(
             if part == Part::Presence {
                 continue;
             }
+            let downloads = counted.counted.downloads.iter();
+            let downloads = downloads.filter(|it| it.ip_class == IpClass::Residential);
+            life.downloads
+                .extend(downloads.map(|it| (it.t0.secs(), counted.listener.0)));
             life.seen.extend(counted.delivered(dims).map(|ad| Seen {
                 secs: ad.delivery.time.secs(),
                 touch: ad.touch,

@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hostread_schemas::event::IpClass;
-use hostread_schemas::fact::{FactBody, PathTouch, RetentionClass, SignalKind};
-use hostread_schemas::{BrandId, Day, EventTimeMs, HouseholdId, ListenerId, NameKind, TenantId};
+use hostread_schemas::fact::{PathTouch, RetentionClass};
+use hostread_schemas::{Day, HouseholdId, ListenerId, NameKind, TenantId};
 use serde::Serialize;
 
 use crate::days::Whose;
@@ -18,6 +18,7 @@ use crate::known::{Known, ReadError};
 use crate::path::{Life, Part, Seen, credited, lives};
 use crate::said::AsOf;
 use crate::signals::merged;
+use crate::visits::{Visit, visits};
 
 /// Days before and behind a day whose agents can make its household a shared one.
 const AROUND_DAYS: i32 = hostread_rules::household::SHARED_SPAN_DAYS - 1;
@@ -141,7 +142,7 @@ pub fn reach(
     asked: ReachAsked,
     tenant: Option<TenantId>,
 ) -> Result<Reach, NoReach> {
-    let (from, to) = period(known, asked)?;
+    let (from, to) = period(known, asked.from, asked.to)?;
     let dims = all_dims(known, tenant)?;
     let mut rows = Vec::new();
     for (tenant, dims) in &dims {
@@ -167,12 +168,17 @@ pub fn reach(
     })
 }
 
-fn period(known: &Known<'_>, asked: ReachAsked) -> Result<(Day, Day), NoReach> {
+/// The days that are asked for, where they are there.
+pub(crate) fn period(
+    known: &Known<'_>,
+    from: Option<Day>,
+    to: Option<Day>,
+) -> Result<(Day, Day), NoReach> {
     let released = known.exposures_released();
     let live = released.map(|through| Day(through.0.saturating_add(1)));
     let first = live.or_else(|| known.live.days(RetentionClass::Exposure).first().copied());
-    let to = asked.to.unwrap_or_else(|| known.clock.day());
-    let from = asked.from.or(first).unwrap_or(to);
+    let to = to.unwrap_or_else(|| known.clock.day());
+    let from = from.or(first).unwrap_or(to);
     match (released, live) {
         (Some(through), Some(first)) if from <= through => {
             Err(NoReach::Released { through, first })
@@ -227,21 +233,14 @@ enum Step {
     Conversion,
 }
 
-/// A visit of a household's that an ad may have led to.
-#[derive(Clone, Copy, Debug)]
-struct Visit {
-    household: HouseholdId,
-    time: EventTimeMs,
-    brand: BrandId,
-    step: Step,
-}
-
 impl Of<'_> {
     fn rows(&self) -> Result<Vec<Reached>, ReadError> {
         let mut heard = self.ads()?;
         let reached = heard.values().flat_map(|heard| &heard.households);
         let reached: BTreeSet<HouseholdId> = reached.copied().collect();
-        let visits = self.visits(&reached)?;
+        // Of households that were reached, from the first day of the period on.
+        let (known, dims, tenant) = (self.known, self.dims, self.tenant);
+        let visits = visits(known, dims, tenant, self.from, |it| reached.contains(&it))?;
         self.steps(&reached, &visits, &mut heard)?;
         let name = |id| self.known.name(self.by.kind(), id);
         let rows = heard.into_iter().map(|(id, heard)| Reached {
@@ -288,36 +287,6 @@ impl Of<'_> {
             }
         }
         Ok(heard)
-    }
-
-    /// Visits of households that were reached, from the first day of the period on.
-    fn visits(&self, reached: &BTreeSet<HouseholdId>) -> Result<Vec<Visit>, ReadError> {
-        let mut visits = Vec::new();
-        let class = RetentionClass::Conversion;
-        let days = self.known.live.days(class).into_iter();
-        for day in days.filter(|day| *day >= self.from) {
-            self.known.live.facts(class, day, &mut |fact| {
-                let FactBody::Signal(signal) = fact.body else {
-                    return;
-                };
-                let counts = fact.tenant == self.tenant
-                    && signal.kind.is_visit()
-                    && signal.ip_class == IpClass::Residential;
-                if counts && reached.contains(&signal.household) {
-                    visits.push(Visit {
-                        household: signal.household,
-                        time: fact.time,
-                        brand: self.dims.brand_of_store(signal.store),
-                        step: if signal.kind == SignalKind::PixelCart {
-                            Step::Cart
-                        } else {
-                            Step::Visit
-                        },
-                    });
-                }
-            })?;
-        }
-        Ok(visits)
     }
 
     /// How far the households went that ads of the period reached.
@@ -377,9 +346,10 @@ impl Of<'_> {
                 && !life.is_shared(seen.time.day())
                 && self.dims.brand_of_line(seen.line) == visit.brand
         };
+        let step = if visit.cart { Step::Cart } else { Step::Visit };
         for seen in life.seen.iter().filter(led) {
             if let Some(heard) = heard.get_mut(&self.by.of_ad(self.dims, seen)) {
-                heard.went(visit.household, visit.step);
+                heard.went(visit.household, step);
             }
         }
     }

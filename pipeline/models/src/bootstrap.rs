@@ -16,7 +16,7 @@ use siphasher::sip::SipHasher13;
 /// Draws of an interval. More: it is smoother, and takes longer.
 pub const DRAWS: u64 = 1_000;
 /// Of so many draws, in order, the interval is from this one to that one: 95% of them.
-const INSIDE: Range<usize> = 24..975;
+pub(crate) const INSIDE: Range<usize> = 24..975;
 /// Fewer units say nothing about chance.
 pub const UNITS_MIN: usize = 30;
 
@@ -144,7 +144,7 @@ fn millionths(part: i128, whole: i128) -> i64 {
 }
 
 /// How often a unit comes in a draw.
-fn weight(unit: u64, draw: u64) -> i64 {
+pub(crate) fn weight(unit: u64, draw: u64) -> i64 {
     let mut hasher = SipHasher13::new_with_keys(unit, draw);
     hasher.write_u8(0);
     let drawn = hasher.finish();

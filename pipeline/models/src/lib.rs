@@ -5,4 +5,5 @@
 //! Floating point is allowed here, in a fixed order of operations; `rules` has none.
 
 pub mod bootstrap;
+pub mod lift;
 pub mod markov;

@@ -20,6 +20,7 @@ mod doctor;
 mod explain;
 mod guide;
 mod import;
+mod lift;
 mod lists;
 mod models;
 mod paths;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::explain::Demo;
-use super::{models, paths, printed, reach, returns, run, sql, text};
+use super::{lift, models, paths, printed, reach, returns, run, sql, text};
 
 /// Rows of a page: few, so that there are several pages.
 const PAGE_ROWS: usize = 3;
@@ -44,6 +44,7 @@ pub(super) async fn every_sheet(demo: &Demo<'_>, postgres: &sqlx::PgPool) {
         paths::every_sheet(&sheets).await;
         models::every_campaign(&sheets).await;
         reach::every_row(&sheets).await;
+        lift::every_campaign(&sheets);
         with_bills += u32::from(returns::every_line(&sheets, postgres).await);
         sheets.door().await;
     }

@@ -1,0 +1,205 @@
+//! Lift of campaigns: what every household downloaded, heard, visited and bought, for the trials of [`hostread_models::lift`]
+//! (definition 29).
+//!
+//! Needs: one state of the journal that still holds the period. Promises: whoever cannot be matched is on neither side.
+//! Leaves out: regions, which nothing records. Memory: the downloads and ads of all live days, and of one campaign its households.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hostread_models::lift::{Entry, History, Lift, Trials, lift};
+use hostread_schemas::event::IpClass;
+use hostread_schemas::unit::DAY_MS;
+use hostread_schemas::{BrandId, CampaignId, Day, HouseholdId, NameKind, TenantId};
+
+use crate::days::Whose;
+use crate::dims::{Dims, all_dims};
+use crate::known::{Known, ReadError};
+use crate::path::{Life, Part, Seen, lives};
+use crate::reach::{NoReach, period};
+use crate::said::AsOf;
+use crate::signals::merged;
+use crate::visits::visits;
+
+const DAY_SECS: i64 = DAY_MS / 1_000;
+
+/// What is asked: both days are part of the period, in UTC.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LiftAsked {
+    /// First day on which an ad may make a household exposed; none: the first that is live.
+    pub from: Option<Day>,
+    /// Last day; none: the clock's.
+    pub to: Option<Day>,
+    /// Days within which a conversion may follow; none: the tenant's lookback.
+    pub window_days: Option<u16>,
+    /// Only this campaign.
+    pub campaign: Option<String>,
+}
+
+/// Lift of one campaign.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lifted {
+    /// Tenant.
+    pub tenant: String,
+    /// Campaign.
+    pub campaign: String,
+    /// Days within which a conversion may follow.
+    pub window_days: i64,
+    /// Exposed households beside controls.
+    pub lift: Lift,
+}
+
+/// Lift of campaigns, and of when.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lifts {
+    /// Which state was read.
+    pub as_of: AsOf,
+    /// First day.
+    pub from: String,
+    /// Last day.
+    pub to: String,
+    /// By tenant and campaign; those that nobody heard are not there.
+    pub rows: Vec<Lifted>,
+}
+
+/// Compares whom the campaigns of a period reached with whom they did not.
+///
+/// # Errors
+/// When the period is released or none, or the journal cannot be read.
+pub fn lifts(
+    known: &Known<'_>,
+    asked: &LiftAsked,
+    tenant: Option<TenantId>,
+) -> Result<Lifts, NoReach> {
+    let (from, to) = period(known, asked.from, asked.to)?;
+    let dims = all_dims(known, tenant)?;
+    let mut rows = Vec::new();
+    for (tenant, dims) in &dims {
+        let homes = Homes::read(known, dims, *tenant)?;
+        let lookback = dims.settings().lookback_secs / DAY_SECS;
+        let lookback = lookback.min(i64::from(known.horizons.lookback_days));
+        let window_days = asked.window_days.map_or(lookback, i64::from);
+        let trials = Trials {
+            period: i64::from(from.0) * DAY_SECS..(i64::from(to.0) + 1) * DAY_SECS,
+            window_secs: window_days * DAY_SECS,
+        };
+        for campaign in homes.heard(dims) {
+            let name = known.name(NameKind::Campaign, campaign.0);
+            if asked.campaign.as_ref().is_some_and(|only| *only != name) {
+                continue;
+            }
+            let entries: Vec<_> = homes
+                .histories(dims, campaign)
+                .flat_map(|history| trials.of(&history))
+                .collect();
+            if entries.iter().any(Entry::exposed) {
+                rows.push(Lifted {
+                    tenant: known.tenant(*tenant),
+                    campaign: name,
+                    window_days,
+                    lift: lift(&entries),
+                });
+            }
+        }
+    }
+    rows.sort_unstable_by(|a, b| (&a.tenant, &a.campaign).cmp(&(&b.tenant, &b.campaign)));
+    Ok(Lifts {
+        as_of: AsOf {
+            tick: known.tick,
+            clock: known.clock,
+        },
+        from: from.to_string(),
+        to: to.to_string(),
+        rows,
+    })
+}
+
+/// What a household did in the shops of a brand, in whole seconds.
+#[derive(Default)]
+struct Bought {
+    visits: Vec<i64>,
+    conversions: Vec<i64>,
+}
+
+/// What all households of a tenant did, as far as it can be matched.
+struct Homes {
+    lives: BTreeMap<HouseholdId, Life>,
+    bought: BTreeMap<(HouseholdId, BrandId), Bought>,
+}
+
+impl Homes {
+    fn read(known: &Known<'_>, dims: &Dims, tenant: TenantId) -> Result<Self, ReadError> {
+        let mut lives = lives(known, dims, tenant, Whose::All, |_| Part::Whole)?;
+        lives.remove(&HouseholdId::NONE);
+        let matches = |household: HouseholdId, brand: BrandId, day: Day| {
+            let life = lives.get(&household);
+            brand.is_some() && life.is_some_and(|life| !life.is_shared(day))
+        };
+        let mut bought: BTreeMap<(HouseholdId, BrandId), Bought> = BTreeMap::new();
+        for it in visits(known, dims, tenant, Day(i32::MIN), |_| true)? {
+            if matches(it.household, it.brand, it.time.day()) {
+                let of = bought.entry((it.household, it.brand)).or_default();
+                of.visits.push(it.time.secs());
+            }
+        }
+        let merging = merged(known, tenant)?;
+        for made in merging
+            .merged
+            .iter()
+            .filter_map(|it| it.conversion.as_ref())
+        {
+            let brand = dims.brand_of_store(made.store);
+            if matches(made.household, brand, made.time.day()) {
+                let of = bought.entry((made.household, brand)).or_default();
+                of.conversions.push(made.time.secs());
+            }
+        }
+        Ok(Self { lives, bought })
+    }
+
+    /// Campaigns of a brand that anybody heard.
+    fn heard(&self, dims: &Dims) -> BTreeSet<CampaignId> {
+        let seen = self.lives.values().flat_map(|life| &life.seen);
+        let heard = seen.filter_map(|seen| dims.lines.get(&seen.line));
+        let heard = heard.map(|line| line.campaign);
+        heard
+            .filter(|campaign| dims.campaigns.get(campaign).is_some())
+            .collect()
+    }
+
+    /// Every household, as a campaign sees it.
+    fn histories(&self, dims: &Dims, campaign: CampaignId) -> impl Iterator<Item = History> {
+        let brand = dims.campaigns.get(&campaign).copied().unwrap_or_default();
+        self.lives.iter().map(move |(household, life)| {
+            let mut history = History {
+                household: household.0,
+                downloads: life.downloads.clone(),
+                ..History::default()
+            };
+            let day = |secs: i64| Day(i32::try_from(secs.div_euclid(DAY_SECS)).unwrap_or(i32::MAX));
+            history
+                .downloads
+                .retain(|(secs, _)| !life.is_shared(day(*secs)));
+            for seen in &life.seen {
+                let of = dims.lines.get(&seen.line).map(|line| line.campaign);
+                if of == Some(campaign) {
+                    history.ads.push((seen.secs, usable(life, seen)));
+                } else if dims.brand_of_line(seen.line) == brand {
+                    history.others.push(seen.secs);
+                }
+            }
+            if let Some(bought) = self.bought.get(&(*household, brand)) {
+                history.visits.clone_from(&bought.visits);
+                history.conversions.clone_from(&bought.conversions);
+            }
+            history
+        })
+    }
+}
+
+/// Can the household be matched by it?
+fn usable(life: &Life, seen: &Seen) -> bool {
+    seen.ip_class == IpClass::Residential && !life.is_shared(seen.time.day())
+}
+
+#[cfg(test)]
+mod tests;
