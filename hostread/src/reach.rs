@@ -45,6 +45,8 @@ fn people(reach: &Reach, by: &'static str) -> Listing {
         Column::count("households"),
         Column::count("responses"),
         Column::share("response rate"),
+        Column::count("by chance"),
+        Column::share("chance rate"),
     ];
     let row = |it: &Reached| -> Vec<Value> {
         vec![
@@ -59,6 +61,9 @@ fn people(reach: &Reach, by: &'static str) -> Listing {
             json!(it.households),
             json!(it.responses),
             per(it.responses, it.households),
+            json!(it.by_chance),
+            it.by_chance
+                .map_or(Value::Null, |by_chance| per(by_chance, it.households)),
         ]
     };
     Listing::whole(columns, reach.rows.iter().map(row).collect())
@@ -131,6 +136,7 @@ mod tests {
             visitors,
             carts,
             responses,
+            by_chance: (responses > 0).then_some(2),
         };
         let reach = Reach {
             as_of: AsOf {
@@ -180,6 +186,8 @@ mod tests {
         assert_eq!(reach[0]["frequency_micros"], 2_000_000);
         assert_eq!(reach[0]["usable_micros"], 666_667);
         assert_eq!(reach[0]["response_rate_micros"], 25_000);
+        assert_eq!(reach[0]["chance_rate_micros"], 50_000);
+        assert_eq!(reach[1]["chance_rate_micros"], Value::Null);
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) async fn run(config: &Config, args: ReachArgs, shown: Shown) -> Resul
     match args.format {
         Format::Table => {
             say!("Ads from {} to {} in UTC.", reach.from, reach.to);
-            listing.leave_out(&["from", "to"]);
+            listing.leave_out(&["from", "to", "by chance"]);
             say!("{}", listing.render("No ad was delivered."));
         }
         Format::Json => listing.objects().iter().for_each(|line| say!("{line}")),

@@ -2,14 +2,15 @@
 //! the shop's pages, to a cart, to a conversion (definitions 27 and 28).
 //!
 //! Needs: one state of the journal that still holds the period. Promises: exact counts of distinct listeners and households, so
-//! they are never added up over rows. Leaves out: who would have bought anyway. Memory: the period's ads delivered, and what the
+//! they are never added up over rows. Leaves out: who would have bought anyway ([`crate::lifts`]). Memory: the period's ads delivered, and what the
 //! buyers' households heard in all live days.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hostread_rules::conversion::Conversion;
 use hostread_schemas::event::IpClass;
 use hostread_schemas::fact::{PathTouch, RetentionClass};
-use hostread_schemas::{Day, HouseholdId, ListenerId, NameKind, TenantId};
+use hostread_schemas::{BrandId, Day, HouseholdId, ListenerId, NameKind, TenantId};
 use serde::Serialize;
 
 use crate::days::Whose;
@@ -22,6 +23,8 @@ use crate::visits::{Visit, visits};
 
 /// Days before and behind a day whose agents can make its household a shared one.
 const AROUND_DAYS: i32 = hostread_rules::household::SHARED_SPAN_DAYS - 1;
+/// Conversions so many days before ads cannot come from them: those that match all the same match by chance.
+const SHIFTED_DAYS: i32 = 180;
 
 /// Whose reach.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,6 +95,9 @@ pub struct Reached {
     pub carts: u64,
     /// How many of them have a conversion with one of these ads on its path.
     pub responses: u64,
+    /// How many of them would have such a conversion had the ads been 180 days earlier; none where the conversions of their
+    /// brands do not go back so far.
+    pub by_chance: Option<u64>,
 }
 
 /// Reach, and what it is of.
@@ -207,6 +213,9 @@ struct Heard {
     visitors: BTreeSet<HouseholdId>,
     carts: BTreeSet<HouseholdId>,
     responses: BTreeSet<HouseholdId>,
+    by_chance: BTreeSet<HouseholdId>,
+    /// Of usable ads.
+    brands: BTreeSet<BrandId>,
 }
 
 impl Heard {
@@ -241,7 +250,7 @@ impl Of<'_> {
         // Of households that were reached, from the first day of the period on.
         let (known, dims, tenant) = (self.known, self.dims, self.tenant);
         let visits = visits(known, dims, tenant, self.from, |it| reached.contains(&it))?;
-        self.steps(&reached, &visits, &mut heard)?;
+        let since = self.steps(&reached, &visits, &mut heard)?;
         let name = |id| self.known.name(self.by.kind(), id);
         let rows = heard.into_iter().map(|(id, heard)| Reached {
             tenant: self.known.tenant(self.tenant),
@@ -253,6 +262,9 @@ impl Of<'_> {
             visitors: heard.visitors.len() as u64,
             carts: heard.carts.len() as u64,
             responses: heard.responses.len() as u64,
+            by_chance: self
+                .goes_back(&heard, &since)
+                .then_some(heard.by_chance.len() as u64),
         });
         Ok(rows.collect())
     }
@@ -283,24 +295,27 @@ impl Of<'_> {
                 if usable {
                     heard.usable_ads += 1;
                     heard.households.insert(*household);
+                    heard.brands.insert(self.dims.brand_of_line(seen.line));
                 }
             }
         }
         Ok(heard)
     }
 
-    /// How far the households went that ads of the period reached.
+    /// How far the households went that ads of the period reached; and the first day on which each brand sold anything.
     fn steps(
         &self,
         reached: &BTreeSet<HouseholdId>,
         visits: &[Visit],
         heard: &mut BTreeMap<u64, Heard>,
-    ) -> Result<(), ReadError> {
+    ) -> Result<BTreeMap<BrandId, Day>, ReadError> {
         let (known, dims, tenant) = (self.known, self.dims, self.tenant);
         let merging = merged(known, tenant)?;
         let all = merging.merged.iter();
-        let made = all.filter_map(|one| one.conversion.as_ref());
+        let made: Vec<_> = all.filter_map(|one| one.conversion.as_ref()).collect();
+        let since = since(dims, &made);
         let made: Vec<_> = made
+            .into_iter()
             .filter(|made| reached.contains(&made.household))
             .collect();
         let mut households: BTreeSet<HouseholdId> = made.iter().map(|it| it.household).collect();
@@ -326,33 +341,76 @@ impl Of<'_> {
                     heard.went(made.household, Step::Conversion);
                 }
             }
+            if let Some(life) = life {
+                self.matched_by_chance(made, life, heard);
+            }
         }
-        Ok(())
+        Ok(since)
     }
 
-    /// The ads of the period that a visit lies behind, by the rules of a conversion's path.
+    /// A visit counts at the ads of the period that it lies behind.
     fn visited(&self, visit: &Visit, life: &Life, heard: &mut BTreeMap<u64, Heard>) {
-        if life.is_shared(visit.time.day()) || !visit.brand.is_some() {
+        if life.is_shared(visit.time.day()) {
             return;
         }
-        let lookback_max = i64::from(self.known.horizons.lookback_days) * 86_400;
-        let lookback = self.dims.settings().lookback_secs.min(lookback_max);
-        let secs = visit.time.secs();
-        let window = (secs.saturating_sub(lookback) + 1)..=secs;
-        let led = |seen: &&Seen| {
-            window.contains(&seen.secs)
-                && (self.from..=self.to).contains(&seen.time.day())
-                && seen.ip_class == IpClass::Residential
-                && !life.is_shared(seen.time.day())
-                && self.dims.brand_of_line(seen.line) == visit.brand
-        };
         let step = if visit.cart { Step::Cart } else { Step::Visit };
-        for seen in life.seen.iter().filter(led) {
+        for seen in self.ads_before(visit.time.secs(), visit.brand, life) {
             if let Some(heard) = heard.get_mut(&self.by.of_ad(self.dims, seen)) {
                 heard.went(visit.household, step);
             }
         }
     }
+
+    /// A conversion counts at the ads of the period that it would lie behind, had they been [`SHIFTED_DAYS`] earlier.
+    fn matched_by_chance(&self, made: &Conversion, life: &Life, heard: &mut BTreeMap<u64, Heard>) {
+        if life.is_shared(made.time.day()) {
+            return;
+        }
+        let secs = made.time.secs() + i64::from(SHIFTED_DAYS) * 86_400;
+        for seen in self.ads_before(secs, self.dims.brand_of_store(made.store), life) {
+            if let Some(heard) = heard.get_mut(&self.by.of_ad(self.dims, seen)) {
+                heard.by_chance.insert(made.household);
+            }
+        }
+    }
+
+    /// A household's usable ads of the period that would be on the path of a conversion of the brand's at a second.
+    fn ads_before<'l>(
+        &'l self,
+        secs: i64,
+        brand: BrandId,
+        life: &'l Life,
+    ) -> impl Iterator<Item = &'l Seen> {
+        let lookback_max = i64::from(self.known.horizons.lookback_days) * 86_400;
+        let lookback = self.dims.settings().lookback_secs.min(lookback_max);
+        let window = (secs.saturating_sub(lookback) + 1)..=secs;
+        life.seen.iter().filter(move |seen| {
+            window.contains(&seen.secs)
+                && (self.from..=self.to).contains(&seen.time.day())
+                && seen.ip_class == IpClass::Residential
+                && !life.is_shared(seen.time.day())
+                && brand.is_some()
+                && self.dims.brand_of_line(seen.line) == brand
+        })
+    }
+
+    /// Did all brands sell already when the ads would have been?
+    fn goes_back(&self, heard: &Heard, since: &BTreeMap<BrandId, Day>) -> bool {
+        let first = Day(self.from.0.saturating_sub(SHIFTED_DAYS));
+        let sold = |brand| since.get(brand).is_some_and(|since| *since <= first);
+        heard.brands.iter().all(sold)
+    }
+}
+
+/// The first day on which each brand sold anything.
+fn since(dims: &Dims, made: &[&Conversion]) -> BTreeMap<BrandId, Day> {
+    let mut since = BTreeMap::new();
+    for made in made {
+        let first = since.entry(dims.brand_of_store(made.store));
+        let first = first.or_insert(made.time.day());
+        *first = (*first).min(made.time.day());
+    }
+    since
 }
 
 #[cfg(test)]

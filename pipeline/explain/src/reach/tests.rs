@@ -189,6 +189,47 @@ proptest! {
     }
 }
 
+/// Ads of the last two days, matched with what was bought half a year before them.
+#[test]
+fn chance_is_what_ads_would_match_half_a_year_earlier() {
+    let half_a_year = 180 * 24;
+    let ads = [1, 2, 3, 4].map(|household| (30, household, 0, true));
+    let chance = |deeds: &[Deed]| {
+        let found = world(&ads, deeds).ask(|known| {
+            let (from, to) = (Day(NOON.day().0 - 2), NOON.day());
+            reach(known, asked(ReachBy::Campaign, from, to), None).unwrap()
+        });
+        (found.rows[0].responses, found.rows[0].by_chance)
+    };
+    let order = |hours_ago, household| (hours_ago, household, SignalKind::Order);
+    assert_eq!(
+        chance(&[order(1, 1)]),
+        (1, None),
+        "it has not sold long enough"
+    );
+    let first = order(half_a_year + 900, 9);
+    let lookback = LOOKBACK_SECS / 3_600;
+    let deeds = [
+        first,
+        order(half_a_year + 30, 1),
+        order(half_a_year + 30 - lookback + 1, 2),
+        order(half_a_year + 30 - lookback, 3),
+        order(half_a_year + 31, 4),
+        order(1, 4),
+    ];
+    assert_eq!(
+        chance(&deeds),
+        (1, Some(2)),
+        "the second of the lookback is in it"
+    );
+    let visit = (half_a_year + 1, 3, SignalKind::PixelVisit);
+    assert_eq!(
+        chance(&[first, visit]),
+        (0, Some(0)),
+        "a visit is no conversion"
+    );
+}
+
 #[test]
 fn a_period_that_is_gone_is_refused() {
     world(&[(1, 1, 0, true)], &[]).ask(|known| {
