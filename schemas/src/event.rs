@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use deal::{
     AdKind, Aired, Campaign, Code, ControllingSource, Episode, Included, LineItem, Model,
-    PriceKind, RuleSet, Settings, Show, Slot, Store,
+    OtherAgent, PriceKind, RuleSet, Settings, Show, Slot, Store,
 };
 
 use crate::id::EventId;

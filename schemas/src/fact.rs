@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::{
-    AdKind, ControllingSource, ImpressionKind, IpClass, Method, Model, PriceKind, SourceKind,
+    AdKind, ControllingSource, ImpressionKind, IpClass, Method, Model, OtherAgent, PriceKind,
+    SourceKind,
 };
 use crate::id::{
     AgentId, BrandId, CampaignId, CodeId, ConversionId, EnclosureId, EpisodeId, EventId,
@@ -214,6 +215,7 @@ pub struct RuleSetFact {
     pub prefix_drops_range_0_1: bool,
     pub ip_volume_downloads_max: u32,
     pub included: Vec<IncludedFact>,
+    pub other_agents: Vec<OtherAgent>,
 }
 
 /// See [`crate::event::Included`].

@@ -307,6 +307,7 @@ impl Scope<'_, '_> {
             prefix_drops_range_0_1: e.prefix_drops_range_0_1,
             ip_volume_downloads_max: e.ip_volume_downloads_max,
             included: e.included.iter().filter_map(included).collect(),
+            other_agents: e.other_agents.clone(),
         }
     }
 

@@ -24,6 +24,8 @@ pub const CODES_MAX: usize = 32;
 pub const ENCLOSURES_MAX: usize = 64;
 /// Most bot patterns of a rule set: each is tried on every new agent. The public list has under 200.
 pub const BOT_AGENTS_MAX: usize = 2_000;
+/// Most patterns of other agents: each is tried on every new agent that is a bot but for them. The public lists have some 900.
+pub const OTHER_AGENTS_MAX: usize = 4_000;
 /// Most networks and addresses of a rule set: at 10 bytes each they must fit a log record of 4 MiB.
 pub const NETS_MAX: usize = 300_000;
 /// Most entries of an inclusion list, each with two dates.
@@ -219,7 +221,29 @@ fn rule_set(e: &RuleSet) -> Checked {
         REFERRERS_MAX,
         NAME_BYTES_MAX,
     )?;
+    other_agents(e)?;
     inclusion(e)
+}
+
+fn other_agents(e: &RuleSet) -> Checked {
+    if e.other_agents.len() > OTHER_AGENTS_MAX {
+        let message = format!("has more than {OTHER_AGENTS_MAX} entries");
+        return refuse("other_agents", message);
+    }
+    for (index, other) in e.other_agents.iter().enumerate() {
+        let at = |field: &str| format!("other_agents[{index}].{field}");
+        if other.pattern.is_empty() {
+            return refuse(&at("pattern"), "is empty");
+        }
+        text(&at("pattern"), &other.pattern, REGEX_BYTES_MAX)?;
+        if other.bots_before as usize >= e.bot_agents.len() {
+            return refuse(
+                &at("bots_before"),
+                "must leave one of bot_agents to be tried later",
+            );
+        }
+    }
+    Ok(())
 }
 
 fn inclusion(e: &RuleSet) -> Checked {

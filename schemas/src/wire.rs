@@ -9,8 +9,8 @@ use crate::codec::CodecError;
 use crate::event::{
     AdKind, Aired, Body, Campaign, Code, ControllingSource, Episode, Event, EventType, Hash64,
     Impression, ImpressionKind, Included, IpClass, IpFacts, LineItem, Meta, Method, Model, Order,
-    OrderKind, Pixel, PixelKind, PriceKind, Redemption, Request, RuleSet, Settings, Show, Slot,
-    SourceKind, Store,
+    OrderKind, OtherAgent, Pixel, PixelKind, PriceKind, Redemption, Request, RuleSet, Settings,
+    Show, Slot, SourceKind, Store,
 };
 use crate::id::EventId;
 use crate::unit::{Currency, EventTimeMs, MoneyMicros, ReceivedAtMs};
@@ -343,8 +343,9 @@ records! {
     Aired { line, episode, aired_at, episode_goal }
     RuleSet {
         rule_set, threshold_secs, bot_agents, nonhuman_nets, referrers_denied,
-        prefix_drops_range_0_1, ip_volume_downloads_max, included,
+        prefix_drops_range_0_1, ip_volume_downloads_max, included, other_agents,
     }
+    OtherAgent { pattern, bots_before }
     Included { from, expires, nets, addresses }
     Settings { lookback_hours, half_life_hours, shared_agents_day_max, shared_agents_month_max }
 }

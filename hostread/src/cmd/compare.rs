@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hostread_rules::Window;
+use hostread_rules::agents::AgentPatterns;
 
 use super::SheetFormat as Format;
 use super::count::catalog;
@@ -329,7 +330,7 @@ fn threads() -> usize {
 
 /// The catalog, before it knows rules and names.
 fn known(args: &CompareArgs, how: &How) -> Result<Catalog> {
-    let rules = count::rules(&how.document, Vec::new());
+    let rules = count::rules(&how.document, AgentPatterns::default());
     catalog(args.catalog.as_deref(), rules)
 }
 
@@ -364,7 +365,7 @@ fn way(how: &How) -> Way {
     Way {
         rules: how.rules.clone(),
         document: how.document.clone(),
-        bot_patterns: how.lists.bot_patterns.clone(),
+        agents: how.lists.agents.clone(),
         nonhuman: how.lists.nonhuman.clone(),
         window: how.window,
         zone: how.zone.clone(),

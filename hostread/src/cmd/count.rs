@@ -96,7 +96,7 @@ fn explain(args: &CountArgs, counter: &mut Counter, verdicts: &Verdicts) -> Resu
 fn counter(args: &CountArgs, threads: usize) -> Result<Counter> {
     let how = args.how.read()?;
     let ranges = how.lists.ranges(&how.document)?;
-    let rules = count::rules(&how.document, how.lists.bot_patterns);
+    let rules = count::rules(&how.document, how.lists.agents);
     let catalog = catalog(args.catalog.as_deref(), rules)?;
     let settings = Settings {
         rules: how.rules,

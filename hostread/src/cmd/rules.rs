@@ -225,7 +225,7 @@ async fn publish(config: &Config, args: &PublishArgs) -> Result<bool> {
     let held = Held {
         nonhuman_nets: keyed::nonhuman(&lists.nonhuman, tenant)?,
         included: keyed::included(&document, tenant)?,
-        bot_agents: lists.bot_patterns,
+        agents: lists.agents,
     };
     let event = event(&document, held)?;
     let door = EventsDoor::new(config, args.gateway.as_deref(), api_key)?;

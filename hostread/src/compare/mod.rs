@@ -19,6 +19,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hostread_connectors::log::LogSettings;
+use hostread_rules::agents::AgentPatterns;
 use hostread_rules::{Document, Window};
 use hostread_schemas::event::SourceKind;
 
@@ -93,8 +94,8 @@ pub(crate) struct Way {
     /// Name of the rule set.
     pub(crate) rules: String,
     pub(crate) document: Document,
-    /// Patterns of bots.
-    pub(crate) bot_patterns: Vec<String>,
+    /// Patterns of bots, and of what is tried before one.
+    pub(crate) agents: AgentPatterns,
     /// Networks that no person listens from.
     pub(crate) nonhuman: Vec<String>,
     pub(crate) window: Window,
@@ -113,7 +114,7 @@ impl Way {
         };
         Self {
             document,
-            bot_patterns: Vec::new(),
+            agents: AgentPatterns::default(),
             nonhuman: Vec::new(),
             byte_rule: false,
             ..self.clone()
@@ -132,7 +133,7 @@ impl Way {
                     || a.prefix_drops_range_0_1 != b.prefix_drops_range_0_1
             }
             Component::Lists => {
-                self.bot_patterns != other.bot_patterns
+                self.agents != other.agents
                     || self.nonhuman != other.nonhuman
                     || a.inclusion != b.inclusion
                     || a.referrers_denied != b.referrers_denied
@@ -182,7 +183,7 @@ impl Counts {
                     prefix_drops_range_0_1: of_bytes.document.prefix_drops_range_0_1,
                     ..of_lists.document.clone()
                 };
-                let rules = count::rules(&document, of_lists.bot_patterns.clone());
+                let rules = count::rules(&document, of_lists.agents.clone());
                 // Agents are judged by the lists, which are the same.
                 let mut judged = match &taught {
                     Some(taught) => taught.with(rules),

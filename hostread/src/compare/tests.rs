@@ -17,7 +17,10 @@ fn ours() -> Way {
     Way {
         rules: "2.2".to_owned(),
         document: shipped("2.2").unwrap(),
-        bot_patterns: vec!["^Bot".to_owned()],
+        agents: AgentPatterns {
+            bots: vec!["^Bot".to_owned()],
+            ..AgentPatterns::default()
+        },
         nonhuman: vec!["203.0.113.0/30".to_owned()],
         window: Window::Calendar,
         zone: "UTC".to_owned(),
@@ -32,7 +35,7 @@ fn theirs() -> Way {
     document.ip_volume_downloads_max = 2;
     Way {
         document,
-        bot_patterns: Vec::new(),
+        agents: AgentPatterns::default(),
         nonhuman: vec!["203.0.113.5".to_owned()],
         window: Window::LastTouch,
         zone: "America/New_York".to_owned(),
@@ -47,7 +50,7 @@ fn addresses(way: &Way) -> AddressClasses {
 }
 
 fn rules(way: &Way) -> hostread_rules::CompiledRules {
-    count::rules(&way.document, way.bot_patterns.clone())
+    count::rules(&way.document, way.agents.clone())
 }
 
 fn settings(way: &Way) -> Settings {
@@ -159,7 +162,7 @@ proptest! {
             1 => one.zone = other.zone,
             2 => one.document.threshold_secs = 30,
             _ => {
-                one.bot_patterns = other.bot_patterns;
+                one.agents = other.agents;
                 one.nonhuman = other.nonhuman;
             }
         }

@@ -1,5 +1,5 @@
-//! A log that is counted without a server and by the stream says the same of every request: whatever the inclusion list, the
-//! networks, and which of them the door knew.
+//! A log that is counted without a server and by the stream says the same of every request: whatever the lists of agents, the
+//! inclusion list, the networks, and which of them the door knew.
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
 use std::collections::BTreeMap;
@@ -10,10 +10,12 @@ use hostread_connectors::log::LogFormat;
 use hostread_connectors_kit::{IpRanges, Mapped, Origin, Pseudonymizer, TenantKey};
 use hostread_job::replay::replay;
 use hostread_rules::Horizons;
+use hostread_rules::agents::{AgentFile, AgentLists};
 use hostread_rules::document::{Held, Inclusion, shipped};
 use hostread_schemas::event::{Episode, IpClass, SourceKind};
 use hostread_schemas::view::{ViewKey, ViewValue};
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 use crate::rules::{Lists, keyed};
@@ -42,7 +44,17 @@ const INCLUDED: [&str; 8] = [
     "2001:db8:dc:1::/64",
     "2001:db8::/40",
 ];
-const AGENTS: [&str; 3] = ["Player/1", "Player/2", "Bot/1"];
+const AGENTS: [&str; 8] = [
+    "Player/1",
+    "Player/2",
+    "Bot/1",
+    "Player/3 okhttp/4",
+    "okhttp/4",
+    "BotRadio/1 okhttp/4",
+    "Browser/1 Bot",
+    "atc/1 watchOS/9 Bot",
+];
+const PATTERNS: [&str; 6] = ["^Bot", "Bot", "okhttp", "^Player", "Radio", "^Browser"];
 
 #[derive(Clone, Debug)]
 struct Given {
@@ -51,6 +63,8 @@ struct Given {
     /// Which of [`NETWORKS`] are listed, and of these the door knows.
     listed: [(bool, bool); 3],
     downloads_max: u32,
+    /// Place in [`PATTERNS`] of the entries of bots, apps, libraries and browsers; of libraries every other one is a bot.
+    agents: [Vec<usize>; 4],
     /// Address, day, hour, agent, whole.
     requests: Vec<(usize, i8, u8, usize, bool)>,
 }
@@ -65,11 +79,14 @@ fn given() -> impl Strategy<Value = Given> {
         any::<bool>(),
     );
     let requests = prop::collection::vec(request, 1..60);
-    (included, any::<[(bool, bool); 3]>(), 0..3_u32, requests).prop_map(
-        |(included, listed, downloads_max, requests)| Given {
+    let agents = prop::array::uniform4(prop::collection::vec(0..PATTERNS.len(), 0..3));
+    let listed = any::<[(bool, bool); 3]>();
+    (included, listed, 0..3_u32, agents, requests).prop_map(
+        |(included, listed, downloads_max, agents, requests)| Given {
             included,
             listed,
             downloads_max,
+            agents,
             requests,
         },
     )
@@ -92,11 +109,24 @@ impl Given {
         }
     }
 
+    fn agents(&self) -> AgentLists {
+        let list = |entries: &Vec<usize>| {
+            let entries = entries.iter().enumerate().map(|(at, pattern)| {
+                let category = if at % 2 == 0 { "bot" } else { "app" };
+                json!({"pattern": PATTERNS[*pattern], "category": category})
+            });
+            json!({"entries": entries.collect::<Vec<_>>()}).to_string()
+        };
+        let texts = self.agents.each_ref().map(list);
+        let files = AgentFile::ALL.into_iter().zip(&texts);
+        AgentLists::read(files.map(|(file, text)| (file, text.as_bytes()))).unwrap()
+    }
+
     fn lists(&self) -> Lists {
         let listed = NETWORKS.iter().zip(self.listed);
         let listed = listed.filter(|(_, (listed, _))| *listed);
         Lists {
-            bot_patterns: vec!["^Bot".to_owned()],
+            agents: self.agents().patterns(),
             nonhuman: listed.map(|(net, _)| (*net).to_owned()).collect(),
             ..Lists::default()
         }
@@ -125,7 +155,7 @@ fn log() -> LogSettings {
 /// What count says of each line, and how many downloads there are.
 fn counted(given: &Given) -> (Vec<Verdict>, u64) {
     let (document, lists) = (given.document(), given.lists());
-    let rules = rules(&document, lists.bot_patterns.clone());
+    let rules = rules(&document, lists.agents.clone());
     let catalog = Catalog::read(CATALOG.as_bytes(), rules).unwrap();
     let settings = Settings {
         rules: document.full_name(),
@@ -205,7 +235,7 @@ fn streamed(given: &Given, workers: usize) -> (Vec<Verdict>, u64) {
             Body::RuleSet(document.event(Held {
                 nonhuman_nets: keyed::nonhuman(&lists.nonhuman, Some(&tenant)).unwrap(),
                 included: keyed::included(&document, Some(&tenant)).unwrap(),
-                bot_agents: lists.bot_patterns,
+                agents: lists.agents,
             })),
         ),
     ];
@@ -240,6 +270,14 @@ proptest! {
 
     #[test]
     fn count_and_the_stream_say_the_same(given in given(), workers in 1..3_usize) {
-        prop_assert_eq!(counted(&given), streamed(&given, workers));
+        let counted = counted(&given);
+        prop_assert_eq!(&counted, &streamed(&given, workers));
+        let lists = given.agents();
+        for ((_, _, _, agent, _), verdict) in given.requests.iter().zip(counted.0) {
+            let known = lists.classify(AGENTS[*agent]).agent;
+            let bot = known.is_some_and(|known| known.is_bot());
+            let watch = AGENTS[*agent].starts_with("atc/");
+            prop_assert_eq!(verdict == Verdict::BotUserAgent, bot && !watch, "{}", AGENTS[*agent]);
+        }
     }
 }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use hostread_connectors::lines::Line;
 use hostread_connectors::log::LogSettings;
 use hostread_connectors::mapped::Mapping;
+use hostread_rules::agents::AgentPatterns;
 use hostread_rules::counting::window::Windows;
 use hostread_rules::counting::{Dimensions, filtered};
 use hostread_rules::document::Held;
@@ -258,8 +259,8 @@ fn judge(settings: &Settings, catalog: &Catalog, time: EventTimeMs, request: &Re
     Said::Open((day, request.listener, episode))
 }
 
-/// The rules of a document, with the patterns of these bots.
-pub(crate) fn rules(document: &Document, bot_agents: Vec<String>) -> CompiledRules {
+/// The rules of a document, with these patterns of agents.
+pub(crate) fn rules(document: &Document, agents: AgentPatterns) -> CompiledRules {
     let event = Event {
         meta: Meta {
             id: EventId::default(),
@@ -272,7 +273,7 @@ pub(crate) fn rules(document: &Document, bot_agents: Vec<String>) -> CompiledRul
         },
         // Addresses are judged as they are written, by the day, not by hashes.
         body: Body::RuleSet(document.event(Held {
-            bot_agents,
+            agents,
             ..Held::default()
         })),
     };

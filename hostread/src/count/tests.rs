@@ -14,7 +14,15 @@ const NEEDED: u64 = 650;
 
 /// Those of IAB 2.2.
 fn iab(bots: Vec<String>) -> CompiledRules {
-    rules(&hostread_rules::document::shipped("2.2").unwrap(), bots)
+    let document = hostread_rules::document::shipped("2.2").unwrap();
+    rules(&document, of_bots(bots))
+}
+
+fn of_bots(bots: Vec<String>) -> AgentPatterns {
+    AgentPatterns {
+        bots,
+        ..AgentPatterns::default()
+    }
 }
 
 fn zoned(zone: &str, source_kind: SourceKind) -> Settings {
@@ -310,7 +318,11 @@ fn a_document_says_what_counts() {
     let mut document = hostread_rules::document::shipped("2.3").unwrap();
     document.threshold_secs = 50;
     document.referrers_denied = vec!["auto.example".to_owned()];
-    let catalog = Catalog::read(CATALOG.as_bytes(), rules(&document, Vec::new())).unwrap();
+    let catalog = Catalog::read(
+        CATALOG.as_bytes(),
+        rules(&document, AgentPatterns::default()),
+    )
+    .unwrap();
     let counter = Counter::new(utc(), catalog, IpRanges::default(), 3);
     let day = "09/Nov/2026:10:00:00";
     let log = [
@@ -338,7 +350,11 @@ fn a_network_is_let_in_on_the_days_of_its_requests() {
         nonhuman: vec!["203.0.113.0/24".to_owned()],
         ..crate::rules::Lists::default()
     };
-    let catalog = Catalog::read(CATALOG.as_bytes(), rules(&document, Vec::new())).unwrap();
+    let catalog = Catalog::read(
+        CATALOG.as_bytes(),
+        rules(&document, AgentPatterns::default()),
+    )
+    .unwrap();
     let counter = Counter::new(utc(), catalog, lists.ranges(&document).unwrap(), 3);
     let log: String = ["10", "08", "09", "11", "10"]
         .map(|day| line(1, &format!("{day}/Nov/2026:00:00:00"), 0, 1050, "A"))

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use hostread_rules::agents::AgentPatterns;
 use hostread_rules::document::{Inclusion, ListFile, NOT_VERIFIED, parameters};
 use hostread_rules::{Document, Window};
 use hostread_schemas::fact::EpisodeFact;
@@ -113,7 +114,8 @@ impl Method {
             Some(path) => {
                 let json =
                     std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-                let catalog = Catalog::read(&json, count::rules(document, Vec::new()))?;
+                let catalog =
+                    Catalog::read(&json, count::rules(document, AgentPatterns::default()))?;
                 let episodes = catalog.episodes().iter().map(count::Known::fact);
                 Some(Thresholds::of(episodes, document.threshold_secs))
             }

@@ -184,8 +184,14 @@ fn lists(rules: &RuleSetFact) -> Lists {
         rules.bot_agents.clone(),
     );
     let nets = list("networks of the event, hashed, one a line", nets.collect());
+    let others = rules.other_agents.iter();
+    let others = others.map(|other| format!("{} {}", other.bots_before, other.pattern));
+    let others = list(
+        "patterns of the event that are tried before a bot's, one a line",
+        others.collect(),
+    );
     Lists {
-        bots: bots.into_iter().collect(),
+        bots: bots.into_iter().chain(others).collect(),
         data_centres: nets.into_iter().collect(),
         ..Lists::default()
     }

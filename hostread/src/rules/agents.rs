@@ -263,7 +263,7 @@ mod tests {
         let said = |file: &ListFile| (file.file.clone(), file.count, file.date.clone());
         let bots = ("bots.json".to_owned(), 1, "2026-08-06".to_owned());
         assert_eq!(said(&read.files(true)[0]), bots);
-        assert_eq!(read.lists.bot_patterns(), ["[Bb]ot"]);
+        assert_eq!(read.lists.patterns().bots, ["[Bb]ot"]);
         std::fs::write(to.join("libraries.json"), format!("{NONE} ")).unwrap();
         let why = AgentFiles::read(&to).err().unwrap().to_string();
         assert!(

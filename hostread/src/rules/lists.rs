@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use hostread_connectors_kit::IpRanges;
 use hostread_rules::Document;
+use hostread_rules::agents::AgentPatterns;
 use hostread_rules::document::{DocumentError, ListFile};
 use hostread_schemas::event::IpClass;
 use hostread_schemas::{Day, EventTimeMs};
@@ -18,8 +19,8 @@ use super::agents::{AgentFiles, read};
 /// Lists that were read.
 #[derive(Default)]
 pub(crate) struct Lists {
-    /// Patterns of bots, and of libraries that are bots.
-    pub(crate) bot_patterns: Vec<String>,
+    /// Patterns of bots, and of what is tried before one.
+    pub(crate) agents: AgentPatterns,
     /// Networks as they are written.
     pub(crate) nonhuman: Vec<String>,
     /// Which files say what is a bot.
@@ -40,7 +41,7 @@ impl Lists {
     pub(crate) fn read(agents: Option<&AgentFiles>, ranges: Option<&Path>) -> Result<Self> {
         let mut lists = Self::default();
         if let Some(agents) = agents {
-            lists.bot_patterns = agents.lists.bot_patterns();
+            lists.agents = agents.lists.patterns();
             lists.bots = agents.files(true);
             lists.names = agents.files(false);
         }

@@ -292,7 +292,10 @@ fn evidence(
         },
         Verdict::BotUserAgent => match dims.rules().bot_pattern(agent) {
             Some(pattern) => format!("the agent matches {pattern:?}"),
-            None => format!("none of {} patterns", bot_patterns(dims)),
+            None => match dims.rules().other_pattern(agent) {
+                Some((other, bot)) => format!("the agent matches {other:?} before {bot:?}"),
+                None => format!("none of {} patterns", bot_patterns(dims)),
+            },
         },
         Verdict::NonhumanIp => included.unwrap_or_else(|| address_evidence(dims, request)),
         Verdict::Range01 => match (request.range_0_1, dims.rules().prefix_drops_range_0_1()) {

@@ -65,8 +65,10 @@ fn main() {
     let agents = std::env::args().nth(1);
     let agents = agents.map_or(20_000, |count| count.parse().unwrap());
     let lists = AgentLists::read(shipped_files()).unwrap();
+    let patterns = lists.patterns();
     let rules = CompiledRules::compile(&RuleSetFact {
-        bot_agents: lists.bot_patterns(),
+        bot_agents: patterns.bots,
+        other_agents: patterns.others,
         ..RuleSetFact::default()
     });
     let texts = texts(&lists, agents);

@@ -12,6 +12,7 @@ mod read;
 mod seen;
 mod shipped;
 
+use hostread_schemas::event::OtherAgent;
 use regex::RegexSet;
 
 pub use read::{AgentListError, ENTRIES_MAX, FILE_BYTES_MAX, Fault};
@@ -80,7 +81,7 @@ impl AgentFile {
         }
     }
 
-    /// Does it say which agents are bots? The others name apps, devices and pages.
+    /// Does it say which agents are bots? The others name browsers, devices and pages.
     #[must_use]
     pub const fn decides(self) -> bool {
         matches!(self, Self::Bots | Self::Apps | Self::Libraries)
@@ -115,6 +116,15 @@ impl Known<'_> {
     pub fn is_bot(&self) -> bool {
         self.file.is_bot(self.entry)
     }
+}
+
+/// Patterns of agents, in the order in which they are tried.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct AgentPatterns {
+    /// Of bots.
+    pub bots: Vec<String>,
+    /// Of others, each with its place among the bots.
+    pub others: Vec<OtherAgent>,
 }
 
 /// What lists say of an agent.
@@ -193,15 +203,28 @@ impl AgentLists {
             .flatten()
     }
 
-    /// Patterns that make an agent a bot: those of bots, then of libraries that are bots.
+    /// What a rule set needs of the lists to tell bots as they do: of agents that are none, those that a bot comes after.
     #[must_use]
-    pub fn bot_patterns(&self) -> Vec<String> {
-        let of = |file| {
-            let entries = self.entries(file).iter();
-            entries.filter(move |entry| file.is_bot(entry))
-        };
-        let bots = of(AgentFile::Bots).chain(of(AgentFile::Libraries));
-        bots.map(|entry| entry.pattern.clone()).collect()
+    pub fn patterns(&self) -> AgentPatterns {
+        let mut patterns = AgentPatterns::default();
+        for file in AgentFile::ALL.into_iter().take(AgentFile::OF_AGENTS) {
+            for entry in self.entries(file) {
+                let pattern = entry.pattern.clone();
+                if file.is_bot(entry) {
+                    patterns.bots.push(pattern);
+                } else {
+                    // A list has ENTRIES_MAX entries at most.
+                    let bots_before = u32::try_from(patterns.bots.len()).unwrap_or(u32::MAX);
+                    patterns.others.push(OtherAgent {
+                        pattern,
+                        bots_before,
+                    });
+                }
+            }
+        }
+        let AgentPatterns { bots, others } = &mut patterns;
+        others.retain(|other| (other.bots_before as usize) < bots.len());
+        patterns
     }
 
     /// Tries every example of a list against it, as the file means it: how many there are, and those that another entry takes.

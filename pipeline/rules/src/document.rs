@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 pub use shipped::{ParameterRow, SHIPPED, Varies, parameters, shipped};
 
+use crate::agents::AgentPatterns;
 use crate::counting::window::Window;
 
 /// What a parameter that the text does not settle is said to rest on.
@@ -119,8 +120,8 @@ pub struct ListFile {
 /// What an event brings of the lists, which a document names only.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Held {
-    /// Patterns of bots.
-    pub bot_agents: Vec<String>,
+    /// Patterns of agents.
+    pub agents: AgentPatterns,
     /// Networks that no person listens from, under the tenant's key.
     pub nonhuman_nets: Vec<Hash64>,
     /// Networks that are let in, under the tenant's key.
@@ -267,7 +268,8 @@ impl Document {
         RuleSet {
             rule_set: self.full_name(),
             threshold_secs: self.threshold_secs,
-            bot_agents: held.bot_agents,
+            bot_agents: held.agents.bots,
+            other_agents: held.agents.others,
             nonhuman_nets: held.nonhuman_nets,
             included: held.included,
             referrers_denied: self.referrers_denied.clone(),

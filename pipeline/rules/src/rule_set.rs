@@ -4,23 +4,24 @@
 //! listed, never an error; lookups are binary searches. Leaves out: which rule set is in force.
 //! Invariant 1: a compiled rule set judges an agent by its text alone.
 
+mod agents;
 mod included;
 
 use std::collections::BTreeSet;
 
+use agents::Agents;
 use hostread_schemas::event::IpClass;
 use hostread_schemas::fact::RuleSetFact;
 use hostread_schemas::view::Evidence;
 use hostread_schemas::{Day, HouseholdId, NetId, PatternId};
 use included::Inclusion;
-use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 /// Larger patterns are invalid: one rule set must not take the memory of a cell.
 pub(crate) const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// Beyond this the patterns are tried one by one: slower, same answers.
 pub(crate) const PATTERN_SET_BYTES_MAX: usize = 64 << 20;
-/// Further patterns are invalid. The public bot lists have some hundreds.
-pub const BOT_PATTERNS_MAX: usize = 10_000;
+/// Further patterns are invalid. The public lists have some hundreds.
+pub const PATTERNS_MAX: usize = 10_000;
 
 /// What a known agent is, by its text.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -30,7 +31,7 @@ pub enum AgentClass {
     Human,
     /// A watch that fetches what its phone has fetched already.
     Watch,
-    /// A pattern of the rule set matches: the first that does.
+    /// A bot's pattern of the rule set matches before every other.
     Bot(PatternId),
 }
 
@@ -38,8 +39,7 @@ pub enum AgentClass {
 #[derive(Clone, Debug)]
 pub struct CompiledRules {
     threshold_secs: u32,
-    bots: Bots,
-    invalid: Vec<String>,
+    agents: Agents,
     nonhuman_nets: Vec<NetId>,
     inclusion: Inclusion,
     referrers_denied: Vec<u64>,
@@ -64,12 +64,6 @@ fn of_one<T: Copy + Ord>(one: &[T], other: &[T]) -> BTreeSet<T> {
     one.symmetric_difference(&other).copied().collect()
 }
 
-#[derive(Clone, Debug)]
-enum Bots {
-    Together(RegexSet),
-    OneByOne(Vec<Regex>),
-}
-
 impl Default for CompiledRules {
     fn default() -> Self {
         Self::default_rules()
@@ -80,20 +74,6 @@ impl CompiledRules {
     /// Makes a rule set ready.
     #[must_use]
     pub fn compile(fact: &RuleSetFact) -> Self {
-        let mut valid = Vec::new();
-        let mut invalid = Vec::new();
-        for (index, pattern) in fact.bot_agents.iter().enumerate() {
-            match RegexBuilder::new(pattern)
-                .size_limit(PATTERN_BYTES_MAX)
-                .build()
-            {
-                Ok(regex) if index < BOT_PATTERNS_MAX => valid.push(regex),
-                _ => invalid.push(pattern.clone()),
-            }
-        }
-        let together = RegexSetBuilder::new(valid.iter().map(Regex::as_str))
-            .size_limit(PATTERN_SET_BYTES_MAX)
-            .build();
         let mut nonhuman_nets = fact.nonhuman_nets.clone();
         nonhuman_nets.retain(|net| net.is_some());
         nonhuman_nets.sort_unstable();
@@ -104,8 +84,7 @@ impl CompiledRules {
         referrers_denied.dedup();
         Self {
             threshold_secs: fact.threshold_secs,
-            bots: together.map_or(Bots::OneByOne(valid), Bots::Together),
-            invalid,
+            agents: Agents::compile(fact),
             nonhuman_nets,
             inclusion: Inclusion::of(&fact.included),
             referrers_denied,
@@ -136,27 +115,26 @@ impl CompiledRules {
         })
     }
 
-    /// The first pattern that says bot of a text: what [`Self::classify_agent`] goes by.
+    /// The pattern that says bot of a text: what [`Self::classify_agent`] goes by.
     #[must_use]
     pub fn bot_pattern(&self, text: &str) -> Option<&str> {
-        match &self.bots {
-            Bots::Together(set) => {
-                // Which one is asked of bots only: most agents are none, and that is quicker to tell.
-                let bot = set.is_match(text);
-                let first = bot.then(|| set.matches(text).iter().next()).flatten()?;
-                set.patterns().get(first).map(String::as_str)
-            }
-            Bots::OneByOne(patterns) => {
-                let first = patterns.iter().find(|pattern| pattern.is_match(text));
-                first.map(Regex::as_str)
-            }
+        match self.agents.told(text)? {
+            (bot, None) => Some(bot),
+            (_, Some(_)) => None,
         }
+    }
+
+    /// The pattern of other agents for which a text is no bot's, and the one of a bot that it comes before.
+    #[must_use]
+    pub fn other_pattern(&self, text: &str) -> Option<(&str, &str)> {
+        let (bot, other) = self.agents.told(text)?;
+        Some((other?, bot))
     }
 
     /// Patterns that are no regular expression, or too large, or too many: they match nothing.
     #[must_use]
     pub fn invalid(&self) -> &[String] {
-        &self.invalid
+        &self.agents.invalid
     }
 
     /// Seconds of audio that make a download.
@@ -241,6 +219,8 @@ fn is_watch(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use hostread_schemas::event::OtherAgent;
+
     use super::*;
 
     fn rules(patterns: &[&str]) -> CompiledRules {
@@ -301,6 +281,48 @@ mod tests {
             CompiledRules::default().classify_agent("curl/8"),
             AgentClass::Human
         );
+    }
+
+    #[test]
+    fn an_agent_that_is_tried_before_a_bot_is_none() {
+        let other = |pattern: &str, bots_before| OtherAgent {
+            pattern: pattern.to_owned(),
+            bots_before,
+        };
+        let rules = CompiledRules::compile(&RuleSetFact {
+            bot_agents: ["^Bad", "(", "okhttp", "[Rr]obot"]
+                .map(str::to_owned)
+                .to_vec(),
+            // In no order: the place counts.
+            other_agents: vec![
+                other("Radio", 3),
+                other("Player", 2),
+                other("(", 2),
+                other("Bad", 1),
+            ],
+            ..RuleSetFact::default()
+        });
+        assert_eq!(rules.invalid(), ["(", "("]);
+        for (text, expected) in [
+            ("BadPlayer okhttp", bot("^Bad")),
+            ("Not Bad okhttp", AgentClass::Human),
+            ("Player okhttp", AgentClass::Human),
+            ("Player Robot", AgentClass::Human),
+            ("Radio okhttp", bot("okhttp")),
+            ("Radio Robot", AgentClass::Human),
+            ("Robot", bot("[Rr]obot")),
+            ("Radio", AgentClass::Human),
+        ] {
+            assert_eq!(rules.classify_agent(text), expected, "{text}");
+            let told = rules.bot_pattern(text).map(bot);
+            assert_eq!(told.unwrap_or_default(), expected, "{text}");
+        }
+        assert_eq!(
+            rules.other_pattern("Radio Robot"),
+            Some(("Radio", "[Rr]obot"))
+        );
+        assert_eq!(rules.other_pattern("Radio okhttp"), None);
+        assert_eq!(rules.other_pattern("Radio"), None);
     }
 
     #[test]

@@ -241,6 +241,18 @@ pub struct RuleSet {
     pub ip_volume_downloads_max: u32,
     /// The inclusion list.
     pub included: Vec<Included>,
+    /// Agents that are no bots, where one of `bot_agents` is tried after them.
+    pub other_agents: Vec<OtherAgent>,
+}
+
+/// A pattern of agents that are no bots although one of a bot that is tried later matches them.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtherAgent {
+    /// A regular expression.
+    pub pattern: String,
+    /// How many of `bot_agents` are tried before it.
+    pub bots_before: u32,
 }
 
 /// Networks of many people that are let in on some days whatever their class, as keyed hashes of the tenant. Who let them in, and
@@ -271,6 +283,7 @@ impl Default for RuleSet {
             prefix_drops_range_0_1: true,
             ip_volume_downloads_max: 0,
             included: Vec::new(),
+            other_agents: Vec::new(),
         }
     }
 }

@@ -60,6 +60,7 @@ fn each_field_out_of_bounds_is_named() {
     let long = "x".repeat(513);
     let longer = "x".repeat(2_049);
     let many = |count: usize| vec!["x"; count];
+    let other = |pattern: &str, before| json!({"pattern": pattern, "bots_before": before});
     let included =
         |from, expires| json!({"from": from, "expires": expires, "nets": [], "addresses": []});
     for (event_type, changes, field) in [
@@ -138,6 +139,26 @@ fn each_field_out_of_bounds_is_named() {
         (RuleSet, json!({"threshold_secs": 0}), "threshold_secs"),
         (RuleSet, json!({"bot_agents": [""]}), "bot_agents[0]"),
         (RuleSet, json!({"bot_agents": [longer]}), "bot_agents[0]"),
+        (
+            RuleSet,
+            json!({"other_agents": [other("x", 1), other("", 0)]}),
+            "other_agents[1].pattern",
+        ),
+        (
+            RuleSet,
+            json!({"other_agents": [other(&longer, 0)]}),
+            "other_agents[0].pattern",
+        ),
+        (
+            RuleSet,
+            json!({"other_agents": [other("x", 2)]}),
+            "other_agents[0].bots_before",
+        ),
+        (
+            RuleSet,
+            json!({"other_agents": vec![other("x", 0); 4_001]}),
+            "other_agents",
+        ),
         (
             RuleSet,
             json!({"included": [included("2026-11-01", "2026-11-02"), included("20261101", "2026-11-02")]}),

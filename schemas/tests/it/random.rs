@@ -262,6 +262,10 @@ impl Random {
                     nets: r.list(|r| Hash64(r.number())),
                     addresses: r.list(|r| Hash64(r.number())),
                 }),
+                other_agents: self.list(|r| OtherAgent {
+                    pattern: r.text(),
+                    bots_before: r.number() as u32,
+                }),
             }),
             EventType::Settings => Body::Settings(Settings {
                 lookback_hours: self.number() as u32,

@@ -39,6 +39,9 @@ fn json_type(avro: &Value, doc: &str) -> String {
             "record" if object["name"] == "Included" => {
                 "object, see [included](#included)".to_owned()
             }
+            "record" if object["name"] == "OtherAgent" => {
+                "object, see [other_agents](#other_agents)".to_owned()
+            }
             "record" => "object, see [ip](#ip)".to_owned(),
             "enum" => object["symbols"]
                 .as_array()
@@ -109,11 +112,15 @@ fn page() -> String {
     let ip = fields.iter().find(|field| field["name"] == "ip").unwrap();
     let rules = schema(EventType::RuleSet);
     let of_rules = rules["fields"].as_array().unwrap();
-    let included = of_rules.iter().find(|field| field["name"] == "included");
+    let of_rules = |name: &str| {
+        let field = of_rules.iter().find(|field| field["name"] == name);
+        &field.unwrap()["type"]["items"]
+    };
     for (name, record) in [
         ("meta", &fields[0]["type"]),
         ("ip", &ip["type"]),
-        ("included", &included.unwrap()["type"]["items"]),
+        ("included", of_rules("included")),
+        ("other_agents", of_rules("other_agents")),
     ] {
         writeln!(page, "\n## {name}\n{}", record["doc"].as_str().unwrap()).unwrap();
         table(&mut page, record["fields"].as_array().unwrap());

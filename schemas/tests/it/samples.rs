@@ -177,6 +177,10 @@ fn body(event_type: EventType) -> Body {
                 nets: vec![Hash64(0x00ff_10ab_00cd_00ee)],
                 addresses: vec![Hash64(5), Hash64(u64::MAX - 1)],
             }],
+            other_agents: vec![OtherAgent {
+                pattern: "^Robotnik/".into(),
+                bots_before: 1,
+            }],
         }),
         EventType::Settings => Body::Settings(Settings {
             lookback_hours: 720,

@@ -43,6 +43,6 @@ mod tests {
             assert!(tried >= entries.len(), "{} lacks examples", file.name());
             assert!(entries.iter().all(|entry| !entry.name.is_empty()));
         }
-        assert!(lists.bot_patterns().len() > 100);
+        assert!(lists.patterns().bots.len() > 100);
     }
 }

@@ -58,8 +58,12 @@ fn a_referrer_is_asked_of_browsers_only() {
 }
 
 #[test]
-fn bots_are_those_of_both_lists() {
-    assert_eq!(lists().bot_patterns(), ["[Cc]rawler", "okhttp/"]);
+fn patterns_are_bots_and_what_is_tried_before_one() {
+    let patterns = lists().patterns();
+    assert_eq!(patterns.bots, ["[Cc]rawler", "okhttp/"]);
+    let others = patterns.others.iter();
+    let others: Vec<_> = others.map(|it| (&*it.pattern, it.bots_before)).collect();
+    assert_eq!(others, [("^Tape/", 1)], "no bot comes behind Media and Fox");
 }
 
 #[test]

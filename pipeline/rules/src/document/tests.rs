@@ -3,6 +3,7 @@
 use serde_json::Map;
 
 use super::*;
+use hostread_schemas::event::OtherAgent;
 
 fn iab() -> Document {
     shipped("2.2").expect("it ships")
@@ -230,8 +231,15 @@ fn it_is_applied_and_compared_by_its_values() {
         nets: vec![Hash64(8)],
         ..Included::default()
     }];
+    let others = vec![OtherAgent {
+        pattern: "^app".to_owned(),
+        bots_before: 0,
+    }];
     let event = other.event(Held {
-        bot_agents: vec!["^bot".to_owned()],
+        agents: AgentPatterns {
+            bots: vec!["^bot".to_owned()],
+            others: others.clone(),
+        },
         nonhuman_nets: vec![Hash64(7)],
         included: included.clone(),
     });
@@ -244,6 +252,7 @@ fn it_is_applied_and_compared_by_its_values() {
         prefix_drops_range_0_1: false,
         ip_volume_downloads_max: 100,
         included,
+        other_agents: others,
     };
     assert_eq!(event, expected);
 }

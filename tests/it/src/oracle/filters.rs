@@ -61,14 +61,27 @@ pub(super) fn is_watch(tenant: &Tenant, agent: AgentId) -> bool {
 }
 
 /// The worlds' patterns are plain words, `^` and a word, or invalid (an open bracket).
-pub(super) fn bot_pattern(tenant: &Tenant, agent: AgentId) -> Option<&String> {
-    let text = text(tenant, agent);
-    let matches = |pattern: &&String| match pattern.strip_prefix('^') {
+fn matches(text: &str, pattern: &str) -> bool {
+    match pattern.strip_prefix('^') {
         _ if pattern.contains('(') => false,
         Some(start) => text.starts_with(start),
-        None => text.contains(pattern.as_str()),
-    };
-    tenant.rules.bot_agents.iter().find(matches)
+        None => text.contains(pattern),
+    }
+}
+
+/// The bots in order; before each the others that stand there.
+pub(super) fn bot_pattern(tenant: &Tenant, agent: AgentId) -> Option<&String> {
+    let text = text(tenant, agent);
+    for (place, bot) in (0..).zip(&tenant.rules.bot_agents) {
+        let mut others = tenant.rules.other_agents.iter();
+        if others.any(|other| other.bots_before == place && matches(text, &other.pattern)) {
+            return None;
+        }
+        if matches(text, bot) {
+            return Some(bot);
+        }
+    }
+    None
 }
 
 pub(super) fn is_nonhuman(tenant: &Tenant, class: IpClass, net: NetId) -> bool {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hostread_rules::agents::{AgentFile, AgentLists, shipped_files};
+use hostread_rules::agents::{AgentFile, AgentLists, AgentPatterns, shipped_files};
 use hostread_rules::{AgentClass, CompiledRules};
 use hostread_schemas::fact::RuleSetFact;
 
@@ -26,9 +26,9 @@ pub(super) fn lists(dir: &Path) -> AgentLists {
     AgentLists::read(files).unwrap()
 }
 
-/// Patterns of bots, and of libraries that are bots.
-pub(super) fn bot_patterns(dir: &Path) -> Vec<String> {
-    lists(dir).bot_patterns()
+/// Patterns of bots, and of what is tried before one.
+pub(super) fn patterns(dir: &Path) -> AgentPatterns {
+    lists(dir).patterns()
 }
 
 #[test]
@@ -123,8 +123,10 @@ fn a_rule_set_made_of_them_says_the_same() {
         return;
     };
     let lists = lists(&dir);
+    let patterns = lists.patterns();
     let rules = CompiledRules::compile(&RuleSetFact {
-        bot_agents: lists.bot_patterns(),
+        bot_agents: patterns.bots,
+        other_agents: patterns.others,
         threshold_secs: 60,
         ..RuleSetFact::default()
     });

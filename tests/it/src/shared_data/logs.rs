@@ -9,7 +9,7 @@ use hostread_schemas::NameKind;
 use hostread_schemas::view::{Verdict, ViewKey, ViewValue};
 use serde_json::{Value, json};
 
-use super::agents::bot_patterns;
+use super::agents::patterns;
 use super::world::{Rows, World};
 use super::{folder, json, list, text, word};
 use crate::doors::bench::{IDS, SECRET};
@@ -26,7 +26,8 @@ async fn tenant(dir: &Path) -> World {
         ..GatewayConfig::default()
     };
     let mut world = World::with(config, SECRET).await;
-    world.say(json!({"type": "rule_set", "id": "r", "rule_set": "iab-2.2+opawg", "threshold_secs": 60, "bot_agents": bot_patterns(dir)}));
+    let patterns = patterns(dir);
+    world.say(json!({"type": "rule_set", "id": "r", "rule_set": "iab-2.2+opawg", "threshold_secs": 60, "bot_agents": patterns.bots, "other_agents": patterns.others}));
     for episode in list(&json(dir, "logs/episodes.json")["episodes"]) {
         let name = word(&episode["id"]);
         world.say(json!({

@@ -3,8 +3,8 @@
 use hostread_schemas::event::{
     AdKind, Aired, Body, Campaign, Code, ControllingSource, Episode, Event, Hash64, Impression,
     ImpressionKind, Included, IpClass, IpFacts, LineItem, Meta, Method, Model, Order, OrderKind,
-    Pixel, PixelKind, PriceKind, Redemption, Request, RuleSet, Settings, Show, Slot, SourceKind,
-    Store,
+    OtherAgent, Pixel, PixelKind, PriceKind, Redemption, Request, RuleSet, Settings, Show, Slot,
+    SourceKind, Store,
 };
 use hostread_schemas::unit::{DAY_MS, HOUR_MS};
 use hostread_schemas::{Currency, EventTimeMs, MoneyMicros, ReceivedAtMs};
@@ -386,7 +386,20 @@ pub(super) fn a_rule_set(a: u8, b: u8, c: u8, d: u8, e: u8) -> RuleSet {
     let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
     // Half of them differ in lists only: those are recounted where a list hits.
     let lists_only = a >= 128;
+    let other = |pattern: &str, bots_before| OtherAgent {
+        pattern: pattern.to_owned(),
+        bots_before,
+    };
     RuleSet {
+        other_agents: of(
+            &[
+                vec![],
+                vec![other("^a ", 0)],
+                vec![other("9", 1), other("(", 0)],
+                vec![other("/2", 1), other("^tool", 0)],
+            ],
+            e / 4,
+        ),
         rule_set: format!("rules-{a}"),
         threshold_secs: if lists_only { 60 } else { of(&[60, 30, 61], a) },
         bot_agents: of(
