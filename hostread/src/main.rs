@@ -22,6 +22,7 @@ mod reach;
 mod reference;
 mod report;
 mod returns;
+mod revenue;
 mod rules;
 mod serve;
 mod tables;

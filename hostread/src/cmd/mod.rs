@@ -25,6 +25,7 @@ pub(crate) mod probe;
 mod reach;
 pub(crate) mod replay;
 pub(crate) mod report;
+mod revenue;
 pub(crate) mod rules;
 pub(crate) mod simulate;
 pub(crate) mod sinks;

@@ -9,6 +9,7 @@ use super::SheetFormat as Format;
 use super::lift::{self, LiftArgs};
 use super::numbers::{ConversionsArgs, NumbersCommand, journeys};
 use super::reach::{self, ReachArgs};
+use super::revenue::{self, RevenueArgs};
 use crate::config::Config;
 use crate::ledgers::Wanted;
 use crate::parts::Targets;
@@ -36,6 +37,8 @@ enum ReportCommand {
     Funnel(ReachArgs),
     /// How many more of those who heard a campaign converted than of those like them who did not
     Lift(LiftArgs),
+    /// What campaigns brought day by day, with refunds on their own day or on that of the sale
+    Revenue(RevenueArgs),
 }
 
 /// What the databases know.
@@ -134,6 +137,7 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
         Some(ReportCommand::Reach(args)) => return reach::run(&config, args, Shown::Reach).await,
         Some(ReportCommand::Funnel(args)) => return reach::run(&config, args, Shown::Funnel).await,
         Some(ReportCommand::Lift(args)) => return lift::run(&config, args).await,
+        Some(ReportCommand::Revenue(args)) => return revenue::run(&config, args).await,
         Some(ReportCommand::Stored(command)) => Some(command),
         None => None,
     };

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow};
 use hostread_disk::Disk;
 use hostread_explain::{
     Archive, Asked, Cause, Explanation, Kind, Known, LiftAsked, Lifts, NoReach, NotExplained,
-    Reach, ReachAsked, ReadError, Tracking, Without,
+    Reach, ReachAsked, ReadError, Revenue, RevenueAsked, Tracking, Without,
 };
 use hostread_gateway::{ExplainAsk, ExplainRefusal};
 use hostread_journal::Snapshot;
@@ -129,6 +129,18 @@ impl Explainer {
         self.read(|known| {
             let tenant = tenant.map(|name| self.hasher.tenant(name));
             hostread_explain::lifts(known, asked, tenant).map_err(NoAnswer::from)
+        })
+    }
+
+    /// What campaigns brought day by day, of one tenant or of all.
+    pub(crate) fn revenue(
+        &self,
+        asked: RevenueAsked,
+        tenant: Option<&str>,
+    ) -> Result<Revenue, NoAnswer> {
+        self.read(|known| {
+            let tenant = tenant.map(|name| self.hasher.tenant(name));
+            hostread_explain::revenue(known, asked, tenant).map_err(NoAnswer::from)
         })
     }
 

@@ -24,6 +24,7 @@ mod path;
 mod reach;
 mod request;
 mod restated;
+mod revenue;
 mod said;
 mod signals;
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use lines::{BillingDay, BillingLine, ConversionCredit, LineDay, Pacing, Read
 pub use reach::{NoReach, Reach, ReachAsked, ReachBy, Reached, reach};
 pub use request::{Filter, Request};
 pub use restated::{Late, Restated};
+pub use revenue::{Brought, Refunds, Revenue, RevenueAsked, revenue};
 pub use said::{AsOf, Because, Explanation, KnownFrom, LeftOutCause, Number};
 pub use tracking::{Flight, LOOKED_DAYS, Seen, State, Trace, Tracking, tracking};
 pub use without::{Cause, Without};

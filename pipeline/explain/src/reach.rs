@@ -126,6 +126,14 @@ pub enum NoReach {
         /// The first that is not.
         first: Day,
     },
+    /// Conversions of the period are gone.
+    #[error("conversions through {through} were released: ask from {first} on")]
+    Sold {
+        /// The last day that is gone.
+        through: Day,
+        /// The first that is not.
+        first: Day,
+    },
     /// The last day is before the first.
     #[error("the period ends on {to}, before it begins on {from}")]
     Backwards {

@@ -150,7 +150,7 @@ fn without_order(signals: &[Signal]) -> Vec<Merged> {
     one.collect()
 }
 
-fn plain(signals: &[Signal]) -> Vec<(EventTimeMs, EventId, SignalFact)> {
+pub(crate) fn plain(signals: &[Signal]) -> Vec<(EventTimeMs, EventId, SignalFact)> {
     signals
         .iter()
         .map(|signal| (signal.time, signal.event, signal.fact))

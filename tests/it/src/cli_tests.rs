@@ -29,6 +29,7 @@ mod probe;
 mod reach;
 mod replay;
 mod returns;
+mod revenue;
 mod rules;
 mod schemathesis;
 mod site;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::explain::Demo;
-use super::{lift, models, paths, printed, reach, returns, run, sql, text};
+use super::{lift, models, paths, printed, reach, returns, revenue, run, sql, text};
 
 /// Rows of a page: few, so that there are several pages.
 const PAGE_ROWS: usize = 3;
@@ -36,7 +36,7 @@ pub(super) async fn every_sheet(demo: &Demo<'_>, postgres: &sqlx::PgPool) {
         "{}",
         text(&refused)
     );
-    let mut with_bills = 0;
+    let (mut with_bills, mut with_refunds) = (0, 0);
     for (tenant, key) in demo.tenants() {
         let sheets = Sheets { demo, tenant, key };
         sheets.credits().await;
@@ -45,10 +45,15 @@ pub(super) async fn every_sheet(demo: &Demo<'_>, postgres: &sqlx::PgPool) {
         models::every_campaign(&sheets).await;
         reach::every_row(&sheets).await;
         lift::every_campaign(&sheets);
+        with_refunds += u32::from(revenue::every_day(&sheets));
         with_bills += u32::from(returns::every_line(&sheets, postgres).await);
         sheets.door().await;
     }
     assert!(with_bills > 0, "the connection shows no tenant's bills");
+    assert!(
+        with_refunds > 0,
+        "no refund came on another day than its sale"
+    );
 }
 
 impl Sheets<'_> {
