@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hostread_rules::attribution::code_touch;
 use hostread_rules::conversion::Conversion;
 use hostread_schemas::event::IpClass;
 use hostread_schemas::fact::{PathTouch, RetentionClass};
@@ -340,9 +341,10 @@ impl Of<'_> {
             let receipts = receipts.map_or(&[][..], Vec::as_slice);
             let life = lives.get(&made.household);
             let path = credited(known, dims, tenant, made, life, receipts).path;
-            // A code's own touch has no show: it is no ad.
+            // A code's own touch is no ad.
+            let of_code = code_touch(made.conversion);
             let of_period = |touch: &&PathTouch| {
-                touch.show.is_some() && (self.from..=self.to).contains(&touch.time.day())
+                touch.touch != of_code && (self.from..=self.to).contains(&touch.time.day())
             };
             for touch in path.iter().filter(of_period) {
                 if let Some(heard) = heard.get_mut(&self.by.of_touch(touch)) {

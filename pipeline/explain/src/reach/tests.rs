@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hostread_journal::ReleaseRecord;
 use hostread_schemas::fact::{FactBody, ImpressionFact, SettingsFact, SignalKind};
-use hostread_schemas::{AgentId, ConversionId, EventTimeMs};
+use hostread_schemas::{AgentId, CodeId, ConversionId, EventTimeMs};
 use proptest::prelude::*;
 
 use super::*;
@@ -187,6 +187,37 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[test]
+fn an_ad_without_a_show_is_an_ad_and_a_code_is_none() {
+    let mut world = World::new(|_| {}).with_store();
+    let line = world.line.line;
+    world.say(900, FactBody::Code(crate::testing::STORE, CodeId(7), line));
+    let ad = |household| ImpressionFact {
+        line,
+        listener: ListenerId(household),
+        household: HouseholdId(household),
+        agent: AgentId(1),
+        ..ImpressionFact::default()
+    };
+    world.say(9, FactBody::Impression(ad(1)));
+    world.say(1, FactBody::Impression(ad(2)));
+    for (order, household) in [(100, 1), (101, 2)] {
+        world.signal(5, SignalKind::Order, |signal| {
+            signal.household = HouseholdId(household);
+            signal.order_id = ConversionId(order);
+            signal.code = CodeId(7);
+        });
+    }
+    let (from, to) = (Day(NOON.day().0 - 2), NOON.day());
+    let found = world.ask(|known| reach(known, asked(ReachBy::Line, from, to), None).unwrap());
+    let found = &found.rows[0];
+    assert_eq!(
+        (found.households, found.responses),
+        (2, 1),
+        "who bought before only had the code"
+    );
 }
 
 /// Ads of the last two days, matched with what was bought half a year before them.
