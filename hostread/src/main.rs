@@ -12,6 +12,7 @@ mod credits;
 mod deal;
 mod demo;
 mod explain;
+mod leaks;
 mod ledgers;
 mod lift;
 mod listing;

@@ -52,6 +52,8 @@ enum StoredCommand {
     Day(DayArgs),
     /// What line items cost, what they brought under each model, and one by the other
     Returns(ReturnsArgs),
+    /// Hours in which a promo code was used by far more people whom no ad reached than before
+    Leaks(ConversionsArgs),
     /// How far two models differ in what they give to each campaign, and how much of it may be chance
     Models(ModelsArgs),
     #[command(flatten)]
@@ -185,6 +187,12 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
             // What it refuses is no failure of the databases.
             let listing = reader.tables.models(models, &which).await?;
             (listing, "No conversion is credited.", format)
+        }
+        StoredCommand::Leaks(args) => {
+            let format = args.format;
+            let which = args.which();
+            let listing = reader.tables.leaks(&which).await?;
+            (listing, "No hour of a promo code stands out.", format)
         }
         StoredCommand::Restatements(RestatementsArgs { cause, list }) => {
             let mut wanted = wanted(&list);

@@ -17,7 +17,7 @@ use crate::listing::{Column, Listing};
 use crate::tables::{Tables, int, text};
 
 pub(crate) use door::door;
-pub(crate) use question::{By, Question, Spot};
+pub(crate) use question::{By, HEARD, Question, Spot};
 
 /// Which rows.
 #[derive(Debug, Clone, Default)]

@@ -67,7 +67,7 @@ pub(crate) enum Question {
         /// Only under this; without it models are summed by.
         model: Option<Model>,
     },
-    /// Conversions with a promo code, by code: how many were matched, and what they were worth.
+    /// Conversions with a promo code, by code: how many of them an ad had reached, and what they were worth.
     Codes,
     /// Conversions by the number of touches on their path; 0 is unmatched.
     PathLengths,
@@ -83,6 +83,9 @@ pub(crate) enum Question {
     Overlaps,
 }
 
+/// Of a conversion: an ad is on its path, and not only the touch that its code added.
+pub(crate) const HEARD: &str = "arrayExists((show, age, line) -> show != '' OR age > 0 OR line != code_line, \
+    path_shows, path_ages, path_lines)";
 const CONVERSION_DAY: &str = "toDate32(converted_at, 'UTC')";
 /// How long a touch may lie back, in days, to see what it changes.
 const LOOKBACK_DAYS: &str = "[1, 3, 7, 14, 30, 60, 90]";
@@ -175,8 +178,8 @@ impl Question {
             ],
             Self::Codes => vec![
                 count("redemptions", "count()"),
-                count("matched", "countIf(matched_by != 'none')"),
-                count("unmatched", "countIf(matched_by = 'none')"),
+                count("matched", &format!("countIf({HEARD})")),
+                count("unmatched", &format!("countIf(NOT {HEARD})")),
                 value,
                 micros("refunded", "sum(refunded_micros)"),
             ],

@@ -26,10 +26,18 @@ pub const HOURS_AFTER: i32 = HOURS_BEFORE_MAX as i32;
 /// The hours that are flagged among those to be judged. Reads these and the 48 before.
 #[must_use]
 pub fn flags(hours: &BTreeMap<Hour, i64>, judged: Range<Hour>) -> Vec<(Hour, AnomalyRow)> {
+    let first = hours.iter().find(|(_, count)| **count != 0);
+    first.map_or_else(Vec::new, |(first, _)| flags_since(*first, hours, judged))
+}
+
+/// As [`flags`], of a series that begins with an hour, also if nothing was counted in it.
+#[must_use]
+pub fn flags_since(
+    first: Hour,
+    hours: &BTreeMap<Hour, i64>,
+    judged: Range<Hour>,
+) -> Vec<(Hour, AnomalyRow)> {
     let mut flagged = Vec::new();
-    let Some((first, _)) = hours.iter().find(|(_, count)| **count != 0) else {
-        return flagged;
-    };
     let begin = judged.start.0.saturating_sub(HOURS_AFTER).max(first.0);
     if begin >= judged.end.0 {
         return flagged;

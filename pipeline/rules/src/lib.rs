@@ -27,7 +27,7 @@ pub mod rule_set;
 pub mod threshold;
 
 pub use agents::{AgentFile, AgentLists};
-pub use anomaly::flags;
+pub use anomaly::{flags, flags_since};
 pub use attribution::{
     Share, TOUCHES_PER_CONVERSION_MAX, apportion, credit, weights, with_code_touch,
 };

@@ -10,6 +10,7 @@
 mod answers;
 mod attribute;
 mod catalog;
+mod codes;
 mod compare;
 mod count;
 mod count_input;

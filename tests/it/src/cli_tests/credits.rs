@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::explain::Demo;
-use super::{lift, models, paths, printed, reach, returns, revenue, run, sql, text};
+use super::{codes, lift, models, paths, printed, reach, returns, revenue, run, sql, text};
 
 /// Rows of a page: few, so that there are several pages.
 const PAGE_ROWS: usize = 3;
@@ -41,6 +41,7 @@ pub(super) async fn every_sheet(demo: &Demo<'_>, postgres: &sqlx::PgPool) {
         let sheets = Sheets { demo, tenant, key };
         sheets.credits().await;
         sheets.conversions().await;
+        codes::every_code(&sheets).await;
         paths::every_sheet(&sheets).await;
         models::every_campaign(&sheets).await;
         reach::every_row(&sheets).await;

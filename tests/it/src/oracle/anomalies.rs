@@ -39,37 +39,45 @@ pub(crate) fn rows(
     }
     let mut rows = Vec::new();
     for (series, counts) in counts {
-        let Some(first) = counts.keys().next().copied() else {
-            continue;
-        };
-        let at = |hour: i32| counts.get(&hour).copied().unwrap_or(0);
-        for hour in first..clock.hour().0 {
-            let before: Vec<i64> = (first.max(hour - 48)..hour).map(at).collect();
-            if before.len() < 24 {
-                continue;
-            }
-            let count = at(hour);
-            let median = lower_median(before.clone());
-            let mad = lower_median(before.iter().map(|x| (x - median).abs()).collect());
-            let score = 6745 * (count - median) / (10 * mad.max(1));
-            let score_milli = score;
-            if score_milli.abs() >= 3500 && (count - median).abs() >= 10 {
-                let key = AnomalyKey {
-                    tenant: tenant.id,
-                    series,
-                    hour: Hour(hour),
-                };
-                let row = AnomalyRow {
-                    count,
-                    median,
-                    mad,
-                    score_milli,
-                };
-                rows.push((key, row).into());
-            }
+        for (hour, row) in flagged(&counts, clock.hour().0) {
+            let key = AnomalyKey {
+                tenant: tenant.id,
+                series,
+                hour: Hour(hour),
+            };
+            rows.push((key, row).into());
         }
     }
     rows
+}
+
+/// Hours before `until` that stand out.
+pub(crate) fn flagged(counts: &BTreeMap<i32, i64>, until: i32) -> Vec<(i32, AnomalyRow)> {
+    let mut flagged = Vec::new();
+    let Some(first) = counts.keys().next().copied() else {
+        return flagged;
+    };
+    let at = |hour: i32| counts.get(&hour).copied().unwrap_or(0);
+    for hour in first..until {
+        let before: Vec<i64> = (first.max(hour - 48)..hour).map(at).collect();
+        if before.len() < 24 {
+            continue;
+        }
+        let count = at(hour);
+        let median = lower_median(before.clone());
+        let mad = lower_median(before.iter().map(|x| (x - median).abs()).collect());
+        let score_milli = 6745 * (count - median) / (10 * mad.max(1));
+        if score_milli.abs() >= 3500 && (count - median).abs() >= 10 {
+            let row = AnomalyRow {
+                count,
+                median,
+                mad,
+                score_milli,
+            };
+            flagged.push((hour, row));
+        }
+    }
+    flagged
 }
 
 fn lower_median(mut numbers: Vec<i64>) -> i64 {
