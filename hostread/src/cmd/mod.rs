@@ -20,6 +20,7 @@ mod logs;
 pub(crate) mod method;
 pub(crate) mod migrate;
 mod numbers;
+mod period;
 pub(crate) mod pipeline;
 pub(crate) mod probe;
 mod reach;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use hostread_disk::Disk;
 use hostread_explain::{
-    Archive, Asked, Cause, Explanation, Kind, Known, LiftAsked, Lifts, NoReach, NotExplained,
+    Archive, Asked, Cause, Explanation, Kind, Known, LiftAsked, Lifts, NotCounted, NotExplained,
     Reach, ReachAsked, ReadError, Revenue, RevenueAsked, Tracking, Without,
 };
 use hostread_gateway::{ExplainAsk, ExplainRefusal};
@@ -69,10 +69,10 @@ impl From<NotExplained> for NoAnswer {
     }
 }
 
-impl From<NoReach> for NoAnswer {
-    fn from(error: NoReach) -> Self {
+impl From<NotCounted> for NoAnswer {
+    fn from(error: NotCounted) -> Self {
         match error {
-            NoReach::Read(error) => NotExplained::from(error).into(),
+            NotCounted::Read(error) => NotExplained::from(error).into(),
             why => Self::Cause(why.to_string()),
         }
     }

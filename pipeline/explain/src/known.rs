@@ -7,6 +7,8 @@ use hostread_schemas::intern::IdHasher;
 use hostread_schemas::view::{View, ViewKey, ViewRow, ViewValue};
 use hostread_schemas::{Day, EventId, EventTimeMs, NameKind, Names, TenantId, Tick};
 
+use crate::said::AsOf;
+
 /// What goes wrong while reading.
 pub type ReadError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -105,6 +107,14 @@ impl Known<'_> {
 
     pub(crate) fn tenant(&self, tenant: TenantId) -> String {
         self.name(NameKind::Tenant, tenant.0)
+    }
+
+    /// Which state it is.
+    pub(crate) const fn as_of(&self) -> AsOf {
+        AsOf {
+            tick: self.tick,
+            clock: self.clock,
+        }
     }
 
     /// The last day whose requests, impressions and touches are released.

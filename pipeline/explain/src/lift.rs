@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hostread_models::lift::{Entry, History, Lift, Trials, lift};
 use hostread_schemas::event::IpClass;
+use hostread_schemas::fact::RetentionClass;
 use hostread_schemas::unit::DAY_MS;
 use hostread_schemas::{BrandId, CampaignId, Day, HouseholdId, NameKind, TenantId};
 
@@ -15,7 +16,7 @@ use crate::days::Whose;
 use crate::dims::{Dims, all_dims};
 use crate::known::{Known, ReadError};
 use crate::path::{Life, Part, Seen, lives};
-use crate::reach::{NoReach, period};
+use crate::period::{NotCounted, period};
 use crate::said::AsOf;
 use crate::signals::merged;
 use crate::visits::visits;
@@ -69,8 +70,8 @@ pub fn lifts(
     known: &Known<'_>,
     asked: &LiftAsked,
     tenant: Option<TenantId>,
-) -> Result<Lifts, NoReach> {
-    let (from, to) = period(known, asked.from, asked.to)?;
+) -> Result<Lifts, NotCounted> {
+    let (from, to) = period(known, RetentionClass::Exposure, asked.from, asked.to)?;
     let dims = all_dims(known, tenant)?;
     let mut rows = Vec::new();
     for (tenant, dims) in &dims {
@@ -103,10 +104,7 @@ pub fn lifts(
     }
     rows.sort_unstable_by(|a, b| (&a.tenant, &a.campaign).cmp(&(&b.tenant, &b.campaign)));
     Ok(Lifts {
-        as_of: AsOf {
-            tick: known.tick,
-            clock: known.clock,
-        },
+        as_of: known.as_of(),
         from: from.to_string(),
         to: to.to_string(),
         rows,

@@ -18,6 +18,7 @@ use crate::days::Whose;
 use crate::dims::{Dims, all_dims};
 use crate::known::{Known, ReadError};
 use crate::path::{Life, Part, Seen, credited, lives};
+use crate::period::{NotCounted, period};
 use crate::said::AsOf;
 use crate::signals::merged;
 use crate::visits::{Visit, visits};
@@ -114,40 +115,6 @@ pub struct Reach {
     pub rows: Vec<Reached>,
 }
 
-/// Why there is no reach.
-#[derive(Debug, thiserror::Error)]
-pub enum NoReach {
-    /// Requests of the period are gone.
-    #[error(
-        "requests and impressions through {through} were released, and who they reached with them: ask from {first} on"
-    )]
-    Released {
-        /// The last day that is gone.
-        through: Day,
-        /// The first that is not.
-        first: Day,
-    },
-    /// Conversions of the period are gone.
-    #[error("conversions through {through} were released: ask from {first} on")]
-    Sold {
-        /// The last day that is gone.
-        through: Day,
-        /// The first that is not.
-        first: Day,
-    },
-    /// The last day is before the first.
-    #[error("the period ends on {to}, before it begins on {from}")]
-    Backwards {
-        /// First day.
-        from: Day,
-        /// Last day.
-        to: Day,
-    },
-    /// The journal cannot be read.
-    #[error("the journal cannot be read")]
-    Read(#[from] ReadError),
-}
-
 /// Counts whom the ads of a period reached.
 ///
 /// # Errors
@@ -156,8 +123,8 @@ pub fn reach(
     known: &Known<'_>,
     asked: ReachAsked,
     tenant: Option<TenantId>,
-) -> Result<Reach, NoReach> {
-    let (from, to) = period(known, asked.from, asked.to)?;
+) -> Result<Reach, NotCounted> {
+    let (from, to) = period(known, RetentionClass::Exposure, asked.from, asked.to)?;
     let dims = all_dims(known, tenant)?;
     let mut rows = Vec::new();
     for (tenant, dims) in &dims {
@@ -173,34 +140,11 @@ pub fn reach(
     }
     rows.sort_unstable_by(|a, b| (&a.tenant, &a.of).cmp(&(&b.tenant, &b.of)));
     Ok(Reach {
-        as_of: AsOf {
-            tick: known.tick,
-            clock: known.clock,
-        },
+        as_of: known.as_of(),
         from: from.to_string(),
         to: to.to_string(),
         rows,
     })
-}
-
-/// The days that are asked for, where they are there.
-pub(crate) fn period(
-    known: &Known<'_>,
-    from: Option<Day>,
-    to: Option<Day>,
-) -> Result<(Day, Day), NoReach> {
-    let released = known.exposures_released();
-    let live = released.map(|through| Day(through.0.saturating_add(1)));
-    let first = live.or_else(|| known.live.days(RetentionClass::Exposure).first().copied());
-    let to = to.unwrap_or_else(|| known.clock.day());
-    let from = from.or(first).unwrap_or(to);
-    match (released, live) {
-        (Some(through), Some(first)) if from <= through => {
-            Err(NoReach::Released { through, first })
-        }
-        _ if from > to => Err(NoReach::Backwards { from, to }),
-        _ => Ok((from, to)),
-    }
 }
 
 /// A tenant's ads of the period.

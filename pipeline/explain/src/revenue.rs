@@ -14,7 +14,7 @@ use crate::days::Whose;
 use crate::dims::{Dims, all_dims};
 use crate::known::{Known, ReadError};
 use crate::path::{Life, Part, credited, lives};
-use crate::reach::NoReach;
+use crate::period::{NotCounted, period};
 use crate::said::AsOf;
 use crate::signals::{Merged, Merging, Signal, merged, plain};
 
@@ -74,8 +74,8 @@ pub fn revenue(
     known: &Known<'_>,
     asked: RevenueAsked,
     tenant: Option<TenantId>,
-) -> Result<Revenue, NoReach> {
-    let (from, to) = period(known, asked)?;
+) -> Result<Revenue, NotCounted> {
+    let (from, to) = period(known, RetentionClass::Conversion, asked.from, asked.to)?;
     let dims = all_dims(known, tenant)?;
     let mut rows = Vec::new();
     for (tenant, dims) in &dims {
@@ -98,28 +98,9 @@ pub fn revenue(
         key(a).cmp(&key(b))
     });
     Ok(Revenue {
-        as_of: AsOf {
-            tick: known.tick,
-            clock: known.clock,
-        },
+        as_of: known.as_of(),
         rows,
     })
-}
-
-fn period(known: &Known<'_>, asked: RevenueAsked) -> Result<(Day, Day), NoReach> {
-    let released = known.conversions_released();
-    let live = released.map(|through| Day(through.0.saturating_add(1)));
-    let first = live.or_else(|| {
-        let days = known.live.days(RetentionClass::Conversion);
-        days.first().copied()
-    });
-    let to = asked.to.unwrap_or_else(|| known.clock.day());
-    let from = asked.from.or(first).unwrap_or(to);
-    match (released, live) {
-        (Some(through), Some(first)) if from <= through => Err(NoReach::Sold { through, first }),
-        _ if from > to => Err(NoReach::Backwards { from, to }),
-        _ => Ok((from, to)),
-    }
 }
 
 /// Day, campaign and currency under which money is booked.

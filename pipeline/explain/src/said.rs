@@ -172,10 +172,7 @@ impl Found {
             kind,
             id: self.id.clone(),
             tenant: known.tenant(self.tenant),
-            as_of: AsOf {
-                tick: known.tick,
-                clock: known.clock,
-            },
+            as_of: known.as_of(),
             known_from: self.known_from.clone(),
             numbers: self.numbers.iter().map(number).collect(),
             without: None,

@@ -235,10 +235,7 @@ impl<'k> Looked<'k> {
             end: line.end.to_string(),
             zone: line.zone.clone(),
             flight: self.flight,
-            as_of: AsOf {
-                tick: self.known.tick,
-                clock: self.known.clock,
-            },
+            as_of: self.known.as_of(),
             stores: self.stores(),
             seen,
         })

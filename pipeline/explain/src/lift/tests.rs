@@ -283,5 +283,5 @@ fn the_lift_of_a_campaign_is_that_of_its_households() {
     assert_eq!(ask(&asked).rows, [], "nobody heard it first in these days");
     asked.to = Some(Day(NOON.day().0 - 4));
     let refused = world.ask(|known| lifts(known, &asked, None));
-    assert!(matches!(refused, Err(NoReach::Backwards { .. })));
+    assert!(matches!(refused, Err(NotCounted::Backwards { .. })));
 }

@@ -267,7 +267,7 @@ fn a_period_that_is_gone_is_refused() {
         let today = NOON.day();
         let day = |ago| Day(today.0 - ago);
         let backwards = reach(known, asked(ReachBy::Line, today, day(1)), None);
-        assert!(matches!(backwards, Err(NoReach::Backwards { .. })));
+        assert!(matches!(backwards, Err(NotCounted::Backwards { .. })));
         let known = Known {
             released: Some(ReleaseRecord {
                 exposures_through: day(3),

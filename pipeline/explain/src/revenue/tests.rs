@@ -129,7 +129,7 @@ fn days_are_those_of_the_period_and_released_ones_are_refused() {
         asked.to = Some(day(9));
         assert!(matches!(
             revenue(&known, asked, None),
-            Err(NoReach::Backwards { .. })
+            Err(NotCounted::Backwards { .. })
         ));
     });
 }
