@@ -77,10 +77,10 @@ pub struct Effect {
 /// What of a stratum is summed.
 #[derive(Clone, Copy, Default)]
 struct Sums {
-    exposed: i128,
-    controls: i128,
+    exposed: i64,
+    controls: i64,
     /// Converted after and before: exposed, controls.
-    converted: [(i128, i128); 2],
+    converted: [(i64, i64); 2],
 }
 
 /// Digits behind the point of an expected conversion, in bits.
@@ -111,16 +111,12 @@ pub fn lift<S: Ord + Copy>(entries: &[Entry<S>]) -> Lift {
         enough(&placed, |entry| entry.after),
         enough(&placed, |entry| entry.before),
     ];
-    let mut drawn: [Vec<i64>; 2] = [Vec::new(), Vec::new()];
-    if tell.contains(&true) {
-        for draw in 0..DRAWS {
-            let sums = sums(&placed, places.len(), |household| weight(household, draw));
-            for (differences, when) in drawn.iter_mut().zip(0..) {
-                differences.push(rates(&sums, when).2);
-            }
-        }
-    }
-    let [after, before] = drawn;
+    let drawn = if tell.contains(&true) {
+        draws(&placed, places.len())
+    } else {
+        Vec::new()
+    };
+    let (after, before) = drawn.into_iter().unzip();
     Lift {
         exposed,
         compared: count(&placed, Entry::exposed),
@@ -145,6 +141,28 @@ fn enough(entries: &[Entry<usize>], converted: impl Fn(&Entry<usize>) -> bool) -
     })
 }
 
+/// The differences of every draw, after and before; on all cores, in the order of the draws.
+fn draws(entries: &[Entry<usize>], strata: usize) -> Vec<(i64, i64)> {
+    let draw = |draw| {
+        let sums = sums(entries, strata, |household| weight(household, draw));
+        (rates(&sums, 0).2, rates(&sums, 1).2)
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let share = DRAWS.div_ceil(threads);
+    std::thread::scope(|scope| {
+        let parts = (0..threads).map(|part| {
+            let of = part * share..DRAWS.min((part + 1) * share);
+            scope.spawn(move || of.map(draw).collect::<Vec<_>>())
+        });
+        let parts: Vec<_> = parts.collect();
+        let parts = parts.into_iter().map(|part| {
+            let drawn = part.join();
+            drawn.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        parts.flatten().collect()
+    })
+}
+
 /// Sums of every stratum, each household so many times. Parts of a household stand together.
 fn sums(entries: &[Entry<usize>], strata: usize, times: impl Fn(u64) -> i64) -> Vec<Sums> {
     let mut sums = vec![Sums::default(); strata];
@@ -153,7 +171,6 @@ fn sums(entries: &[Entry<usize>], strata: usize, times: impl Fn(u64) -> i64) -> 
         if weight == 0 {
             continue;
         }
-        let weight = i128::from(weight);
         for entry in parts {
             let Some(sum) = sums.get_mut(entry.stratum) else {
                 continue;
@@ -166,7 +183,7 @@ fn sums(entries: &[Entry<usize>], strata: usize, times: impl Fn(u64) -> i64) -> 
             let converted = [entry.after, entry.before];
             for ((exposed, controls), converted) in sum.converted.iter_mut().zip(converted) {
                 let side = if entry.exposed() { exposed } else { controls };
-                *side += weight * i128::from(converted);
+                *side += weight * i64::from(converted);
             }
         }
     }
@@ -175,13 +192,13 @@ fn sums(entries: &[Entry<usize>], strata: usize, times: impl Fn(u64) -> i64) -> 
 
 /// Of the exposed, of the controls as if they were the exposed, and the difference: millionths.
 fn rates(sums: &[Sums], when: usize) -> (i64, i64, i64) {
-    let (mut households, mut exposed, mut controls) = (0, 0, 0);
+    let (mut households, mut exposed, mut controls) = (0, 0, 0_i128);
     for sum in sums {
         let (of_exposed, of_controls) = sum.converted.get(when).copied().unwrap_or_default();
-        let expected = (sum.exposed * of_controls) << PARTS;
-        if let Some(expected) = expected.checked_div(sum.controls) {
-            households += sum.exposed;
-            exposed += of_exposed << PARTS;
+        let expected = (i128::from(sum.exposed) * i128::from(of_controls)) << PARTS;
+        if let Some(expected) = expected.checked_div(i128::from(sum.controls)) {
+            households += i128::from(sum.exposed);
+            exposed += i128::from(of_exposed) << PARTS;
             controls += expected;
         }
     }
