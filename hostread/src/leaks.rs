@@ -131,7 +131,7 @@ mod tests {
             Vec::<String>::new(),
             "they had heard it"
         );
-        let burst = [(0, 3, 0), (5, 2, 1), (30, 20, 18)];
+        let burst = [(0, 3, 0), (20, 2, 1), (30, 20, 18)];
         let ought = "acme,shop,fern10,spring,1970-02-12T22:00:00.000Z,20,18,0,18";
         assert_eq!(csv(&burst, &which), [ought]);
         let early = [(0, 3, 1), (20, 20, 18)];

@@ -196,3 +196,31 @@ fn lists(rules: &RuleSetFact) -> Lists {
         ..Lists::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hostread_schemas::event::OtherAgent;
+
+    use super::*;
+
+    #[test]
+    fn patterns_that_are_tried_before_a_bots_are_listed_with_their_place() {
+        let of = |bots_before| {
+            let rules = RuleSetFact {
+                bot_agents: vec!["^Bot".to_owned(), "okhttp".to_owned()],
+                other_agents: vec![OtherAgent {
+                    pattern: "Radio".to_owned(),
+                    bots_before,
+                }],
+                ..RuleSetFact::default()
+            };
+            lists(&rules).bots
+        };
+        let (first, second) = (of(0), of(1));
+        let counts: Vec<u64> = first.iter().map(|list| list.count).collect();
+        assert_eq!(counts, [2, 1]);
+        assert_eq!(first[0].sha256, second[0].sha256);
+        assert_ne!(first[1].sha256, second[1].sha256, "the place is part of it");
+        assert_eq!(lists(&RuleSetFact::default()).bots.len(), 0);
+    }
+}

@@ -2,8 +2,8 @@
 //! the shop's pages, to a cart, to a conversion (definitions 27 and 28).
 //!
 //! Needs: one state of the journal that still holds the period. Promises: exact counts of distinct listeners and households, so
-//! they are never added up over rows. Leaves out: who would have bought anyway ([`crate::lifts`]). Memory: the period's ads delivered, and what the
-//! buyers' households heard in all live days.
+//! they are never added up over rows. Leaves out: who would have bought anyway ([`crate::lifts`]). Memory: the period's ads
+//! delivered, and what the buyers' households heard in all live days.
 
 use std::collections::{BTreeMap, BTreeSet};
 

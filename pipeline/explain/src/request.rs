@@ -387,3 +387,6 @@ fn volume_evidence(
         format!("{volume} downloads of the household on the day, limit {limit}")
     }
 }
+
+#[cfg(test)]
+mod tests;

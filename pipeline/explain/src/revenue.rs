@@ -94,8 +94,8 @@ pub fn revenue(
         }
     }
     rows.sort_unstable_by(|a, b| {
-        let key = |it: &Brought| (it.tenant.clone(), it.day, it.campaign.clone(), it.currency);
-        key(a).cmp(&key(b))
+        let one = (&a.tenant, a.day, &a.campaign, a.currency);
+        one.cmp(&(&b.tenant, b.day, &b.campaign, b.currency))
     });
     Ok(Revenue {
         as_of: known.as_of(),

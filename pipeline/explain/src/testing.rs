@@ -48,8 +48,8 @@ impl Live for Facts {
         Ok(())
     }
 
-    fn find(&self, _id: EventId) -> Result<Option<Fact>, ReadError> {
-        Ok(None)
+    fn find(&self, id: EventId) -> Result<Option<Fact>, ReadError> {
+        Ok(self.0.iter().find(|fact| fact.id == id).cloned())
     }
 }
 
@@ -111,13 +111,15 @@ impl World {
         world
     }
 
-    pub(crate) fn say(&mut self, hours_ago: i64, body: FactBody) {
+    pub(crate) fn say(&mut self, hours_ago: i64, body: FactBody) -> EventId {
+        let id = EventId::from(self.facts.len() as u128);
         self.facts.push(Fact {
             tenant: TENANT,
             time: EventTimeMs(NOON.0 - hours_ago * HOUR_MS),
-            id: EventId::from(self.facts.len() as u128),
+            id,
             body,
         });
+        id
     }
 
     /// A brand with a store.
@@ -140,7 +142,7 @@ impl World {
     }
 
     /// A request for all of an episode with an ad of the line.
-    pub(crate) fn download(&mut self, hours_ago: i64) {
+    pub(crate) fn download(&mut self, hours_ago: i64) -> EventId {
         let (episode, enclosure) = (EpisodeId(50), EnclosureId(51));
         let fact = EpisodeFact {
             episode,
@@ -167,7 +169,7 @@ impl World {
         };
         self.say(900, FactBody::Episode(fact));
         self.say(900, FactBody::Slot(slot));
-        self.say(hours_ago, FactBody::Request(request));
+        self.say(hours_ago, FactBody::Request(request))
     }
 
     pub(crate) fn signal(
