@@ -43,19 +43,41 @@ const NUMBER: &str = "arrayStringConcat(arrayFilter(name -> name != '', [JSONExt
     JSONExtractString(of_key, 'model'), JSONExtractString(of_key, 'currency'), JSONExtractString(of_key, 'source_kind'), \
     JSONExtractString(of_key, 'period')]), ' / ')";
 
-/// The same of the view's own rows: view, names, columns.
-const DAILY: [(&str, &str, &[&str]); 3] = [
+/// The same of the view's own rows: view, names, and of each metric its column in which rows.
+const DAILY: [(&str, &str, &[(&str, &str, &str)]); 3] = [
     (
         "downloads_daily",
         "[show, episode, source_kind]",
-        &["downloads"],
+        &[
+            ("downloads", "downloads", "window_kind = 'calendar_day'"),
+            (
+                "downloads_first_touch",
+                "downloads",
+                "window_kind = 'first_touch'",
+            ),
+            (
+                "downloads_last_touch",
+                "downloads",
+                "window_kind = 'last_touch'",
+            ),
+        ],
     ),
     (
         "attribution_daily",
         "[show, campaign, line, model, currency]",
-        &["credit_micros", "money_micros"],
+        &[
+            ("credit_micros", "credit_micros", "true"),
+            ("money_micros", "money_micros", "true"),
+        ],
     ),
-    ("delivery_daily", "[line]", &["delivered", "billable"]),
+    (
+        "delivery_daily",
+        "[line]",
+        &[
+            ("delivered", "delivered", "true"),
+            ("billable", "billable", "true"),
+        ],
+    ),
 ];
 
 impl Reader {
@@ -147,11 +169,11 @@ impl Reader {
             }
         };
         let mine = "({tenant:String} = '' OR tenant = {tenant:String})";
-        for (view, names, columns) in DAILY {
-            for column in columns {
+        for (view, names, metrics) in DAILY {
+            for (metric, column, of) in metrics {
                 let now = format!(
-                    "SELECT tenant, '{view}.{column}', arrayStringConcat(arrayFilter(name -> name != '', {names}), ' / '), \
-                     sum({column}) FROM serving.{view} FINAL WHERE day = {{day:Date32}} AND {mine} GROUP BY ALL"
+                    "SELECT tenant, '{view}.{metric}', arrayStringConcat(arrayFilter(name -> name != '', {names}), ' / '), \
+                     sum({column}) FROM serving.{view} FINAL WHERE day = {{day:Date32}} AND {mine} AND {of} GROUP BY ALL"
                 );
                 for row in self.tables.rows_with(&now, &params).await? {
                     add(&row, 0);

@@ -60,7 +60,8 @@ impl Reader {
     }
 
     async fn counting(&self, numbers: &mut Numbers) -> Result<()> {
-        let downloads = "SELECT tenant, show, episode, toString(day), sum(downloads) FROM hostread.downloads_daily GROUP BY ALL";
+        let downloads = "SELECT tenant, show, episode, toString(day), sum(downloads) AS counted FROM hostread.downloads_daily \
+            GROUP BY ALL HAVING counted != 0";
         for row in self.rows(downloads).await? {
             let key = (text(&row, 0), text(&row, 1), text(&row, 2), text(&row, 3));
             numbers.downloads.insert(key, int(&row, 4));

@@ -312,6 +312,30 @@ pub enum Carry {
         /// Agent.
         agent: AgentId,
     },
+    /// What of a listener's windows over an episode is open when a day ends, and the next day has requests for it.
+    Windows {
+        /// The day that ends.
+        day: Day,
+        /// Its IP*.
+        household: HouseholdId,
+        /// Whose.
+        listener: ListenerId,
+        /// For which episode.
+        episode: EpisodeId,
+        /// What is open.
+        open: OpenWindows,
+    },
+}
+
+/// Windows of an episode's requests that go over midnight.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+)]
+pub struct OpenWindows {
+    /// End of the first-touch window, if one that makes a download is open: requests before it belong to that.
+    pub first_until: Option<EventTimeMs>,
+    /// The day's last filtered-in request, which the next may follow in less than 24 hours.
+    pub last: EventTimeMs,
 }
 
 /// What an anomaly series counts by the hour.
@@ -408,7 +432,9 @@ impl FactBody {
     #[must_use]
     pub const fn class(&self) -> RetentionClass {
         match self {
-            Self::Request(_) | Self::Impression(_) | Self::Carry(Carry::Presence { .. }) => {
+            Self::Request(_)
+            | Self::Impression(_)
+            | Self::Carry(Carry::Presence { .. } | Carry::Windows { .. }) => {
                 RetentionClass::Exposure
             }
             Self::Signal(_) | Self::Carry(Carry::Receipt { .. } | Carry::Signal { .. }) => {

@@ -202,6 +202,10 @@ pub enum Evidence {
 pub enum WindowKind {
     /// Calendar day in the rule set's zone (UTC).
     CalendarDay,
+    /// 24 hours from the first request that begins a download.
+    FirstTouch,
+    /// Requests that follow each other in less than 24 hours.
+    LastTouch,
 }
 
 impl WindowKind {
@@ -210,6 +214,8 @@ impl WindowKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::CalendarDay => "calendar_day",
+            Self::FirstTouch => "first_touch",
+            Self::LastTouch => "last_touch",
         }
     }
 }
@@ -345,6 +351,8 @@ pub enum Metric {
     Billable,
     Quantity,
     AmountMicros,
+    DownloadsFirstTouch,
+    DownloadsLastTouch,
 }
 
 impl Metric {
@@ -359,6 +367,8 @@ impl Metric {
             Self::Billable => "billable",
             Self::Quantity => "quantity",
             Self::AmountMicros => "amount_micros",
+            Self::DownloadsFirstTouch => "downloads_first_touch",
+            Self::DownloadsLastTouch => "downloads_last_touch",
         }
     }
 }

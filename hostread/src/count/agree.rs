@@ -1,5 +1,5 @@
-//! A log that is counted without a server and by the stream says the same of every request: whatever the lists of agents, the
-//! inclusion list, the networks, and which of them the door knew.
+//! A log that is counted without a server and by the stream says the same of every request, and comes to the same under each
+//! window: whatever the lists of agents, the inclusion list, the networks, and which of them the door knew.
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use hostread_rules::Horizons;
 use hostread_rules::agents::{AgentFile, AgentLists};
 use hostread_rules::document::{Held, Inclusion, shipped};
 use hostread_schemas::event::{Episode, IpClass, SourceKind};
-use hostread_schemas::view::{ViewKey, ViewValue};
+use hostread_schemas::view::{ViewKey, ViewValue, WindowKind};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -55,6 +55,12 @@ const AGENTS: [&str; 8] = [
     "atc/1 watchOS/9 Bot",
 ];
 const PATTERNS: [&str; 6] = ["^Bot", "Bot", "okhttp", "^Player", "Radio", "^Browser"];
+
+const WINDOWS: [(WindowKind, Window); 3] = [
+    (WindowKind::CalendarDay, Window::Calendar),
+    (WindowKind::FirstTouch, Window::FirstTouch),
+    (WindowKind::LastTouch, Window::LastTouch),
+];
 
 #[derive(Clone, Debug)]
 struct Given {
@@ -152,14 +158,14 @@ fn log() -> LogSettings {
     }
 }
 
-/// What count says of each line, and how many downloads there are.
-fn counted(given: &Given) -> (Vec<Verdict>, u64) {
+/// What count says of each line under a window, and how many downloads there are.
+fn counted(given: &Given, window: Window) -> (Vec<Verdict>, u64) {
     let (document, lists) = (given.document(), given.lists());
     let rules = rules(&document, lists.agents.clone());
     let catalog = Catalog::read(CATALOG.as_bytes(), rules).unwrap();
     let settings = Settings {
         rules: document.full_name(),
-        window: Window::Calendar,
+        window,
         zone: "UTC".to_owned(),
         mapping: None,
         log: log(),
@@ -197,8 +203,8 @@ fn event(number: u64, hours: i64, body: Body) -> Event {
     }
 }
 
-/// What the stream says of each line, published as `rules publish` does.
-fn streamed(given: &Given, workers: usize) -> (Vec<Verdict>, u64) {
+/// What the stream says of each line, published as `rules publish` does, and how many downloads there are under each window.
+fn streamed(given: &Given, workers: usize) -> (Vec<Verdict>, BTreeMap<WindowKind, u64>) {
     let (document, lists, tenant) = (given.document(), given.lists(), keyed::tests::tenant());
     let known = NETWORKS.iter().zip(given.listed);
     let known = known.filter(|(_, listed)| *listed == (true, true));
@@ -250,14 +256,14 @@ fn streamed(given: &Given, workers: usize) -> (Vec<Verdict>, u64) {
     let replayed = replay(events, None, workers, Horizons::default(), HASHER).unwrap();
     assert_eq!(replayed.refused, 0);
     let mut verdicts = BTreeMap::new();
-    let mut downloads = 0;
+    let mut downloads = BTreeMap::new();
     for (key, value) in &replayed.rows {
         match (key, value) {
             (ViewKey::Verdicts(key), ViewValue::Verdicts(row)) => {
                 verdicts.insert(key.request, row.verdict);
             }
-            (ViewKey::DownloadsDaily(_), ViewValue::DownloadsDaily(row)) => {
-                downloads += row.downloads as u64;
+            (ViewKey::DownloadsDaily(key), ViewValue::DownloadsDaily(row)) => {
+                *downloads.entry(key.window).or_default() += row.downloads as u64;
             }
             _ => {}
         }
@@ -270,10 +276,15 @@ proptest! {
 
     #[test]
     fn count_and_the_stream_say_the_same(given in given(), workers in 1..3_usize) {
-        let counted = counted(&given);
-        prop_assert_eq!(&counted, &streamed(&given, workers));
+        let verdicts = counted(&given, Window::Calendar).0;
+        let (streamed, downloads) = streamed(&given, workers);
+        prop_assert_eq!(&verdicts, &streamed);
+        for (kind, window) in WINDOWS {
+            let of_stream = downloads.get(&kind).copied().unwrap_or_default();
+            prop_assert_eq!(counted(&given, window).1, of_stream, "{}", kind.as_str());
+        }
         let lists = given.agents();
-        for ((_, _, _, agent, _), verdict) in given.requests.iter().zip(counted.0) {
+        for ((_, _, _, agent, _), verdict) in given.requests.iter().zip(verdicts) {
             let known = lists.classify(AGENTS[*agent]).agent;
             let bot = known.is_some_and(|known| known.is_bot());
             let watch = AGENTS[*agent].starts_with("atc/");

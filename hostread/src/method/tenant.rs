@@ -17,6 +17,10 @@ use crate::config::Config;
 use crate::parts;
 use crate::rules::Lists;
 
+/// What the pipeline tells beside the window of the rule set.
+const BESIDE: &str = " Beside it downloads are told under first touch and last touch, in columns that name them; nothing is \
+    billed or credited by these.";
+
 /// The facts in force: of those that say the same thing the one with the highest (time, event id).
 struct InForce {
     rules: Option<(EventTimeMs, EventId, RuleSetFact)>,
@@ -101,6 +105,7 @@ fn method(tenant: &str, known: InForce, names: &Names) -> Result<Method> {
     let episodes = known.episodes.values().map(|(.., episode)| episode);
     let (title, of) = (format!("{}{own}", method.title), format!("for {tenant}"));
     Ok(Method {
+        windows: format!("{}{BESIDE}", method.windows),
         of,
         rule_set,
         title,

@@ -1,11 +1,11 @@
 //! Counts listener-days: requests and impressions in; verdicts, downloads, deliveries and presence out.
 //!
 //! ```text
-//!   exposures ---- by household, else listener ----> [ count ] ----> Counted (verdict | download | delivery | presence)
-//!   rules, agents, catalog, deals ----------------------^
+//!   exposures ---- by household, else listener ----> [ count ] ----> Counted (verdict | download | delivery | presence | rolled)
+//!   rules, agents, catalog, deals, open windows ---------^
 //! ```
 //! State: the exposures of each live listener-day, sorted by (time, event id), and per household-day its
-//! listeners and its volume; freed when released.
+//! listeners and its volume; freed when released. What goes over midnight: [`rolling`].
 //! Order in a tick: agents, then dimensions, then exposures. Cost: O(touched listener-days); a change
 //! of a dimension recounts the listener-days that hold a subject it can touch; a rule set looks at every exposure once, and
 //! recounts the listener-days with an agent, network, address or referrer that it judges differently.
@@ -26,6 +26,12 @@ use crate::counted::{Counted, Key, Statement};
 use crate::keyed::{KeyedMap, insert_tight};
 use crate::recount::Recount;
 
+mod rolling;
+
+use rolling::Opened;
+pub(crate) use rolling::ROLLING;
+
+type Home = (TenantId, HouseholdId);
 type HouseholdDay = (TenantId, HouseholdId, Day);
 
 /// One exposure on its way in; sorted, a household-day's listeners lie together.
@@ -64,18 +70,17 @@ impl ExposureFact {
     }
 
     fn route(&self) -> u64 {
-        route(self.household, self.listener, self.day)
+        route(self.household, self.listener)
     }
 }
 
-/// A household-day is counted in one place.
-pub(crate) fn route(household: HouseholdId, listener: ListenerId, day: Day) -> u64 {
-    let home = if household.is_some() {
+/// A household is counted in one place: its listeners share a limit, and their windows go over midnight.
+pub(crate) const fn route(household: HouseholdId, listener: ListenerId) -> u64 {
+    if household.is_some() {
         household.0
     } else {
         listener.0
-    };
-    home ^ u64::from(day.0.unsigned_abs())
+    }
 }
 
 /// Wires the operator.
@@ -120,6 +125,8 @@ struct Household {
     listeners: Vec<ListenerId>,
     live: usize,
     volume: u64,
+    /// By how much the volume differs under the windows that go over midnight.
+    rolling: [i64; ROLLING.len()],
 }
 
 /// What a dimension can name.
@@ -137,6 +144,8 @@ struct State {
     households: KeyedMap<HouseholdDay, Household>,
     subjects: KeyedMap<(TenantId, u64), Subject>,
     catalogs: Catalogs,
+    /// What was open at the end of released days.
+    opened: Opened,
     progress: Arc<Recount>,
 }
 
@@ -148,26 +157,35 @@ impl State {
         out: &mut Vec<(Counted, i64)>,
     ) {
         let (before, touched) = self.apply_changes(changes);
+        let mut opening = rolling::opening(changes);
         let default = Catalog::default();
-        let touched = self.touched_days(&before, &touched);
+        let mut touched = self.touched_days(&before, &touched);
         let recounts = !touched.is_empty();
+        touched.extend(opening.values().flatten().map(|(key, ..)| *key));
         let updates = Self::updates(&exposures, touched);
         if recounts {
             self.progress.find(updates.len());
         }
         // Taken and put back: the catalogs are only read here.
         let catalogs = std::mem::take(&mut self.catalogs);
-        for home in updates.chunk_by(|(a, _), (b, _)| household_day(a) == household_day(b)) {
-            let Some((first, _)) = home.first() else {
+        for home in updates.chunk_by(|(a, _), (b, _)| home(a) == home(b)) {
+            let Some(of) = home.first().map(|(key, _)| self::home(key)) else {
                 continue;
             };
-            let now = catalogs.get(&first.0).unwrap_or(&default);
-            let then = before.get(&first.0).unwrap_or(now);
-            self.recount(household_day(first), home, (then, now), out);
-            if recounts {
-                self.progress.finish(home.len());
-                fail::fail_point!("count.recounted");
+            let now = catalogs.get(&of.0).unwrap_or(&default);
+            let then = before.get(&of.0).unwrap_or(now);
+            let opening = opening.remove(&of).unwrap_or_default();
+            let runs = self.runs(of, home, &opening, (then, now));
+            for day in home.chunk_by(|(a, _), (b, _)| household_day(a) == household_day(b)) {
+                let of_day = day.first().map(|(key, _)| household_day(key));
+                self.recount(of_day.unwrap_or_default(), day, (then, now), out);
+                if recounts {
+                    self.progress.finish(day.len());
+                    fail::fail_point!("count.recounted");
+                }
             }
+            self.open(opening);
+            self.tell_runs(&runs, home, now, out);
         }
         self.catalogs = catalogs;
         self.index(&exposures);
@@ -376,6 +394,10 @@ fn subjects(exposure: &Exposure) -> [u64; 2] {
         Exposure::Request(request) => [request.enclosure.0, 0],
         Exposure::Impression(impression) => [impression.line.0, impression.episode.0],
     }
+}
+
+const fn home(key: &Key) -> Home {
+    (key.0, key.1)
 }
 
 const fn household_day(key: &Key) -> HouseholdDay {

@@ -7,13 +7,15 @@ use std::cmp::Ordering;
 use hostread_rules::counting::{CountedDownload, Delivery, Item, ListenerDay, RequestVerdict};
 use hostread_rules::delivery::{billed, touch_id};
 use hostread_rules::rows::{agent_of, verdict_row};
-use hostread_schemas::view::{VerdictKey, VerdictRow};
-use hostread_schemas::{AgentId, Day, EventId, HouseholdId, ListenerId, TenantId};
+use hostread_schemas::fact::{Carry, OpenWindows, RetentionClass};
+use hostread_schemas::view::{DownloadsDailyKey, VerdictKey, VerdictRow};
+use hostread_schemas::{AgentId, Day, EpisodeId, EventId, HouseholdId, ListenerId, TenantId};
 use serde::{Deserialize, Serialize};
 
 use hostread_rules::counting::Dimensions;
 
 use crate::catalog::Catalog;
+use crate::output::Material;
 
 /// What counting says.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -26,6 +28,32 @@ pub(crate) enum Counted {
     Delivery(TenantId, Delivered),
     /// An agent was seen behind an IP* on a day.
     Presence(TenantId, HouseholdId, Day, AgentId),
+    /// A download more than the calendar window has, of a window that goes over midnight; taken away: one fewer.
+    Rolled(DownloadsDailyKey),
+    /// What is open at the end of a listener-day, for an episode that is asked for on the next day, too.
+    Open(Key, EpisodeId, OpenWindows),
+}
+
+impl Counted {
+    /// What a release carries of a window that is open.
+    pub(crate) fn open(self) -> Option<Material> {
+        let Self::Open((tenant, household, day, listener), episode, open) = self else {
+            return None;
+        };
+        let carry = Carry::Windows {
+            day,
+            household,
+            listener,
+            episode,
+            open,
+        };
+        Some(Material {
+            class: RetentionClass::Exposure,
+            day,
+            tenant,
+            carry,
+        })
+    }
 }
 
 /// An ad delivered.

@@ -86,12 +86,25 @@ pub(crate) fn build(
         _ => None,
     });
 
-    let counted = count::count(exposures, deals.clone(), recount);
+    let open = facts
+        .clone()
+        .filter(|fact| matches!(fact.body, FactBody::Carry(Carry::Windows { .. })));
+    let counted = count::count(exposures, deals.clone().concat(open), recount);
     // So are most of what counting says verdicts.
     let (verdicts, counted) = either(counted, |counted| match counted {
         Counted::Verdict(key, row) => Ok(Output::Row((key, row).into())),
         counted => Err(counted),
     });
+    // Few go over midnight: nobody else copies them.
+    let (over_midnight, counted) = either(counted, |counted| match counted {
+        Counted::Rolled(_) | Counted::Open(..) => Ok(counted),
+        counted => Err(counted),
+    });
+    let (rolled, open) = either(over_midnight, |counted| match counted {
+        Counted::Rolled(key) => Ok(key),
+        counted => Err(counted),
+    });
+    let open = open.flat_map(|counted| counted.open().map(Output::Material));
     let details = counted.clone().flat_map(|counted| match counted {
         Counted::Download(tenant, listener, download) => Some(Output::Row(
             download_row(tenant, listener, &download).into(),
@@ -175,6 +188,8 @@ pub(crate) fn build(
     let rollups = rollups::rollups(&downloads, &deliveries, &credited, &carries, &deals, &hours);
     let outputs = verdicts
         .concat(details)
+        .concat(rollups::downloads_daily(&downloads, &rolled).map(Output::Row))
+        .concat(open)
         .concat(conversions)
         .concat(rollups)
         .concat(kept_signals)

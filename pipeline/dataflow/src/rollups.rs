@@ -14,6 +14,7 @@ use hostread_schemas::{Day, Hour, LineId, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::by_tick::Stream;
+use crate::count::ROLLING;
 use crate::counted::Delivered;
 use crate::lines::{LineInput, LineKey, line_numbers};
 use crate::nearest_k::{Credited, ShareRow};
@@ -63,8 +64,7 @@ pub(crate) fn rollups<'s>(
         };
         ViewRow::from((DeliveryDailyKey { tenant, line, day }, row))
     });
-    downloads_daily(downloads)
-        .concat(attribution_daily(credited))
+    attribution_daily(credited)
         .concat(delivery_daily)
         .concat(numbers)
         .concat(anomalies(series, hours.clone()))
@@ -74,8 +74,12 @@ pub(crate) fn rollups<'s>(
         .concat(series_material)
 }
 
-fn downloads_daily<'s>(downloads: &Stream<'s, (TenantId, CountedDownload)>) -> Stream<'s, ViewRow> {
-    downloads
+/// Downloads by day under each window: the calendar's, and by how much the others differ from them.
+pub(crate) fn downloads_daily<'s>(
+    downloads: &Stream<'s, (TenantId, CountedDownload)>,
+    rolled: &Stream<'s, DownloadsDailyKey>,
+) -> Stream<'s, ViewRow> {
+    let calendar = downloads
         .clone()
         .map(|(tenant, download)| DownloadsDailyKey {
             tenant,
@@ -85,7 +89,16 @@ fn downloads_daily<'s>(downloads: &Stream<'s, (TenantId, CountedDownload)>) -> S
             episode: download.episode,
             source_kind: download.source_kind,
         })
-        .count_total_core::<i64>()
+        .count_total_core::<i64>();
+    let rolling = calendar
+        .clone()
+        .explode(|(key, downloads)| {
+            ROLLING.map(|window| (DownloadsDailyKey { window, ..key }, downloads))
+        })
+        .concat(rolled.clone())
+        .count_total_core::<i64>();
+    calendar
+        .concat(rolling)
         .map(|(key, downloads)| (key, DownloadsDailyRow { downloads }).into())
 }
 

@@ -257,10 +257,9 @@ impl Drop for Dataflow {
 
 /// The worker that counts an exposure, so that it need not be exchanged.
 fn home(fact: &Fact, peers: usize) -> usize {
-    let day = fact.time.day();
     let hash = match &fact.body {
-        FactBody::Request(it) => route(it.household, it.listener, day),
-        FactBody::Impression(it) => route(it.household, it.listener, day),
+        FactBody::Request(it) => route(it.household, it.listener),
+        FactBody::Impression(it) => route(it.household, it.listener),
         FactBody::Signal(signal) => signal.store.0 ^ fact.id.lo,
         _ => 0,
     };

@@ -1,7 +1,7 @@
 //! The ledgers' rows about the numbers that something is part of: what was restated, and what came too late to be applied.
 
 use hostread_schemas::view::Period;
-use hostread_schemas::view::{Cause, LateKey, LateOf, NumberKey, ViewKey, ViewValue};
+use hostread_schemas::view::{Cause, LateKey, LateOf, NumberKey, ViewKey, ViewValue, WindowKind};
 use hostread_schemas::{BrandId, Currency, Day, EpisodeId, LineId, NameKind, TenantId};
 use hostread_sink_kit::words;
 use serde::Serialize;
@@ -32,7 +32,7 @@ impl Moves {
         let within = |day: Day, month: Period| (month.start()..month.end()).contains(&day);
         match (self, key) {
             (Self::Downloads(day, episode), NumberKey::DownloadsDaily(key)) => {
-                key.day == *day && key.episode == *episode
+                key.window == WindowKind::CalendarDay && key.day == *day && key.episode == *episode
             }
             (Self::Credits(day, brand, currency), NumberKey::AttributionDaily(key)) => {
                 key.day == *day

@@ -128,6 +128,8 @@ impl Handover {
                     material.day <= through.exposures_through
                         && presence_until(*day) > through.exposures_through
                 }
+                // What is open goes over one midnight: the one behind which days are live.
+                (Carry::Windows { day, .. }, _) => *day == through.exposures_through,
                 (_, RetentionClass::Exposure) => material.day <= through.exposures_through,
                 (_, RetentionClass::Conversion) => material.day <= through.conversions_through,
                 (_, RetentionClass::Reference) => false,

@@ -193,8 +193,8 @@ fn sum(mut one: Material, other: Material) -> Material {
     one
 }
 
-/// The facts of a release's carries. A receipt belongs to the day of its conversion's last signal,
-/// so that it goes with it; sums stay.
+/// The facts of a release's carries. A receipt belongs to the day of its conversion's last signal, and open windows to the day
+/// that they go into, so that they go with it; sums stay.
 pub(crate) fn carry_facts(
     hasher: IdHasher,
     tick: Tick,
@@ -209,6 +209,7 @@ pub(crate) fn carry_facts(
                 Carry::Receipt { .. } => material.day.start(),
                 Carry::Signal { until, .. } => until.start(),
                 Carry::Presence { day, .. } => presence_until(day).start(),
+                Carry::Windows { day, .. } => day.end(),
                 _ => clock,
             };
             Fact {

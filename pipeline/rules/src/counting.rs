@@ -226,9 +226,7 @@ fn count_episode<D: Dimensions + ?Sized>(
     };
     debug_assert!(made.union_bytes >= made.needed_bytes, "invariant 2");
     let rules = dims.rules();
-    let (net, address) = (first.request.net, first.request.household);
-    let limited = first.request.ip_class != IpClass::Included
-        && !rules.included(first.time.day(), net, address);
+    let limited = is_limited(first, rules);
     day.volume += u32::from(limited);
     if limited && over_volume {
         let max = rules.ip_volume_downloads_max();
@@ -252,6 +250,12 @@ fn count_episode<D: Dimensions + ?Sized>(
     };
     deliver_slots(&download, &made, dims, united, &mut day.deliveries);
     day.downloads.push(download);
+}
+
+/// Does a download with this first request count towards the limit of its address?
+fn is_limited(first: &Passed<'_>, rules: &CompiledRules) -> bool {
+    let (net, address) = (first.request.net, first.request.household);
+    first.request.ip_class != IpClass::Included && !rules.included(first.time.day(), net, address)
 }
 
 fn judge_all(requests: &[Passed<'_>], verdicts: &mut [RequestVerdict], judged: Judged) {

@@ -252,7 +252,7 @@ impl Document {
     /// Can the pipeline apply it? `hostread count` can do more.
     pub fn check_for_pipeline(&self) -> Result<(), DocumentError> {
         if self.window != Window::Calendar {
-            let why = "the pipeline counts calendar days only; hostread count has this window";
+            let why = "the pipeline bills and credits by calendar days only; downloads_daily has this window's downloads, too";
             return Err(DocumentError::of("window", why));
         }
         if self.zone != "UTC" {

@@ -5,7 +5,7 @@
 //! before its day is sealed.
 
 use hostread_schemas::unit::DAY_MS;
-use hostread_schemas::view::{Metric, NumberKey, Period, ViewKey, ViewValue};
+use hostread_schemas::view::{Metric, NumberKey, Period, ViewKey, ViewValue, WindowKind};
 use hostread_schemas::{Day, EventTimeMs};
 
 /// Days between the last change that counts and the seal.
@@ -90,7 +90,7 @@ pub fn metrics(key: &ViewKey, value: &ViewValue) -> Option<Numbers> {
         (ViewKey::DownloadsDaily(key), ViewValue::DownloadsDaily(row)) => (
             NumberKey::DownloadsDaily(*key),
             key.day.end(),
-            vec![(Metric::Downloads, row.downloads)],
+            vec![(downloads_under(key.window), row.downloads)],
         ),
         (ViewKey::AttributionDaily(key), ViewValue::AttributionDaily(row)) => (
             NumberKey::AttributionDaily(*key),
@@ -118,6 +118,15 @@ pub fn metrics(key: &ViewKey, value: &ViewValue) -> Option<Numbers> {
         ),
         _ => return None,
     })
+}
+
+/// The column of a window's downloads.
+const fn downloads_under(window: WindowKind) -> Metric {
+    match window {
+        WindowKind::CalendarDay => Metric::Downloads,
+        WindowKind::FirstTouch => Metric::DownloadsFirstTouch,
+        WindowKind::LastTouch => Metric::DownloadsLastTouch,
+    }
 }
 
 /// First millisecond after a month, UTC.
@@ -199,6 +208,16 @@ mod tests {
             vec![(Metric::Quantity, 3), (Metric::AmountMicros, 4)],
         );
         assert_eq!(metrics(&ViewKey::BillingLines(key), &value), Some(expected));
+        let words = [
+            WindowKind::CalendarDay,
+            WindowKind::FirstTouch,
+            WindowKind::LastTouch,
+        ];
+        let words = words.map(|window| downloads_under(window).as_str());
+        assert_eq!(
+            words,
+            ["downloads", "downloads_first_touch", "downloads_last_touch"]
+        );
         let other = ViewValue::DownloadsDaily(DownloadsDailyRow { downloads: 1 });
         assert_eq!(metrics(&ViewKey::BillingLines(key), &other), None);
         for period in [i32::MIN, i32::MAX] {

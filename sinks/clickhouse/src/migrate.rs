@@ -62,6 +62,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0030_conversions_path"),
     migration!("0031_view_conversions"),
     migration!("0032_view_touchpoints"),
+    migration!("0033_view_downloads_daily"),
 ];
 
 /// What must be there before the first file can be remembered.

@@ -36,6 +36,7 @@ mod schemathesis;
 mod site;
 mod tracking;
 mod validate;
+mod windows;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

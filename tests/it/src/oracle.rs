@@ -15,6 +15,7 @@ mod filters;
 pub(crate) mod ledger;
 pub(crate) mod lines;
 pub(crate) mod sharing;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -172,6 +173,7 @@ pub(crate) fn rows(world: World<'_>, clock: Option<EventTimeMs>) -> Rows {
         counting::rows(&tenant, &counted)
             .into_iter()
             .for_each(&mut add);
+        windows::rows(&tenant).into_iter().for_each(&mut add);
         attribution::rows(&tenant, &credited)
             .into_iter()
             .for_each(&mut add);

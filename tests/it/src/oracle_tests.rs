@@ -7,6 +7,7 @@ mod archived;
 mod drive;
 mod explained;
 mod regressions;
+mod windows;
 mod world;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,13 +16,13 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use drive::Drive;
-use world::{History, history, settled_history, unsettled_history};
+use world::{history, settled_history, unsettled_history};
 
-/// Runs a property over random histories; says the seed of a failure.
-fn for_histories(
+/// Runs a property over random histories or worlds; says the seed of a failure.
+fn for_worlds<W: std::fmt::Debug>(
     cases: u32,
-    histories: impl Strategy<Value = History>,
-    property: impl Fn(&History) -> Result<(), String>,
+    worlds: impl Strategy<Value = W>,
+    property: impl Fn(&W) -> Result<(), String>,
 ) {
     let number = |name: &str| {
         std::env::var(name)
@@ -40,13 +41,13 @@ fn for_histories(
     };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let result = runner.run(&histories, |history| {
-        property(&history).map_err(TestCaseError::fail)
+    let result = runner.run(&worlds, |world| {
+        property(&world).map_err(TestCaseError::fail)
     });
     match result {
         Ok(()) => {}
-        Err(TestError::Fail(reason, history)) => {
-            panic!("HOSTREAD_SEED={seed}: {reason}\n{history}")
+        Err(TestError::Fail(reason, world)) => {
+            panic!("HOSTREAD_SEED={seed}: {reason}\n{world:?}")
         }
         Err(TestError::Abort(reason)) => panic!("HOSTREAD_SEED={seed}: {reason}"),
     }
@@ -59,35 +60,35 @@ fn rand_seed() -> u64 {
 
 #[test]
 fn every_view_equals_the_oracle_after_every_tick() {
-    for_histories(200, history(), |history| {
+    for_worlds(200, history(), |history| {
         Drive::run(history, world::far_horizons())
     });
 }
 
 #[test]
 fn a_release_changes_no_row() {
-    for_histories(40, settled_history(), |history| {
+    for_worlds(40, settled_history(), |history| {
         Drive::run(history, world::near_horizons())
     });
 }
 
 #[test]
 fn every_row_can_say_why() {
-    for_histories(25, history(), |history| {
+    for_worlds(25, history(), |history| {
         explained::Explained::run(history, world::far_horizons())
     });
 }
 
 #[test]
 fn every_row_can_say_what_it_would_be_without_an_event() {
-    for_histories(20, history(), |history| {
+    for_worlds(20, history(), |history| {
         explained::Explained::without_one(history, world::far_horizons())
     });
 }
 
 #[test]
 fn sealed_and_released_rows_can_say_why() {
-    for_histories(25, settled_history(), |history| {
+    for_worlds(25, settled_history(), |history| {
         explained::Explained::run(history, world::near_horizons())
     });
 }
@@ -95,7 +96,7 @@ fn sealed_and_released_rows_can_say_why() {
 #[test]
 fn what_came_after_the_seal_is_told() {
     let told = AtomicUsize::new(0);
-    for_histories(40, unsettled_history(), |history| {
+    for_worlds(40, unsettled_history(), |history| {
         let of_history = explained::Explained::late(history, world::near_horizons())?;
         told.fetch_add(of_history, Ordering::Relaxed);
         Ok(())
@@ -105,7 +106,7 @@ fn what_came_after_the_seal_is_told() {
 
 #[test]
 fn a_release_never_stops_the_job_whatever_changes() {
-    for_histories(40, unsettled_history(), |history| {
+    for_worlds(40, unsettled_history(), |history| {
         Drive::alone(history, world::near_horizons())
     });
 }

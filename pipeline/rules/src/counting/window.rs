@@ -25,6 +25,8 @@ use super::{
 use crate::bytes::Sliding;
 use crate::delivery::{civil_day, day_start};
 
+pub mod run;
+
 /// Which requests can be one download.
 #[derive(
     Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,

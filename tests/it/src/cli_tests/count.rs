@@ -154,10 +154,18 @@ fn it_reads_standard_input() {
     assert!(help.contains("--nonhuman-ranges"), "{help}");
 }
 
-/// Downloads of a tenant of the samples by episode and day.
-fn of_samples(dir: &Path, tenant: &str) -> Value {
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples");
-    let at = |name: &str| samples.join(name).to_string_lossy().into_owned();
+/// The rule set of made-up worlds, as a document in the file `rules.json`.
+pub(super) fn rules_of_worlds(dir: &Path) {
+    let shown = printed(dir, &["rules", "show", "2.3", "--format", "json"]);
+    let mut rules: Value = serde_json::from_str(&shown).unwrap();
+    rules["parameters"]["ip_volume_downloads_max"]["value"] = json!(60);
+    rules["parameters"]["referrers_denied"]["value"] = json!(["autoplay.example.net"]);
+    std::fs::write(dir.join("rules.json"), rules.to_string()).unwrap();
+}
+
+/// Downloads of a tenant of a made-up world by episode and day, under a window.
+pub(super) fn downloads_of_world(dir: &Path, world: &Path, tenant: &str, window: &str) -> Value {
+    let at = |name: &str| world.join(name).to_string_lossy().into_owned();
     let files = ["catalog.json", "cdn.log.gz", "cdn-late.log.gz"];
     let [catalog, log, late] = files.map(|name| at(&format!("{tenant}/{name}")));
     let (lists, ranges) = (at("lists"), at("lists/nonhuman-ranges.json"));
@@ -167,6 +175,8 @@ fn of_samples(dir: &Path, tenant: &str) -> Value {
         "json",
         "--rules",
         "rules.json",
+        "--window",
+        window,
         "--catalog",
         &catalog,
         "--lists",
@@ -191,13 +201,10 @@ fn of_samples(dir: &Path, tenant: &str) -> Value {
 fn the_samples_come_to_their_truth() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let shown = printed(dir, &["rules", "show", "2.3", "--format", "json"]);
-    let mut rules: Value = serde_json::from_str(&shown).unwrap();
-    rules["parameters"]["ip_volume_downloads_max"]["value"] = json!(60);
-    rules["parameters"]["referrers_denied"]["value"] = json!(["autoplay.example.net"]);
-    std::fs::write(dir.join("rules.json"), rules.to_string()).unwrap();
-    let truth = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/truth.json");
-    let truth: Value = serde_json::from_slice(&std::fs::read(truth).unwrap()).unwrap();
+    rules_of_worlds(dir);
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples");
+    let truth = std::fs::read(samples.join("truth.json")).unwrap();
+    let truth: Value = serde_json::from_slice(&truth).unwrap();
     for tenant in ["acme-network", "beta-brand"] {
         let mut expected = serde_json::Map::new();
         for row in truth["downloads"].as_array().unwrap() {
@@ -208,6 +215,7 @@ fn the_samples_come_to_their_truth() {
             }
         }
         assert!(expected.len() > 20, "{tenant}");
-        assert_eq!(of_samples(dir, tenant), Value::from(expected), "{tenant}");
+        let found = downloads_of_world(dir, &samples, tenant, "calendar");
+        assert_eq!(found, Value::from(expected), "{tenant}");
     }
 }

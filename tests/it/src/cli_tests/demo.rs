@@ -71,6 +71,7 @@ async fn any_world_comes_out_as_it_is_and_goes_on() {
     super::explain::every_kind(&demo, &postgres).await;
     super::credits::every_sheet(&demo, &postgres).await;
     super::tracking::every_line(&demo).await;
+    super::windows::every_window(&demo).await;
     super::schemathesis::any_question(&demo, &seed);
     postgres.close().await;
     assert_eq!(up.stop(Signal::SIGINT), Some(0));

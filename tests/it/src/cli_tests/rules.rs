@@ -261,6 +261,7 @@ async fn a_published_rule_set_restates_the_past() {
     until_found(&door, RESTATED, "-12").await;
     let method = ["--config", "hostread.toml", "method", "--tenant", "acme"];
     let page = printed(dir, &method);
+    assert!(page.contains("under first touch and last touch"), "{page}");
     assert!(
         page.contains("acme-strict+1") && page.contains("| threshold_secs | `70` |"),
         "{page}"

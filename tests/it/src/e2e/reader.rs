@@ -24,9 +24,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The numbers of ClickHouse as (view, tenant, key, metric, end of the period in ms, value).
 const CLICKHOUSE_NUMBERS: &str = "
 SELECT 'downloads_daily', tenant, concat('{\"day\":\"', toString(day), '\",\"show\":\"', show, '\",\"episode\":\"', episode,
-    '\",\"source_kind\":\"', source_kind, '\",\"window_kind\":\"', window_kind, '\"}'), 'downloads',
-    (toInt64(toInt32(day)) + 1) * 86400000, downloads
-FROM hostread.downloads_daily
+    '\",\"source_kind\":\"', source_kind, '\",\"window_kind\":\"', window_kind, '\"}'),
+    if(window_kind = 'calendar_day', 'downloads', concat('downloads_', window_kind)), (toInt64(toInt32(day)) + 1) * 86400000, downloads
+FROM serving.downloads_daily FINAL
 UNION ALL
 SELECT 'attribution_daily', tenant, concat('{\"day\":\"', toString(day), '\",\"campaign\":\"', campaign, '\",\"line\":\"', line,
     '\",\"show\":\"', show, '\",\"model\":\"', model, '\",\"currency\":\"', currency, '\"}'), metric.1,

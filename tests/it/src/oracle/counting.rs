@@ -18,6 +18,9 @@ use super::{At, Tenant};
 /// Half-open, sorted, apart from each other.
 type Bytes = Vec<(u128, u128)>;
 
+/// A request with its place in the order.
+pub(crate) type Heard = (At, RequestFact);
+
 /// A download of a listener-day.
 #[derive(Clone, Debug)]
 pub(crate) struct Download {
@@ -82,6 +85,13 @@ pub(crate) fn count(tenant: &Tenant) -> Counted {
         deliver(tenant, day, listener, impressions, &mut counted);
     }
     counted
+}
+
+/// Requests that the filters let through, with their episodes, in order (3).
+pub(super) fn passed(tenant: &Tenant) -> impl Iterator<Item = (EpisodeId, Heard)> {
+    let requests = tenant.requests.iter();
+    let passed = requests.filter(|(at, request)| refused(tenant, *at, request).is_none());
+    passed.map(|heard| (tenant.by_enclosure[&heard.1.enclosure].episode, *heard))
 }
 
 /// Bytes that make a download of an enclosure (4).
@@ -213,7 +223,7 @@ fn seen(tenant: &Tenant, of: &RequestFact, passed: &[(At, RequestFact)]) -> Evid
 }
 
 /// The download of an episode, if its bytes were sent (4, 5).
-fn download(
+pub(super) fn download(
     tenant: &Tenant,
     day: Day,
     listener: ListenerId,
@@ -252,24 +262,13 @@ fn download(
 
 /// `ip_volume` (3): a household over its limit loses the day's downloads.
 fn lose_volume(tenant: &Tenant, counted: &mut Counted) {
-    let limit = u64::from(tenant.rules.ip_volume_downloads_max);
-    if limit == 0 {
-        return;
-    }
-    let limited = |download: &Download| !download.included && download.household.is_some();
-    let mut volumes: BTreeMap<(Day, HouseholdId), u64> = BTreeMap::new();
-    for download in counted.downloads.iter().filter(|d| limited(d)) {
-        *volumes
-            .entry((download.day, download.household))
-            .or_default() += 1;
-    }
-    let lost = |download: &Download| {
-        limited(download) && volumes[&(download.day, download.household)] > limit
-    };
-    let requests: BTreeSet<EventId> = counted
-        .downloads
+    let all = std::mem::take(&mut counted.downloads);
+    counted.downloads = kept_by_volume(tenant, all.clone());
+    let key = |it: &Download| (it.day, it.listener, it.episode);
+    let kept: BTreeSet<_> = counted.downloads.iter().map(key).collect();
+    let requests: BTreeSet<EventId> = all
         .iter()
-        .filter(|download| lost(download))
+        .filter(|download| !kept.contains(&key(download)))
         .flat_map(|download| download.requests.iter().copied())
         .collect();
     for (key, row) in &mut counted.verdicts {
@@ -278,7 +277,25 @@ fn lose_volume(tenant: &Tenant, counted: &mut Counted) {
             row.evidence = Evidence::DownloadsMax(tenant.rules.ip_volume_downloads_max);
         }
     }
-    counted.downloads.retain(|download| !lost(download));
+}
+
+/// Downloads but for those of households that have too many on the day (3).
+pub(super) fn kept_by_volume(tenant: &Tenant, mut downloads: Vec<Download>) -> Vec<Download> {
+    let limit = u64::from(tenant.rules.ip_volume_downloads_max);
+    if limit == 0 {
+        return downloads;
+    }
+    let limited = |download: &Download| !download.included && download.household.is_some();
+    let mut volumes: BTreeMap<(Day, HouseholdId), u64> = BTreeMap::new();
+    for download in downloads.iter().filter(|d| limited(d)) {
+        *volumes
+            .entry((download.day, download.household))
+            .or_default() += 1;
+    }
+    downloads.retain(|download| {
+        !limited(download) || volumes[&(download.day, download.household)] <= limit
+    });
+    downloads
 }
 
 /// Deliveries of a listener-day (6): one per (line, episode).

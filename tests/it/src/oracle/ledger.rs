@@ -6,7 +6,7 @@ use hostread_schemas::fact::{Fact, FactBody};
 use hostread_schemas::unit::DAY_MS;
 use hostread_schemas::view::{
     Cause, LateKey, LateOf, LateRow, Metric, NumberKey, Period, RestatementKey, RestatementRow,
-    View, ViewKey, ViewRow, ViewValue,
+    View, ViewKey, ViewRow, ViewValue, WindowKind,
 };
 use hostread_schemas::{BatchId, Day, EventId, EventTimeMs, TenantId, Tick};
 
@@ -117,7 +117,11 @@ fn numbers(
         ViewKey::DownloadsDaily(key) => (
             NumberKey::DownloadsDaily(*key),
             next(key.day),
-            vec![Metric::Downloads],
+            vec![match key.window {
+                WindowKind::CalendarDay => Metric::Downloads,
+                WindowKind::FirstTouch => Metric::DownloadsFirstTouch,
+                WindowKind::LastTouch => Metric::DownloadsLastTouch,
+            }],
         ),
         ViewKey::AttributionDaily(key) => {
             let metrics = vec![Metric::CreditMicros, Metric::MoneyMicros];

@@ -279,8 +279,8 @@ impl Explained {
     fn told_late(&self, key: &ViewKey, download: &DownloadKey) -> Result<usize, String> {
         let same = |number: &NumberKey| match number {
             NumberKey::DownloadsDaily(of) => {
-                let downloads = (download.tenant, download.day, download.episode);
-                (of.tenant, of.day, of.episode) == downloads
+                let downloads = (download.tenant, download.day, download.window);
+                (of.tenant, of.day, of.window) == downloads && of.episode == download.episode
             }
             _ => false,
         };

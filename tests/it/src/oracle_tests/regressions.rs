@@ -1,5 +1,6 @@
 //! Histories that once went wrong, by name.
 
+use hostread_schemas::EventTimeMs;
 use hostread_schemas::event::Event;
 use serde_json::{Value, json};
 
@@ -8,11 +9,16 @@ use super::world::{Given, far_horizons, near_horizons};
 
 /// An event of one tenant on 2026-10-30 or `MM-DDT…`; `what` says its type and what is not plain.
 fn said(own_id: &str, revision: u32, time: &str, what: Value) -> Given {
+    let time = if time.contains('T') {
+        format!("2026-{time}Z")
+    } else {
+        format!("2026-10-30T{time}Z")
+    };
     let json = json!({
         "id": HASHER.event_id("net", "test", own_id.as_bytes()).to_hex(),
         "tenant": "net",
         "source": "test",
-        "time": if time.contains('T') { format!("2026-{time}Z") } else { format!("2026-10-30T{time}Z") },
+        "time": time,
         "received_at": 0,
         "batch_id": format!("batch of {own_id}"),
         "revision": revision,
@@ -21,8 +27,17 @@ fn said(own_id: &str, revision: u32, time: &str, what: Value) -> Given {
     Given::Event(event)
 }
 
+/// The same, once and for all, at a time in ms.
+pub(super) fn said_at(own_id: &str, time: i64, what: Value) -> Given {
+    let time = EventTimeMs(time).to_string();
+    let time = time
+        .strip_prefix("2026-")
+        .and_then(|time| time.strip_suffix('Z'));
+    said(own_id, 0, time.unwrap(), what)
+}
+
 /// What a tenant knows at the beginning, and never corrects.
-fn fact(own_id: &str, what: Value) -> Given {
+pub(super) fn fact(own_id: &str, what: Value) -> Given {
     said(own_id, 0, "00:00:00", what)
 }
 
@@ -33,7 +48,7 @@ fn with(mut what: Value, fields: Value) -> Value {
     what
 }
 
-fn home(number: u32) -> Value {
+pub(super) fn home(number: u32) -> Value {
     json!({"star": format!("{number:016x}"), "net": format!("{number:016x}")})
 }
 
@@ -43,7 +58,7 @@ fn request(enclosure: &str, household: u32) -> Value {
            "agent": "player", "ip": home(household)})
 }
 
-fn episode(episode: &str, enclosures: &[&str]) -> Value {
+pub(super) fn episode(episode: &str, enclosures: &[&str]) -> Value {
     json!({"type": "episode", "show": "show", "episode": episode, "enclosures": enclosures,
            "size_bytes": 1_000})
 }

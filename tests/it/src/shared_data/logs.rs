@@ -6,7 +6,7 @@ use std::process::Command;
 
 use hostread_gateway::GatewayConfig;
 use hostread_schemas::NameKind;
-use hostread_schemas::view::{Verdict, ViewKey, ViewValue};
+use hostread_schemas::view::{Verdict, ViewKey, ViewValue, WindowKind};
 use serde_json::{Value, json};
 
 use super::agents::patterns;
@@ -109,7 +109,9 @@ fn verdicts(dir: &Path, format: &str, log: &str, rows: &Rows, expected: &Value) 
 fn numbers(rows: &Rows, expected: &Value) {
     let mut by_episode_day: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
     for (key, value) in &rows.0.rows {
-        if let (ViewKey::DownloadsDaily(key), ViewValue::DownloadsDaily(row)) = (key, value) {
+        if let (ViewKey::DownloadsDaily(key), ViewValue::DownloadsDaily(row)) = (key, value)
+            && key.window == WindowKind::CalendarDay
+        {
             let episode = by_episode_day
                 .entry(rows.name(NameKind::Episode, key.episode.0))
                 .or_default();

@@ -7,9 +7,9 @@ use hostread_job::replay::{Replayed, replay};
 use hostread_rules::Horizons;
 use hostread_schemas::event::Event;
 use hostread_schemas::view::{
-    ConversionRow, CreditKey, CreditRow, DownloadKey, ViewKey, ViewValue,
+    ConversionRow, CreditKey, CreditRow, DownloadKey, ViewKey, ViewValue, WindowKind,
 };
-use hostread_schemas::{EventId, NameKind};
+use hostread_schemas::{Day, EventId, NameKind};
 use serde_json::{Value, json};
 
 use crate::doors::bench::{Disks, Doors, IDS, SECRET, tenant};
@@ -181,6 +181,20 @@ impl Rows {
             .collect();
         let listeners: BTreeSet<_> = of.iter().map(|key| key.listener).collect();
         (of.len(), listeners.len())
+    }
+
+    /// Downloads of an episode by UTC day under a window.
+    pub(super) fn by_day(&self, window: WindowKind, episode: &str) -> BTreeMap<Day, i64> {
+        let mut days = BTreeMap::new();
+        for (key, value) in &self.0.rows {
+            if let (ViewKey::DownloadsDaily(key), ViewValue::DownloadsDaily(row)) = (key, value)
+                && key.window == window
+                && self.name(NameKind::Episode, key.episode.0) == episode
+            {
+                *days.entry(key.day).or_default() += row.downloads;
+            }
+        }
+        days
     }
 
     /// Ads delivered by line.

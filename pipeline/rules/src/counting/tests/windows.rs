@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::properties::{any_exposure, small_request, small_world};
 use super::*;
 use crate::bytes;
+use crate::counting::window::run::Run;
 use crate::counting::window::{Window, Windows, count_household, count_listener};
 use crate::delivery::civil_day;
 
@@ -318,6 +319,33 @@ proptest! {
             let expected = count_listener_day(of_day, false, &world);
             let found = days.get(&of_day[0].0.day()).cloned().unwrap_or_default();
             prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn a_run_goes_on_without_its_first_days(given in some_days()) {
+        let world = small_world();
+        let of_one = |(.., what): &&Given| matches!(what, Exposure::Request(it) if it.enclosure == EnclosureId(1));
+        let requests: Vec<Given> = given.iter().filter(of_one).copied().collect();
+        let whole = Run { requests: &requests, open: None }.count(&world);
+        for (window, downloads) in ALL.into_iter().zip(&whole.downloads) {
+            let days = count_listener(&requests, utc(window), &BTreeSet::new(), &world);
+            let of_days = days.iter().flat_map(|(day, it)| it.downloads.iter().map(|it| (*day, it.show, it.source_kind)));
+            let found = downloads.iter().map(|it| (it.day, it.show, it.source_kind));
+            prop_assert!(found.eq(of_days), "{:?}: {:?}", window, downloads);
+            let limited = downloads.iter().filter(|it| it.limited).count();
+            prop_assert_eq!(limited as u32, days.values().map(|it| it.volume).sum::<u32>());
+        }
+        let days: BTreeSet<Day> = requests.iter().map(|(time, ..)| time.day()).collect();
+        for released in days {
+            let rest = requests.partition_point(|(time, ..)| time.day() <= released);
+            let open = whole.open.iter().find(|(day, _)| *day == released).map(|(_, open)| *open);
+            let rest = Run { requests: &requests[rest..], open }.count(&world);
+            for (window, (all, live)) in ALL.into_iter().zip(whole.downloads.iter().zip(&rest.downloads)) {
+                let behind = all.iter().filter(|it| it.day > released);
+                prop_assert!(behind.eq(live), "invariant 1: {:?} behind {:?}", window, released);
+            }
+            prop_assert!(rest.open.iter().eq(whole.open.iter().filter(|(day, _)| *day > released)), "what is open later");
         }
     }
 
