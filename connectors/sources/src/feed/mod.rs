@@ -5,6 +5,8 @@
 
 mod chapters;
 mod event;
+mod space;
+mod text;
 mod time;
 mod xml;
 

@@ -1,42 +1,23 @@
 //! The XML of a feed, element by element.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use hostread_connectors_kit::text::{cut, enclosure_path};
 use quick_xml::Reader;
-use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::events::{BytesStart, Event};
 
 use super::chapters::{CHAPTERS_MAX, chapter};
+use super::space::{Space, Spaces};
+use super::text::{attributes, decoded, referred};
 use super::time::{length_ms, published_at};
 use super::{Feed, FeedError, ITEMS_MAX, Item, Refused};
 
 /// Elements inside elements. Feeds have six, notes as markup some more.
 const DEPTH_MAX: usize = 64;
-/// Attributes of an element that are looked at.
-const ATTRIBUTES_MAX: usize = 64;
 /// Of a text so much is kept: what the doors take of an address or a title.
 const TEXT_BYTES_MAX: usize = 2_048;
 /// What the doors take of a name.
 const GUID_BYTES_MAX: usize = 512;
-
-/// A namespace.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Space {
-    Rss,
-    Itunes,
-    Podcast,
-    Psc,
-    Other,
-}
-
-/// Part of an address that says which; they are written in several ways.
-const SPACES: [(&str, Space); 4] = [
-    ("itunes.com/dtds/podcast", Space::Itunes),
-    ("podcastindex.org/namespace", Space::Podcast),
-    ("podcast-namespace", Space::Podcast),
-    ("podlove.org/simple-chapters", Space::Psc),
-];
 
 /// A text that is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,8 +34,7 @@ enum Field {
 #[derive(Default)]
 struct State {
     feed: Feed,
-    /// Prefixes of the namespaces, as the first elements declare them.
-    prefixes: Vec<(String, Space)>,
+    spaces: Spaces,
     depth: usize,
     has_root: bool,
     in_channel: bool,
@@ -95,22 +75,6 @@ pub fn read(bytes: &[u8]) -> Result<Feed, FeedError> {
     }
 }
 
-/// UTF-8, or what says that it is ISO-8859-1, of which Windows-1252 is taken for the same.
-fn decoded(bytes: &[u8]) -> Result<Cow<'_, str>, FeedError> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return Ok(Cow::Borrowed(text));
-    }
-    let head = bytes.get(..bytes.len().min(200)).unwrap_or_default();
-    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    if head.contains("iso-8859-1") || head.contains("windows-1252") {
-        return Ok(Cow::Owned(
-            bytes.iter().map(|byte| char::from(*byte)).collect(),
-        ));
-    }
-    Err(FeedError::Text)
-}
-
 impl State {
     fn open(&mut self, element: &BytesStart<'_>) -> Result<(), FeedError> {
         self.depth += 1;
@@ -127,9 +91,9 @@ impl State {
             self.has_root = true;
         }
         if self.depth <= 2 {
-            self.learn_prefixes(element);
+            self.spaces.learn(element);
         }
-        let space = self.space(element);
+        let space = self.spaces.of(element);
         match (self.depth, &mut self.item) {
             (2, _) => self.in_channel = name == b"channel",
             (3, _) if self.in_channel && space == Space::Rss && name == b"item" => {
@@ -257,42 +221,6 @@ impl State {
         }
         None
     }
-
-    fn learn_prefixes(&mut self, element: &BytesStart<'_>) {
-        for attribute in element.attributes().with_checks(false).take(ATTRIBUTES_MAX) {
-            let Ok(attribute) = attribute else { continue };
-            let Some(prefix) = attribute.key.as_ref().strip_prefix(b"xmlns:") else {
-                continue;
-            };
-            let address = String::from_utf8_lossy(&attribute.value).to_ascii_lowercase();
-            let known = SPACES.iter().find(|(part, _)| address.contains(part));
-            let space = known.map_or(Space::Other, |(_, space)| *space);
-            // Each element looks through all of them.
-            if self.prefixes.len() < ATTRIBUTES_MAX {
-                let prefix = String::from_utf8_lossy(prefix).into_owned();
-                self.prefixes.push((prefix, space));
-            }
-        }
-    }
-
-    /// As declared at the front; a prefix that is not stands for what it stands for everywhere.
-    fn space(&self, element: &BytesStart<'_>) -> Space {
-        let name = element.name();
-        let Some(prefix) = name.prefix() else {
-            return Space::Rss;
-        };
-        let prefix = prefix.as_ref();
-        let mut declared = self.prefixes.iter();
-        if let Some((_, space)) = declared.find(|(known, _)| known.as_bytes() == prefix) {
-            return *space;
-        }
-        match prefix {
-            b"itunes" => Space::Itunes,
-            b"podcast" => Space::Podcast,
-            b"psc" => Space::Psc,
-            _ => Space::Other,
-        }
-    }
 }
 
 fn show_field(space: Space, name: &[u8]) -> Option<Field> {
@@ -328,67 +256,4 @@ fn enclosure(item: &mut Item, element: &BytesStart<'_>) {
     // Zero is what is written where nobody knows.
     let length = length.and_then(|length| length.trim().parse().ok());
     item.length = length.filter(|length| (1..=1 << 40).contains(length));
-}
-
-/// The values of these attributes.
-fn attributes<const N: usize>(element: &BytesStart<'_>, names: [&str; N]) -> [Option<String>; N] {
-    let mut found = [const { None }; N];
-    let mut all = element.attributes();
-    let all = all.with_checks(false).take(ATTRIBUTES_MAX);
-    for attribute in all.filter_map(Result::ok) {
-        let place = names
-            .iter()
-            .position(|name| name.as_bytes() == attribute.key.as_ref());
-        if let Some(slot) = place.and_then(|place| found.get_mut(place)) {
-            *slot = Some(unescaped(&String::from_utf8_lossy(&attribute.value)));
-        }
-    }
-    found
-}
-
-/// Replaces the references of XML itself; others stay as they are written.
-fn unescaped(mut text: &str) -> String {
-    let mut plain = String::new();
-    while let Some((before, rest)) = text.split_once('&') {
-        plain.push_str(before);
-        let name = rest.split_once(';').filter(|(name, _)| name.len() < 12);
-        match name.and_then(|(name, rest)| Some((entity(name)?, rest))) {
-            Some((letter, rest)) => {
-                plain.push(letter);
-                text = rest;
-            }
-            None => {
-                plain.push('&');
-                text = rest;
-            }
-        }
-    }
-    plain.push_str(text);
-    plain
-}
-
-fn referred(name: &BytesRef<'_>) -> String {
-    let name = String::from_utf8_lossy(name);
-    match entity(&name) {
-        Some(letter) => letter.to_string(),
-        None => format!("&{name};"),
-    }
-}
-
-fn entity(name: &str) -> Option<char> {
-    match name {
-        "amp" => Some('&'),
-        "lt" => Some('<'),
-        "gt" => Some('>'),
-        "quot" => Some('"'),
-        "apos" => Some('\''),
-        _ => {
-            let number = name.strip_prefix('#')?;
-            let number = match number.strip_prefix(['x', 'X']) {
-                Some(digits) => u32::from_str_radix(digits, 16).ok()?,
-                None => number.parse().ok()?,
-            };
-            char::from_u32(number).filter(|letter| *letter != '\0')
-        }
-    }
 }
