@@ -6,7 +6,7 @@
 //! cloudfront combined    lines of delivery logs -> request          pixel impression redemption    doors for sites and ad servers
 //! cloudflare mapped      lines of JSON or CSV -> request            prefix                     hits of the redirect -> request
 //! shopify                signed webhooks -> order                   events_json deals_csv          every event as JSON, facts as CSV
-//! feed                   a podcast's RSS -> episode
+//! feed                   a podcast's RSS or Atom -> episode
 //! ```
 
 pub mod cloudflare;

@@ -45,7 +45,7 @@ pub(crate) enum CatalogCommand {
 /// Which feed, and where to.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FeedArgs {
-    /// Address of an RSS feed, or a file with one
+    /// Address of an RSS or Atom feed, or a file with one
     #[arg(value_name = "URL|FILE")]
     feed: String,
     /// The catalog file; it is made when it is not there

@@ -90,7 +90,11 @@ pub(crate) const PARSERS: &[Parser] = &[
     ),
     parser("unpack", &["cloudfront/fixtures/access.log"], unpacked),
     parser("prefix", &["prefix/fixtures/targets.txt"], prefix),
-    parser("feed", &["feed/fixtures/show.xml"], feed),
+    parser(
+        "feed",
+        &["feed/fixtures/show.xml", "feed/fixtures/atom.xml"],
+        feed,
+    ),
     parser(
         "chapters",
         &["feed/fixtures/chapters.json"],

@@ -1,4 +1,4 @@
-//! A podcast's feed, RSS 2.0 with the namespaces of iTunes, Podcasting 2.0 and Podlove: its episodes. See this folder's README.
+//! A podcast's feed, RSS 2.0 or Atom with the namespaces of iTunes, Podcasting 2.0 and Podlove: its episodes. See this folder's README.
 //! Promises: `read` is linear in its input and holds at most `ITEMS_MAX` items, each of bounded texts; entities are not expanded,
 //! nothing is fetched. What is wrong with one item never hides another.
 //! Leaves out: fetching, what was known before, the bytes of the sound (the header of the file says them).
@@ -47,7 +47,7 @@ pub struct Item {
     pub guid: String,
     /// Title.
     pub title: String,
-    /// When it was published, as the feed says now.
+    /// When it was published, as the feed says now; an Atom entry that does not say so was when it was last updated.
     pub published_at: Option<EventTimeMs>,
     /// Address of its sound, as given.
     pub enclosure: String,
@@ -94,7 +94,7 @@ pub enum FeedError {
     #[error("the feed breaks off")]
     Cut,
     /// It is XML of another kind.
-    #[error("the feed is no RSS 2.0: it begins with <{0}>")]
+    #[error("the feed is no RSS 2.0 and no Atom 1.0: it begins with <{0}>")]
     Root(String),
     /// Its elements lie too deep in each other.
     #[error("the feed has elements inside elements over {0} deep")]

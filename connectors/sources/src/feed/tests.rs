@@ -1,5 +1,8 @@
 //! Feeds as they are, and as they should not be.
 #![allow(clippy::unwrap_used, reason = "tests panic")]
+
+mod atom;
+
 use super::*;
 use hostread_connectors_kit::conformance::{Expect, Fixture, check};
 use proptest::prelude::*;
@@ -44,7 +47,8 @@ fn conformance() {
         ),
         at("<rss><channel/></rss>".to_owned(), Expect::Nothing),
         at(of_item("<guid>e</guid>"), Expect::Rejected("item")),
-        at("<feed/>".to_owned(), Expect::Rejected("feed")),
+        at("<feed/>".to_owned(), Expect::Nothing),
+        at("<opml/>".to_owned(), Expect::Rejected("feed")),
         at("<rss><channel>".to_owned(), Expect::Rejected("feed")),
         Fixture::new("no time", of_item(SOUND), Expect::Rejected("date")).with("show", "daily"),
         Fixture::new("no show", of_item(SOUND), Expect::Rejected("item")).with("time", "1"),
@@ -212,7 +216,7 @@ fn what_is_no_feed_is_said() {
         ("<rss><channel><item>", "the feed breaks off"),
         (
             "<html><body/></html>",
-            "the feed is no RSS 2.0: it begins with <html>",
+            "the feed is no RSS 2.0 and no Atom 1.0: it begins with <html>",
         ),
         ("<rss><channel></item></rss>", "the feed is no XML at byte"),
         ("<rss><channel", "the feed is no XML at byte"),

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 
 use hostread_connectors_kit::text::{cut, enclosure_path};
+use hostread_schemas::unit::EventTimeMs;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::chapters::{CHAPTERS_MAX, chapter};
-use super::space::{Space, Spaces};
-use super::text::{attributes, decoded, referred};
+use super::space::{Format, Space, Spaces};
+use super::text::{attributes, decoded, referred, unescaped};
 use super::time::{length_ms, published_at};
 use super::{Feed, FeedError, ITEMS_MAX, Item, Refused};
 
@@ -18,6 +19,11 @@ const DEPTH_MAX: usize = 64;
 const TEXT_BYTES_MAX: usize = 2_048;
 /// What the doors take of a name.
 const GUID_BYTES_MAX: usize = 512;
+/// What a link of Atom to a sound is; the registry's whole name means the same.
+const ENCLOSURE: [&str; 2] = [
+    "enclosure",
+    "http://www.iana.org/assignments/relation/enclosure",
+];
 
 /// A text that is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,23 +31,35 @@ enum Field {
     Title,
     Guid,
     Published,
+    Updated,
     Duration,
     ShowTitle,
     ShowGuid,
     MovedTo,
 }
 
+/// An item that is being read.
+#[derive(Default)]
+struct Draft {
+    item: Item,
+    /// Of Atom: when its text was last changed, which every entry has to say.
+    updated_at: Option<EventTimeMs>,
+}
+
 #[derive(Default)]
 struct State {
     feed: Feed,
+    format: Format,
     spaces: Spaces,
     depth: usize,
     has_root: bool,
     in_channel: bool,
-    item: Option<Item>,
+    draft: Option<Draft>,
     /// The text that is being read, and the depth of its element.
     field: Option<(Field, usize)>,
     text: String,
+    /// It is HTML inside XML: its references stand for letters once more.
+    text_is_html: bool,
     /// Items so far, whatever they were.
     number: usize,
     guids: HashSet<String>,
@@ -81,45 +99,32 @@ impl State {
         if self.depth > DEPTH_MAX {
             return Err(FeedError::Deep(DEPTH_MAX));
         }
-        let name = element.local_name();
-        let name = name.as_ref();
         if self.depth == 1 {
-            if name != b"rss" {
-                let name = String::from_utf8_lossy(name);
-                return Err(FeedError::Root(cut(&name, 100).to_owned()));
-            }
-            self.has_root = true;
+            return self.root(element);
         }
-        if self.depth <= 2 {
+        let item_depth = self.format.item_depth();
+        if self.depth < item_depth {
             self.spaces.learn(element);
         }
         let space = self.spaces.of(element);
-        match (self.depth, &mut self.item) {
-            (2, _) => self.in_channel = name == b"channel",
-            (3, _) if self.in_channel && space == Space::Rss && name == b"item" => {
-                self.number += 1;
-                if self.feed.items.len() < ITEMS_MAX {
-                    self.item = Some(Item::default());
-                } else {
-                    self.feed.items_beyond += 1;
-                }
-            }
-            (3, _) if self.in_channel => self.want(show_field(space, name)),
-            (4, Some(item)) => match (space, name) {
-                (Space::Rss, b"enclosure") => enclosure(item, element),
-                (Space::Podcast, b"chapters") => {
-                    let [url, kind] = attributes(element, ["url", "type"]);
-                    if kind.is_some_and(|kind| kind.contains("json")) {
-                        item.chapters_url = url;
-                    }
-                }
-                _ => self.want(item_field(space, name)),
+        let name = element.local_name();
+        let name = name.as_ref();
+        match (self.depth.checked_sub(item_depth), &mut self.draft) {
+            (None, _) => self.in_channel = name == b"channel",
+            (Some(0), _) if !self.in_channel => {}
+            (Some(0), _) => match (space, name) {
+                (Space::Rss, b"item") | (Space::Atom, b"entry") => self.begin(),
+                _ => self.want(show_field(space, name), element),
             },
-            (5, Some(item)) if space == Space::Psc && name == b"chapter" => {
+            (Some(1), Some(draft)) => {
+                let field = part(&mut draft.item, space, name, element);
+                self.want(field, element);
+            }
+            (Some(2), Some(draft)) if space == Space::Psc && name == b"chapter" => {
                 let [start, title] = attributes(element, ["start", "title"]);
                 let found = chapter(&start.unwrap_or_default(), &title.unwrap_or_default());
-                if item.chapters.len() < CHAPTERS_MAX {
-                    item.chapters.extend(found);
+                if draft.item.chapters.len() < CHAPTERS_MAX {
+                    draft.item.chapters.extend(found);
                 }
             }
             _ => {}
@@ -127,21 +132,51 @@ impl State {
         Ok(())
     }
 
+    fn root(&mut self, element: &BytesStart<'_>) -> Result<(), FeedError> {
+        let Some(format) = self.spaces.root(element) else {
+            let mut name = String::from_utf8_lossy(element.local_name().as_ref()).into_owned();
+            if let [Some(space)] = attributes(element, ["xmlns"]) {
+                name = format!("{name} xmlns=\"{space}\"");
+            }
+            return Err(FeedError::Root(cut(&name, 100).to_owned()));
+        };
+        self.format = format;
+        self.has_root = true;
+        self.in_channel = format == Format::Atom;
+        Ok(())
+    }
+
+    fn begin(&mut self) {
+        self.number += 1;
+        if self.feed.items.len() < ITEMS_MAX {
+            self.draft = Some(Draft::default());
+        } else {
+            self.feed.items_beyond += 1;
+        }
+    }
+
     fn close(&mut self) {
         if let Some((field, _)) = self.field.filter(|(_, depth)| *depth == self.depth) {
             self.field = None;
             self.keep(field);
         }
-        if self.depth == 3
-            && let Some(item) = self.item.take()
+        if self.depth == self.format.item_depth()
+            && let Some(draft) = self.draft.take()
         {
-            self.add(item);
+            self.add(draft);
         }
         self.depth = self.depth.saturating_sub(1);
     }
 
-    fn want(&mut self, field: Option<Field>) {
+    fn want(&mut self, field: Option<Field>, element: &BytesStart<'_>) {
         self.text.clear();
+        let [kind] = match field {
+            Some(Field::Title | Field::ShowTitle) if self.format == Format::Atom => {
+                attributes(element, ["type"])
+            }
+            _ => [None],
+        };
+        self.text_is_html = kind.is_some_and(|kind| kind == "html");
         self.field = field.map(|field| (field, self.depth));
     }
 
@@ -154,26 +189,34 @@ impl State {
     }
 
     fn keep(&mut self, field: Field) {
-        let text = self.text.trim();
+        let text = if self.text_is_html {
+            &unescaped(&self.text)
+        } else {
+            &self.text
+        };
+        let text = text.trim();
         let feed = &mut self.feed;
         let short = |bytes_max| cut(text, bytes_max).trim_end().to_owned();
-        match (field, &mut self.item) {
+        match (field, &mut self.draft) {
             (Field::ShowTitle, _) => feed.title = short(GUID_BYTES_MAX),
             (Field::ShowGuid, _) => feed.guid = Some(short(GUID_BYTES_MAX)),
             (Field::MovedTo, _) => feed.moved_to = Some(short(TEXT_BYTES_MAX)),
-            (Field::Title, Some(item)) => item.title = short(GUID_BYTES_MAX),
+            (Field::Title, Some(draft)) => draft.item.title = short(GUID_BYTES_MAX),
             // Too long a name is refused, not cut to another.
-            (Field::Guid, Some(item)) => text.clone_into(&mut item.guid),
-            (Field::Published, Some(item)) => item.published_at = published_at(text),
-            (Field::Duration, Some(item)) => {
+            (Field::Guid, Some(draft)) => text.clone_into(&mut draft.item.guid),
+            (Field::Published, Some(draft)) => draft.item.published_at = published_at(text),
+            (Field::Updated, Some(draft)) => draft.updated_at = published_at(text),
+            (Field::Duration, Some(draft)) => {
                 let seconds = length_ms(text).map(|ms| ms / 1_000);
-                item.seconds = seconds.and_then(|seconds| u32::try_from(seconds).ok());
+                draft.item.seconds = seconds.and_then(|seconds| u32::try_from(seconds).ok());
             }
             _ => {}
         }
     }
 
-    fn add(&mut self, mut item: Item) {
+    fn add(&mut self, draft: Draft) {
+        let mut item = draft.item;
+        item.published_at = item.published_at.or(draft.updated_at);
         if item.guid.is_empty() {
             item.guid.clone_from(&item.enclosure);
         }
@@ -225,7 +268,7 @@ impl State {
 
 fn show_field(space: Space, name: &[u8]) -> Option<Field> {
     match (space, name) {
-        (Space::Rss, b"title") => Some(Field::ShowTitle),
+        (Space::Rss | Space::Atom, b"title") => Some(Field::ShowTitle),
         (Space::Podcast, b"guid") => Some(Field::ShowGuid),
         (Space::Itunes, b"new-feed-url") => Some(Field::MovedTo),
         _ => None,
@@ -234,17 +277,42 @@ fn show_field(space: Space, name: &[u8]) -> Option<Field> {
 
 fn item_field(space: Space, name: &[u8]) -> Option<Field> {
     match (space, name) {
-        (Space::Rss, b"title") => Some(Field::Title),
-        (Space::Rss, b"guid") => Some(Field::Guid),
-        (Space::Rss, b"pubDate") => Some(Field::Published),
+        (Space::Rss | Space::Atom, b"title") => Some(Field::Title),
+        (Space::Rss, b"guid") | (Space::Atom, b"id") => Some(Field::Guid),
+        (Space::Rss, b"pubDate") | (Space::Atom, b"published") => Some(Field::Published),
+        (Space::Atom, b"updated") => Some(Field::Updated),
         (Space::Itunes, b"duration") => Some(Field::Duration),
         _ => None,
     }
 }
 
-/// The first one that is sound, else the first.
-fn enclosure(item: &mut Item, element: &BytesStart<'_>) {
-    let [url, length, kind] = attributes(element, ["url", "length", "type"]);
+/// Takes an element of an item that says it in attributes; of another, which text it has.
+fn part(item: &mut Item, space: Space, name: &[u8], element: &BytesStart<'_>) -> Option<Field> {
+    match (space, name) {
+        (Space::Rss, b"enclosure") => {
+            enclosure(item, attributes(element, ["url", "length", "type"]));
+        }
+        (Space::Atom, b"link") => {
+            let [rel, href, length, kind] = attributes(element, ["rel", "href", "length", "type"]);
+            let rel = rel.unwrap_or_default();
+            let is = |known: &&str| rel.trim().eq_ignore_ascii_case(known);
+            if ENCLOSURE.iter().any(is) {
+                enclosure(item, [href, length, kind]);
+            }
+        }
+        (Space::Podcast, b"chapters") => {
+            let [url, kind] = attributes(element, ["url", "type"]);
+            if kind.is_some_and(|kind| kind.contains("json")) {
+                item.chapters_url = url;
+            }
+        }
+        _ => return item_field(space, name),
+    }
+    None
+}
+
+/// The first one that is sound, else the first. Its address, length and type.
+fn enclosure(item: &mut Item, [url, length, kind]: [Option<String>; 3]) {
     let sound = kind.is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("audio/"));
     if !item.enclosure.is_empty() && (item.is_sound || !sound) {
         return;
