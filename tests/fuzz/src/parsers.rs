@@ -92,7 +92,11 @@ pub(crate) const PARSERS: &[Parser] = &[
     parser("prefix", &["prefix/fixtures/targets.txt"], prefix),
     parser(
         "feed",
-        &["feed/fixtures/show.xml", "feed/fixtures/atom.xml"],
+        &[
+            "feed/fixtures/show.xml",
+            "feed/fixtures/atom.xml",
+            "feed/fixtures/alternates.xml",
+        ],
         feed,
     ),
     parser(

@@ -48,11 +48,12 @@ fn event(origin: &Origin<'_>, raw: &Raw<'_>, item: &Item) -> Result<Event, Rejec
 /// What the feed alone says of an episode. The size is a claim, and so is the length.
 #[must_use]
 pub fn episode(show: &str, item: &Item) -> Episode {
+    let other = item.alternate_paths.iter().cloned();
     Episode {
         show: show.to_owned(),
         episode: item.guid.clone(),
         title: item.title.clone(),
-        enclosures: vec![item.path.clone()],
+        enclosures: std::iter::once(item.path.clone()).chain(other).collect(),
         published_at: item.published_at,
         size_bytes: item.length.unwrap_or(0),
         duration_secs: item.seconds,

@@ -4,6 +4,7 @@
 //! Leaves out: fetching, what was known before, the bytes of the sound (the header of the file says them).
 
 mod chapters;
+mod enclosure;
 mod event;
 mod space;
 mod text;
@@ -20,6 +21,11 @@ pub use xml::read;
 pub const FEED_BYTES_MAX: u64 = 64 << 20;
 /// Episodes of a feed; what is behind is counted. Daily shows of twenty years have 7,000.
 pub const ITEMS_MAX: usize = 20_000;
+/// Addresses of an item beside its enclosure; what is behind is counted. Five files by four ways each are 20. With the former paths they
+/// are the addresses of one event, which has room for 64.
+pub const ALTERNATES_MAX: usize = 32;
+/// An address: what the doors take.
+const ENCLOSURE_BYTES_MAX: usize = 2_048;
 /// The chapters of an episode as a file.
 pub const CHAPTERS_BYTES_MAX: u64 = 1 << 20;
 
@@ -38,6 +44,19 @@ pub struct Feed {
     pub refused: Vec<Refused>,
     /// Items behind `ITEMS_MAX`, which were not read.
     pub items_beyond: u64,
+    /// Addresses beside the enclosures of its episodes that name no audio file to be fetched.
+    pub others: Others,
+}
+
+/// How many addresses beside the enclosures were passed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// Not said to be audio: films, playlists, torrents.
+    pub not_audio: u64,
+    /// Audio that is not fetched by http or https, as by IPFS.
+    pub not_http: u64,
+    /// Behind `ALTERNATES_MAX` of their item.
+    pub beyond: u64,
 }
 
 /// An episode.
@@ -55,6 +74,10 @@ pub struct Item {
     pub is_sound: bool,
     /// Its path, behind all known prefixes: what requests are known by.
     pub path: String,
+    /// Other paths of the same file: of `podcast:alternateEnclosure`, and of further enclosures.
+    pub alternate_paths: Vec<String>,
+    /// Audio that the feed offers beside the enclosure, and that is another file.
+    pub left_out: Vec<LeftOut>,
     /// Size that the feed claims.
     pub length: Option<u64>,
     /// `itunes:duration`.
@@ -63,6 +86,17 @@ pub struct Item {
     pub chapters_url: Option<String>,
     /// `psc:chapters`, which stand in the feed itself.
     pub chapters: Vec<Chapter>,
+}
+
+/// Audio of an episode whose requests do not count, for nobody knows how many of its bytes make a download.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its address, as given, or its path.
+    pub address: String,
+    /// Its path; empty when it has none.
+    pub path: String,
+    /// Why.
+    pub why: &'static str,
 }
 
 /// An item that is no episode.

@@ -1,6 +1,7 @@
 //! Feeds as they are, and as they should not be.
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
+mod alternates;
 mod atom;
 
 use super::*;
@@ -77,6 +78,8 @@ fn a_feed_as_hosts_write_them() {
                 .to_owned(),
             is_sound: true,
             path: "/daily/3 a.mp3".to_owned(),
+            alternate_paths: Vec::new(),
+            left_out: Vec::new(),
             length: Some(43_508_213),
             seconds: Some(2_710),
             chapters_url: Some("https://cdn.example.com/daily/3.json".to_owned()),

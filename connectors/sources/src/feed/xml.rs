@@ -8,15 +8,16 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::chapters::{CHAPTERS_MAX, chapter};
+use super::enclosure::{Offer, Sound, settle};
 use super::space::{Format, Space, Spaces};
 use super::text::{attributes, decoded, referred, unescaped};
 use super::time::{length_ms, published_at};
-use super::{Feed, FeedError, ITEMS_MAX, Item, Refused};
+use super::{ENCLOSURE_BYTES_MAX, Feed, FeedError, ITEMS_MAX, Item, Refused};
 
 /// Elements inside elements. Feeds have six, notes as markup some more.
 const DEPTH_MAX: usize = 64;
 /// Of a text so much is kept: what the doors take of an address or a title.
-const TEXT_BYTES_MAX: usize = 2_048;
+const TEXT_BYTES_MAX: usize = ENCLOSURE_BYTES_MAX;
 /// What the doors take of a name.
 const GUID_BYTES_MAX: usize = 512;
 /// What a link of Atom to a sound is; the registry's whole name means the same.
@@ -42,6 +43,7 @@ enum Field {
 #[derive(Default)]
 struct Draft {
     item: Item,
+    sound: Sound,
     /// Of Atom: when its text was last changed, which every entry has to say.
     updated_at: Option<EventTimeMs>,
 }
@@ -86,7 +88,10 @@ pub fn read(bytes: &[u8]) -> Result<Feed, FeedError> {
             Event::CData(part) => state.say(&String::from_utf8_lossy(&part)),
             Event::GeneralRef(name) => state.say(&referred(&name)),
             Event::Eof if state.depth > 0 || !state.has_root => return Err(FeedError::Cut),
-            Event::Eof => return Ok(state.feed),
+            Event::Eof => {
+                settle(&mut state.feed, &state.paths);
+                return Ok(state.feed);
+            }
             // Entities that a document type declares are not looked at, so none can grow.
             _ => {}
         }
@@ -117,16 +122,10 @@ impl State {
                 _ => self.want(show_field(space, name), element),
             },
             (Some(1), Some(draft)) => {
-                let field = part(&mut draft.item, space, name, element);
+                let field = part(draft, space, name, element);
                 self.want(field, element);
             }
-            (Some(2), Some(draft)) if space == Space::Psc && name == b"chapter" => {
-                let [start, title] = attributes(element, ["start", "title"]);
-                let found = chapter(&start.unwrap_or_default(), &title.unwrap_or_default());
-                if draft.item.chapters.len() < CHAPTERS_MAX {
-                    draft.item.chapters.extend(found);
-                }
-            }
+            (Some(2), Some(draft)) => inner_part(draft, space, name, element),
             _ => {}
         }
         Ok(())
@@ -216,13 +215,17 @@ impl State {
 
     fn add(&mut self, draft: Draft) {
         let mut item = draft.item;
+        draft.sound.name(&mut item);
         item.published_at = item.published_at.or(draft.updated_at);
         if item.guid.is_empty() {
             item.guid.clone_from(&item.enclosure);
         }
         let why = self.fault(&mut item);
         match why {
-            None => self.feed.items.push(item),
+            None => {
+                draft.sound.judge(&mut item, &mut self.feed.others);
+                self.feed.items.push(item);
+            }
             Some(why) if self.feed.refused.len() < ITEMS_MAX => {
                 let name = if item.guid.is_empty() {
                     &item.title
@@ -246,7 +249,7 @@ impl State {
         if item.guid.len() > GUID_BYTES_MAX {
             return Some("has a GUID over 512 bytes");
         }
-        if item.enclosure.len() > TEXT_BYTES_MAX {
+        if item.enclosure.len() > ENCLOSURE_BYTES_MAX {
             return Some("has an enclosure over 2,048 bytes");
         }
         if !item.enclosure.contains("://") {
@@ -287,18 +290,24 @@ fn item_field(space: Space, name: &[u8]) -> Option<Field> {
 }
 
 /// Takes an element of an item that says it in attributes; of another, which text it has.
-fn part(item: &mut Item, space: Space, name: &[u8], element: &BytesStart<'_>) -> Option<Field> {
+fn part(draft: &mut Draft, space: Space, name: &[u8], element: &BytesStart<'_>) -> Option<Field> {
+    let Draft { item, sound, .. } = draft;
+    sound.end_alternate();
     match (space, name) {
         (Space::Rss, b"enclosure") => {
-            enclosure(item, attributes(element, ["url", "length", "type"]));
+            sound.enclosure(Offer::new(attributes(element, ["url", "length", "type"])));
         }
         (Space::Atom, b"link") => {
             let [rel, href, length, kind] = attributes(element, ["rel", "href", "length", "type"]);
             let rel = rel.unwrap_or_default();
             let is = |known: &&str| rel.trim().eq_ignore_ascii_case(known);
             if ENCLOSURE.iter().any(is) {
-                enclosure(item, [href, length, kind]);
+                sound.enclosure(Offer::new([href, length, kind]));
             }
+        }
+        (Space::Podcast, b"alternateEnclosure") => {
+            let names = ["length", "type", "bitrate", "default"];
+            sound.alternate(attributes(element, names));
         }
         (Space::Podcast, b"chapters") => {
             let [url, kind] = attributes(element, ["url", "type"]);
@@ -311,17 +320,20 @@ fn part(item: &mut Item, space: Space, name: &[u8], element: &BytesStart<'_>) ->
     None
 }
 
-/// The first one that is sound, else the first. Its address, length and type.
-fn enclosure(item: &mut Item, [url, length, kind]: [Option<String>; 3]) {
-    let sound = kind.is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("audio/"));
-    if !item.enclosure.is_empty() && (item.is_sound || !sound) {
-        return;
+/// What lies inside a part.
+fn inner_part(draft: &mut Draft, space: Space, name: &[u8], element: &BytesStart<'_>) {
+    match (space, name) {
+        (Space::Podcast, b"source") => {
+            let source = attributes(element, ["uri", "contentType"]);
+            draft.sound.source(source);
+        }
+        (Space::Psc, b"chapter") => {
+            let [start, title] = attributes(element, ["start", "title"]);
+            let found = chapter(&start.unwrap_or_default(), &title.unwrap_or_default());
+            if draft.item.chapters.len() < CHAPTERS_MAX {
+                draft.item.chapters.extend(found);
+            }
+        }
+        _ => {}
     }
-    item.is_sound = sound;
-    url.unwrap_or_default()
-        .trim()
-        .clone_into(&mut item.enclosure);
-    // Zero is what is written where nobody knows.
-    let length = length.and_then(|length| length.trim().parse().ok());
-    item.length = length.filter(|length| (1..=1 << 40).contains(length));
 }

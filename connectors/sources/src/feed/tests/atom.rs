@@ -42,6 +42,8 @@ fn a_feed_of_atom_says_what_one_of_rss_does() {
         enclosure: "https://op3.dev/e/media.example.org/harbour/3%20a.mp3?src=feed&x=1".to_owned(),
         is_sound: true,
         path: "/harbour/3 a.mp3".to_owned(),
+        alternate_paths: Vec::new(),
+        left_out: Vec::new(),
         length: Some(43_508_213),
         seconds: Some(2_710),
         chapters_url: Some("https://media.example.org/harbour/3.json".to_owned()),
