@@ -69,13 +69,11 @@ fn bodies(file: &CatalogFile) -> Result<BTreeMap<String, Body>> {
 }
 
 fn fact(episode: &Episode) -> Result<EpisodeEvent> {
-    let mut enclosures = vec![episode.path.clone()];
-    enclosures.extend(episode.former_paths.iter().cloned());
     Ok(EpisodeEvent {
         show: episode.show.clone(),
         episode: episode.id.clone(),
         title: episode.title.clone(),
-        enclosures,
+        enclosures: episode.paths().cloned().collect(),
         published_at: episode.published()?,
         size_bytes: episode.size_bytes,
         header_bytes: episode.id3_bytes,

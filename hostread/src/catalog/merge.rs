@@ -1,10 +1,11 @@
 //! What a reading of a feed changes in a catalog.
 //! Invariant 1: the time of first publication is never changed.    Invariant 2: an episode that a feed no longer has stays: its
 //! audio is still fetched.    Invariant 3: what a file said of an episode holds until the feed names another file or size.
+//! Invariant 4: a path is of one episode; the alternate paths of an episode lead to the file whose bytes it has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hostread_connectors::feed::{Ad, Chapter, Feed, Item, ads};
+use hostread_connectors::feed::{ALTERNATES_MAX, Ad, Chapter, Feed, Item, LeftOut, ads};
 
 use super::{CatalogFile, Episode, FeedState, Mark};
 
@@ -18,11 +19,16 @@ pub(crate) struct Merged {
     pub(crate) same: usize,
     /// Episodes that the catalog cannot hold, by GUID.
     pub(crate) refused: Vec<(String, String)>,
+    /// New other paths of the same files.
+    pub(crate) alternates: usize,
+    /// Audio beside an enclosure that is not taken: the GUID, and which and why.
+    pub(crate) left_out: Vec<(String, String)>,
 }
 
 /// Takes a feed into a catalog.
 pub(crate) fn merge(file: &mut CatalogFile, address: &str, state: FeedState, feed: Feed) -> Merged {
     let mut merged = Merged::default();
+    let released = release(file, &state.show, &feed.items);
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut paths: BTreeMap<String, usize> = BTreeMap::new();
     for (place, episode) in file.episodes.iter().enumerate() {
@@ -30,10 +36,9 @@ pub(crate) fn merge(file: &mut CatalogFile, address: &str, state: FeedState, fee
         if episode.show == state.show || episode.show.is_empty() {
             places.insert(episode.id.clone(), place);
         }
-        let own = std::iter::once(&episode.path).chain(&episode.former_paths);
-        paths.extend(own.map(|path| (path.clone(), place)));
+        paths.extend(episode.paths().map(|path| (path.clone(), place)));
     }
-    for item in feed.items {
+    for mut item in feed.items {
         let place = places.get(&item.guid).copied();
         if let Some(other) = paths.get(&item.path).filter(|other| Some(**other) != place) {
             let other = file.episodes.get(*other).map_or("", |other| &other.id);
@@ -45,32 +50,95 @@ pub(crate) fn merge(file: &mut CatalogFile, address: &str, state: FeedState, fee
         }
         let at = place.unwrap_or(file.episodes.len());
         paths.insert(item.path.clone(), at);
-        match place.and_then(|place| file.episodes.get_mut(place)) {
-            None => {
-                file.episodes.push(new(&state.show, item));
-                merged.new.push(at);
-            }
-            Some(episode) => {
-                if update(episode, &state.show, item) {
-                    merged.changed.push(at);
-                } else {
-                    merged.same += 1;
-                }
-            }
+        let guid = item.guid.clone();
+        let alternates = std::mem::take(&mut item.alternate_paths);
+        merged.leave_out(&guid, std::mem::take(&mut item.left_out));
+        if place.is_none() {
+            file.episodes.push(Episode {
+                id: guid.clone(),
+                path: item.path.clone(),
+                ..Episode::default()
+            });
+        }
+        let Some(episode) = file.episodes.get_mut(at) else {
+            continue;
+        };
+        let updated = update(episode, &state.show, item);
+        let (count, left_out) = take_alternates(episode, at, alternates, &mut paths);
+        merged.alternates += count;
+        merged.leave_out(&guid, left_out);
+        if place.is_none() {
+            merged.new.push(at);
+        } else if updated || count > 0 || released.contains(&at) {
+            merged.changed.push(at);
+        } else {
+            merged.same += 1;
         }
     }
     file.feeds.insert(address.to_owned(), state);
     merged
 }
 
-fn new(show: &str, item: Item) -> Episode {
-    let mut episode = Episode {
-        id: item.guid.clone(),
-        path: item.path.clone(),
-        ..Episode::default()
-    };
-    update(&mut episode, show, item);
-    episode
+impl Merged {
+    fn leave_out(&mut self, guid: &str, left_out: Vec<LeftOut>) {
+        let all = left_out.into_iter();
+        let named = all.map(|out| (guid.to_owned(), format!("{} {}", out.address, out.why)));
+        self.left_out.extend(named);
+    }
+}
+
+/// Takes away the alternate paths that the feed has for something else now: an enclosure, or another file. Returns whose.
+fn release(file: &mut CatalogFile, show: &str, items: &[Item]) -> BTreeSet<usize> {
+    let enclosures: BTreeSet<&str> = items.iter().map(|item| item.path.as_str()).collect();
+    let mut left_out: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for item in items {
+        let of_item = item.left_out.iter();
+        left_out.extend(of_item.map(|out| (item.guid.as_str(), out.path.as_str())));
+    }
+    let mut places = BTreeSet::new();
+    for (place, episode) in file.episodes.iter_mut().enumerate() {
+        if episode.show != show {
+            continue;
+        }
+        let (id, paths) = (&episode.id, &mut episode.alternate_paths);
+        let before = paths.len();
+        paths.retain(|path| {
+            let out = left_out.contains(&(id.as_str(), path.as_str()));
+            !out && !enclosures.contains(path.as_str())
+        });
+        if paths.len() < before {
+            places.insert(place);
+        }
+    }
+    places
+}
+
+/// Takes other paths of an episode's file; how many are new, and which are not to be had.
+fn take_alternates(
+    episode: &mut Episode,
+    at: usize,
+    alternates: Vec<String>,
+    paths: &mut BTreeMap<String, usize>,
+) -> (usize, Vec<LeftOut>) {
+    let (mut count, mut left_out) = (0, Vec::new());
+    for path in alternates {
+        let why = match paths.get(&path) {
+            Some(place) if *place == at => continue,
+            Some(_) => "has the path of another episode: logs cannot tell them apart",
+            None if episode.alternate_paths.len() >= ALTERNATES_MAX => {
+                "has no room beside the alternate paths of its episode"
+            }
+            None => {
+                paths.insert(path.clone(), at);
+                episode.alternate_paths.push(path);
+                count += 1;
+                continue;
+            }
+        };
+        let address = path.clone();
+        left_out.push(LeftOut { address, path, why });
+    }
+    (count, left_out)
 }
 
 /// Whether anything is new.

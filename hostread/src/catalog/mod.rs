@@ -66,6 +66,9 @@ pub(crate) struct Episode {
     /// What they were known by before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) former_paths: Vec<String>,
+    /// Other paths of the same file that the feed has named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) alternate_paths: Vec<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) show: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -167,6 +170,12 @@ pub(crate) fn sent_path(catalog: &Path) -> PathBuf {
 }
 
 impl Episode {
+    /// Every path that its requests are known by, its own first.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &String> {
+        let others = self.former_paths.iter().chain(&self.alternate_paths);
+        std::iter::once(&self.path).chain(others)
+    }
+
     /// First publication as a time.
     pub(crate) fn published(&self) -> Result<Option<EventTimeMs>> {
         let Some(text) = &self.published_at else {

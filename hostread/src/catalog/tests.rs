@@ -1,7 +1,7 @@
 //! What readings of a feed make of a catalog.
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 use super::*;
-use hostread_connectors::feed::{Chapter, Feed, Item};
+use hostread_connectors::feed::{Chapter, Feed, Item, LeftOut};
 use hostread_connectors_kit::audio::Container;
 use serde_json::json;
 
@@ -98,6 +98,107 @@ fn what_a_file_said_holds_until_the_feed_names_another() {
     assert_eq!(merged.refused.len(), 1);
     read(&mut file, &[item("one", "/1.mp3", None)]);
     assert_eq!(file.episodes[0].former_paths, ["/new/1.mp3"]);
+}
+
+/// An item with other paths of its file, and with one of another file.
+fn offered(guid: &str, path: &str, alternates: &[&str], left_out: &[&str]) -> Item {
+    let out = |path: &&str| LeftOut {
+        address: format!("https://cdn.example.com{path}"),
+        path: (*path).to_owned(),
+        why: "is another",
+    };
+    Item {
+        alternate_paths: alternates.iter().map(|path| (*path).to_owned()).collect(),
+        left_out: left_out.iter().map(out).collect(),
+        ..item(guid, path, None)
+    }
+}
+
+#[test]
+fn the_same_file_elsewhere_is_the_episode() {
+    let mut file = CatalogFile::default();
+    let one = offered("one", "/1.mp3", &["/copy/1.mp3"], &["/1.opus"]);
+    let merged = read(&mut file, std::slice::from_ref(&one));
+    assert_eq!((merged.new, merged.alternates), (vec![0], 1));
+    let left_out = [(
+        "one".to_owned(),
+        "https://cdn.example.com/1.opus is another".to_owned(),
+    )];
+    assert_eq!(merged.left_out, left_out);
+    let enclosures = |file: &CatalogFile| {
+        events(&CatalogFile::default(), file, NOW).unwrap()[0]["enclosures"].clone()
+    };
+    assert_eq!(enclosures(&file), json!(["/1.mp3", "/copy/1.mp3"]));
+    // What the file says is of both; the same again is the same.
+    file.episodes[0].found(&audio(Some(128_000)));
+    let merged = read(&mut file, &[one]);
+    assert_eq!((merged.same, merged.alternates), (1, 0));
+    assert!(file.episodes[0].probed);
+    // Another copy is a change; one that the feed names no longer is still asked for.
+    let merged = read(
+        &mut file,
+        &[offered("one", "/1.mp3", &["/third/1.mp3"], &[])],
+    );
+    assert_eq!((merged.changed, merged.alternates), (vec![0], 1));
+    assert!(file.episodes[0].probed);
+    assert_eq!(
+        file.episodes[0].alternate_paths,
+        ["/copy/1.mp3", "/third/1.mp3"]
+    );
+    let again = CatalogFile::parse(&serde_json::to_vec(&file).unwrap()).unwrap();
+    assert_eq!(enclosures(&again), enclosures(&file));
+    // It moves to one of them: each path stands once.
+    read(
+        &mut file,
+        &[offered("one", "/copy/1.mp3", &["/1.mp3"], &[])],
+    );
+    assert_eq!(
+        enclosures(&file),
+        json!(["/copy/1.mp3", "/1.mp3", "/third/1.mp3"])
+    );
+}
+
+#[test]
+fn a_path_is_given_back_when_the_feed_has_it_for_something_else() {
+    let mut file = CatalogFile::default();
+    let paths = ["/a", "/b", "/c"];
+    read(&mut file, &[offered("one", "/1.mp3", &paths, &[])]);
+    // One is another file now, one the enclosure of an episode that stands before it.
+    let two = offered("two", "/b", &[], &[]);
+    let merged = read(&mut file, &[two, offered("one", "/1.mp3", &[], &["/a"])]);
+    assert_eq!((merged.new, merged.changed), (vec![1], vec![0]));
+    assert_eq!(merged.refused, []);
+    assert_eq!(file.episodes[0].alternate_paths, ["/c"]);
+    // Nor is a path of one episode ever a second one of another, also of a show that is elsewhere.
+    file.episodes[1].show = "weekly".to_owned();
+    let merged = read(
+        &mut file,
+        &[offered(
+            "three",
+            "/3.mp3",
+            &["/1.mp3", "/b", "/c", "/3"],
+            &[],
+        )],
+    );
+    assert_eq!((merged.alternates, merged.left_out.len()), (1, 3));
+    assert_eq!(file.episodes[2].alternate_paths, ["/3"]);
+    let merged = read(&mut file, &[item("four", "/3", None)]);
+    assert_eq!(merged.refused, [], "an enclosure takes it");
+    assert_eq!(file.episodes[2].alternate_paths, [""; 0]);
+}
+
+#[test]
+fn alternate_paths_have_a_bound() {
+    let mut file = CatalogFile::default();
+    for turn in 0..3 {
+        let paths: Vec<String> = (0..20).map(|n| format!("/{turn}/{n}")).collect();
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let merged = read(&mut file, &[offered("one", "/1.mp3", &paths, &[])]);
+        assert_eq!(merged.alternates, [20, 12, 0][turn]);
+        assert_eq!(merged.left_out.len(), [0, 8, 20][turn]);
+    }
+    assert_eq!(file.episodes[0].alternate_paths.len(), 32);
+    assert_eq!(file.episodes[0].alternate_paths[0], "/0/0");
 }
 
 #[test]

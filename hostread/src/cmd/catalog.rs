@@ -7,7 +7,9 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use hostread_connectors::feed::{CHAPTERS_BYTES_MAX, FEED_BYTES_MAX, Feed, read, read_chapters};
+use hostread_connectors::feed::{
+    ALTERNATES_MAX, CHAPTERS_BYTES_MAX, FEED_BYTES_MAX, Feed, Others, read, read_chapters,
+};
 use hostread_connectors::unpack::unpack;
 use hostread_connectors_kit::signature::sha256_hex;
 use hostread_connectors_kit::text::cut;
@@ -236,6 +238,8 @@ fn take(args: &FeedArgs, file: &mut CatalogFile, bytes: &[u8], mut state: FeedSt
         changed,
         same,
         refused: others,
+        alternates,
+        left_out,
     } = &merged;
     say!(
         "{show}: {} episodes new, {} changed, {same} the same",
@@ -246,6 +250,12 @@ fn take(args: &FeedArgs, file: &mut CatalogFile, bytes: &[u8], mut state: FeedSt
         .iter()
         .map(|(id, why)| format!("{} {why}", cut(id, 80)));
     some("not in the catalog", refused.into_iter().chain(others));
+    if *alternates > 0 {
+        say!("  {alternates} more addresses of the same audio files");
+    }
+    let left_out = left_out.iter();
+    let left_out = left_out.map(|(id, which)| format!("{}: {}", cut(id, 80), cut(which, 400)));
+    some("left out", left_out);
     for line in told {
         say!("  {line}");
     }
@@ -257,6 +267,26 @@ fn told(feed: &Feed) -> Vec<String> {
     let mut told = Vec::new();
     if feed.items_beyond > 0 {
         told.push(format!("{} more items were not read", feed.items_beyond));
+    }
+    let Others {
+        not_audio,
+        not_http,
+        beyond,
+    } = feed.others;
+    if not_audio > 0 {
+        told.push(format!(
+            "{not_audio} addresses beside the enclosures are left out: they are not said to be audio"
+        ));
+    }
+    if not_http > 0 {
+        told.push(format!(
+            "{not_http} addresses beside the enclosures are left out: they are not of http or https"
+        ));
+    }
+    if beyond > 0 {
+        told.push(format!(
+            "{beyond} addresses beside the enclosures were not read: over {ALTERNATES_MAX} of an episode"
+        ));
     }
     if let Some(to) = &feed.moved_to {
         told.push(format!("the show asks to be read at {to}"));

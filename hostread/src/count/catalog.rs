@@ -85,8 +85,7 @@ impl Catalog {
         let named =
             |path: &String| hasher.name(NameKind::Enclosure, hasher.tenant(NAME), &path_of(path));
         let enclosure = named(&episode.path);
-        let former = episode.former_paths.iter().map(named);
-        let enclosures: Vec<u64> = std::iter::once(enclosure).chain(former).collect();
+        let enclosures: Vec<u64> = episode.paths().map(named).collect();
         let slot = |(at, ad): (usize, &Ad)| SlotFact {
             slot: SlotId(at as u64 + 1),
             episode: EpisodeId(enclosure),

@@ -112,6 +112,21 @@ fn bytes_of_a_day_make_a_download_and_its_ads() {
     assert_eq!(report.csv().unwrap(), guarded);
 }
 
+/// Of one file by two addresses, whoever fetches it from both has one download.
+#[test]
+fn an_alternate_path_is_the_episode() {
+    let addresses = "\"path\": \"/one.mp3\", \"alternate_paths\": [\"/copy.mp3\"]";
+    let catalog = CATALOG.replace("\"path\": \"/one.mp3\"", addresses);
+    let catalog = Catalog::read(catalog.as_bytes(), iab(Vec::new())).unwrap();
+    let line = |host, hour| line(host, &format!("09/Nov/2026:{hour}:00:00"), 0, 1_000, "A");
+    let copy = |host, hour| line(host, hour).replace("/one.mp3", "/copy.mp3");
+    let log = [copy(1, 10), line(1, 11), copy(2, 12)].concat();
+    let report = report(Counter::new(utc(), catalog, IpRanges::default(), 3), &[log]);
+    assert_adds_up(&report);
+    assert_eq!((report.counted, report.downloads), (3, 2));
+    assert_eq!(report.episodes[0].downloads, 2);
+}
+
 /// The new address brings enough bytes before the former one does, which has the ad, however many requests there are.
 #[test]
 fn the_address_that_first_brought_enough_makes_the_download() {

@@ -35,6 +35,7 @@ pub(super) fn list(args: &ListArgs) -> Result<bool> {
                     some.map(|wrapper| wrapper.text).collect()
                 };
                 let line = json!({"show": episode.show, "id": episode.id, "path": episode.path,
+                    "former_paths": episode.former_paths, "alternate_paths": episode.alternate_paths,
                     "published_at": episode.published_at, "size_bytes": episode.size_bytes, "header_bytes": episode.id3_bytes,
                     "bit_rate": episode.bit_rate, "vbr": episode.vbr, "seconds": episode.seconds, "probed": episode.probed,
                     "ads": episode.ads.len(), "prefixes": of(true), "unknown_prefixes": of(false)});
