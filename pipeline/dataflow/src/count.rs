@@ -161,7 +161,11 @@ impl State {
         let default = Catalog::default();
         let mut touched = self.touched_days(&before, &touched);
         let recounts = !touched.is_empty();
-        touched.extend(opening.values().flatten().map(|(key, ..)| *key));
+        if !opening.is_empty() {
+            touched.extend(opening.values().flatten().map(|(key, ..)| *key));
+            touched.sort_unstable();
+            touched.dedup();
+        }
         let updates = Self::updates(&exposures, touched);
         if recounts {
             self.progress.find(updates.len());
@@ -185,7 +189,7 @@ impl State {
                 }
             }
             self.open(opening);
-            self.tell_runs(&runs, home, now, out);
+            self.tell_runs(runs, home, now, out);
         }
         self.catalogs = catalogs;
         self.index(&exposures);

@@ -90,41 +90,32 @@ pub(crate) fn build(
         .clone()
         .filter(|fact| matches!(fact.body, FactBody::Carry(Carry::Windows { .. })));
     let counted = count::count(exposures, deals.clone().concat(open), recount);
-    // So are most of what counting says verdicts.
+    // So does each thing that counting says; most are verdicts, few go over midnight.
     let (verdicts, counted) = either(counted, |counted| match counted {
         Counted::Verdict(key, row) => Ok(Output::Row((key, row).into())),
         counted => Err(counted),
     });
-    // Few go over midnight: nobody else copies them.
-    let (over_midnight, counted) = either(counted, |counted| match counted {
-        Counted::Rolled(_) | Counted::Open(..) => Ok(counted),
+    let (downloads, counted) = either(counted, |counted| match counted {
+        Counted::Download(tenant, listener, download) => Ok((tenant, listener, download)),
         counted => Err(counted),
     });
-    let (rolled, open) = either(over_midnight, |counted| match counted {
+    let (presence, counted) = either(counted, |counted| match counted {
+        Counted::Presence(tenant, household, day, agent) => Ok(((tenant, household), (day, agent))),
+        counted => Err(counted),
+    });
+    let (deliveries, counted) = either(counted, |counted| match counted {
+        Counted::Delivery(tenant, delivered) => Ok((tenant, delivered)),
+        counted => Err(counted),
+    });
+    let (rolled, open) = either(counted, |counted| match counted {
         Counted::Rolled(key) => Ok(key),
         counted => Err(counted),
     });
     let open = open.flat_map(|counted| counted.open().map(Output::Material));
-    let details = counted.clone().flat_map(|counted| match counted {
-        Counted::Download(tenant, listener, download) => Some(Output::Row(
-            download_row(tenant, listener, &download).into(),
-        )),
-        _ => None,
+    let details = downloads.clone().map(|(tenant, listener, download)| {
+        Output::Row(download_row(tenant, listener, &download).into())
     });
-    let downloads = counted.clone().flat_map(|counted| match counted {
-        Counted::Download(tenant, _, download) => Some((tenant, download)),
-        _ => None,
-    });
-    let deliveries = counted.clone().flat_map(|counted| match counted {
-        Counted::Delivery(tenant, delivered) => Some((tenant, delivered)),
-        _ => None,
-    });
-    let presence = counted.flat_map(|counted| match counted {
-        Counted::Presence(tenant, household, day, agent) => {
-            Some(((tenant, household), (day, agent)))
-        }
-        _ => None,
-    });
+    let downloads = downloads.map(|(tenant, _, download)| (tenant, download));
 
     let touches = deliveries
         .clone()

@@ -48,10 +48,18 @@ impl Span {
     }
 }
 
+/// A span with what does not change in it, and what it came to before.
+struct Before {
+    span: Span,
+    /// Requests of the days that the tick does not touch.
+    still: Vec<Item>,
+    count: RunCount,
+}
+
 /// A household's runs as they were before a tick.
 pub(super) struct Runs {
     home: Home,
-    spans: Vec<(Span, RunCount)>,
+    spans: Vec<Before>,
     /// Of the days of the changes and of the spans.
     over: OverDays,
     limited: bool,
@@ -62,7 +70,7 @@ impl Runs {
         &self,
         updates: &'u [Update<'_>],
     ) -> impl Iterator<Item = Day> + Clone + use<'_, 'u> {
-        let of_spans = self.spans.iter().flat_map(|(span, _)| span.days());
+        let of_spans = self.spans.iter().flat_map(|before| before.span.days());
         updates.iter().map(|(key, _)| key.2).chain(of_spans)
     }
 }
@@ -131,12 +139,17 @@ impl State {
             if !apart && !beside.iter().any(|beside| self.may_hold(beside, updates)) {
                 continue;
             }
-            let mut episodes = self.episodes(key, then);
-            episodes.extend(self.episodes(key, now));
+            let mut episodes = Vec::new();
+            self.episodes(key, then, &mut episodes);
+            if !std::ptr::eq(then, now) {
+                self.episodes(key, now, &mut episodes);
+            }
             let come = changes.iter().filter(|(_, diff)| *diff > 0);
             episodes.extend(come.filter_map(|(it, _)| episode_of(&it.exposure, now)));
             let opened = opening.iter().filter(|(of, ..)| of == key);
             episodes.extend(opened.map(|(_, (episode, _), _)| *episode));
+            episodes.sort_unstable();
+            episodes.dedup();
             for episode in episodes {
                 let span = self.span(*key, episode, updates, then);
                 if apart || span.first < span.last {
@@ -149,10 +162,15 @@ impl State {
         if limited {
             self.note_over(home, spans.iter().flat_map(Span::days), then, &mut over);
         }
-        let counted = |span| (span, self.count(home, &span, then));
+        let before = |span| {
+            let mut still = Vec::new();
+            self.requests(home, &span, then, |key| !is_in(key, updates), &mut still);
+            let count = self.count(home, &span, still.clone(), updates, then);
+            Before { span, still, count }
+        };
         Runs {
             home,
-            spans: spans.into_iter().map(counted).collect(),
+            spans: spans.into_iter().map(before).collect(),
             over,
             limited,
         }
@@ -161,17 +179,17 @@ impl State {
     /// Tells by how much the runs differ from what they were, once the changes are in.
     pub(super) fn tell_runs(
         &mut self,
-        before: &Runs,
+        mut before: Runs,
         updates: &[Update<'_>],
         now: &Catalog,
         out: &mut Vec<(Counted, i64)>,
     ) {
         let home = before.home;
         let mut after = Vec::with_capacity(before.spans.len());
-        for (span, was) in &before.spans {
-            let is = self.count(home, span, now);
-            if *was != is {
-                self.note_volumes(home, was, -1);
+        for Before { span, still, count } in &mut before.spans {
+            let is = self.count(home, span, std::mem::take(still), updates, now);
+            if *count != is {
+                self.note_volumes(home, count, -1);
                 self.note_volumes(home, &is, 1);
             }
             after.push(is);
@@ -182,15 +200,17 @@ impl State {
             self.note_over(home, days.clone(), now, &mut over);
         }
         let mut counted = Vec::new();
-        for ((span, was), is) in before.spans.iter().zip(&after) {
-            tell(home, span, was, &before.over, -1, &mut counted);
+        for (Before { span, count, .. }, is) in before.spans.iter().zip(&after) {
+            tell(home, span, count, &before.over, -1, &mut counted);
             tell(home, span, is, &over, 1, &mut counted);
         }
         let flips = days.filter(|day| before.over.get(day) != over.get(day));
         let flips: BTreeSet<Day> = flips.collect();
-        for span in self.flipped(before, &flips, now) {
+        for span in self.flipped(&before, &flips, now) {
             // It did not change itself, and neither did what the catalog says of it.
-            let it = self.count(home, &span, now);
+            let mut all = Vec::new();
+            self.requests(home, &span, now, |_| true, &mut all);
+            let it = self.count(home, &span, all, &[], now);
             tell(home, &span, &it, &before.over, -1, &mut counted);
             tell(home, &span, &it, &over, 1, &mut counted);
         }
@@ -210,11 +230,13 @@ impl State {
                 .collect();
             for listener in listeners {
                 let key = (tenant, household, *day, listener);
-                let spans = self.episodes(&key, catalog).into_iter();
+                let mut episodes = Vec::new();
+                self.episodes(&key, catalog, &mut episodes);
+                let spans = episodes.into_iter();
                 flipped.extend(spans.map(|episode| self.span(key, episode, &[], catalog)));
             }
         }
-        let changed: BTreeSet<Span> = before.spans.iter().map(|(span, _)| *span).collect();
+        let changed: BTreeSet<Span> = before.spans.iter().map(|before| before.span).collect();
         let overlaps = |span: &Span| {
             let of_same = changed.range(
                 Span {
@@ -235,7 +257,7 @@ impl State {
     fn may_hold(&self, key: &Key, updates: &[Update<'_>]) -> bool {
         self.days.contains_key(key)
             || (!self.opened.is_empty() && self.opened.contains_key(key))
-            || updates.binary_search_by_key(key, |(key, _)| *key).is_ok()
+            || is_in(key, updates)
     }
 
     /// The span of a listener's episode around a day.
@@ -246,10 +268,7 @@ impl State {
         updates: &[Update<'_>],
         catalog: &Catalog,
     ) -> Span {
-        let follows = |key: &Key| {
-            updates.binary_search_by_key(key, |(key, _)| *key).is_ok()
-                || self.asks(key, episode, catalog)
-        };
+        let follows = |key: &Key| is_in(key, updates) || self.asks(key, episode, catalog);
         let end = |step: i32| {
             let mut at = key;
             loop {
@@ -280,28 +299,54 @@ impl State {
             })
     }
 
-    /// The episodes that a live listener-day has requests for.
-    fn episodes(&self, key: &Key, catalog: &Catalog) -> BTreeSet<EpisodeId> {
+    /// The episodes that a live listener-day has requests for, and those of which something was open when it was released.
+    fn episodes(&self, key: &Key, catalog: &Catalog, episodes: &mut Vec<EpisodeId>) {
         let items = self.days.get(key).into_iter().flat_map(|day| &day.items);
+        episodes.extend(items.filter_map(|(_, _, exposure)| episode_of(exposure, catalog)));
         let opened = self.opened.get(key).into_iter().flatten();
-        items
-            .filter_map(|(_, _, exposure)| episode_of(exposure, catalog))
-            .chain(opened.map(|(episode, _)| *episode))
-            .collect()
+        episodes.extend(opened.map(|(episode, _)| *episode));
     }
 
-    /// Counts what is in a span.
-    fn count(&self, home: Home, span: &Span, catalog: &Catalog) -> RunCount {
-        let (mut requests, mut open): (Vec<Item>, _) = (Vec::new(), None);
-        for day in span.days() {
-            let key = (home.0, home.1, day, span.listener);
-            if let Some(live) = self.days.get(&key) {
-                let of_episode = |item: &&Item| episode_of(&item.2, catalog) == Some(span.episode);
-                requests.extend(live.items.iter().filter(of_episode));
-            }
-            let opened = self.opened.get(&key).into_iter().flatten();
+    /// The requests of a span's days that are `wanted`.
+    fn requests(
+        &self,
+        home: Home,
+        span: &Span,
+        catalog: &Catalog,
+        wanted: impl Fn(&Key) -> bool,
+        requests: &mut Vec<Item>,
+    ) {
+        let keys = span.days().map(|day| (home.0, home.1, day, span.listener));
+        for live in keys.filter(wanted).filter_map(|key| self.days.get(&key)) {
+            let of_episode = |item: &&Item| episode_of(&item.2, catalog) == Some(span.episode);
+            requests.extend(live.items.iter().filter(of_episode));
+        }
+    }
+
+    /// Counts a span: what does not change in it, and what the days of the changes hold now.
+    fn count(
+        &self,
+        home: Home,
+        span: &Span,
+        mut requests: Vec<Item>,
+        updates: &[Update<'_>],
+        catalog: &Catalog,
+    ) -> RunCount {
+        self.requests(
+            home,
+            span,
+            catalog,
+            |key| is_in(key, updates),
+            &mut requests,
+        );
+        requests.sort_unstable_by_key(|(time, id, _)| (*time, *id));
+        let mut open = None;
+        if !self.opened.is_empty() {
+            let keys = span.days().map(|day| (home.0, home.1, day, span.listener));
+            let opened = keys.filter_map(|key| self.opened.get(&key)).flatten();
             let mut opened = opened.filter(|(episode, _)| *episode == span.episode);
-            open = opened.next().map(|(_, open)| *open).or(open);
+            // Of one day at most: those behind which days are live.
+            open = opened.next().map(|(_, open)| *open);
         }
         let run = Run {
             requests: &requests,
@@ -400,6 +445,11 @@ fn episode_of(exposure: &Exposure, catalog: &Catalog) -> Option<EpisodeId> {
         Exposure::Request(request) => Some(catalog.episode_of(request.enclosure)?.episode),
         Exposure::Impression(_) => None,
     }
+}
+
+/// Is a listener-day one of those that changes touch?
+fn is_in(key: &Key, updates: &[Update<'_>]) -> bool {
+    updates.binary_search_by_key(key, |(key, _)| *key).is_ok()
 }
 
 fn uniform(over: Over) -> bool {
