@@ -1,10 +1,10 @@
 //! A folder that a real run left: a bit flipped, a file cut or taken away, in every file. The start names it, or what is gone
 //! was never acknowledged.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use hostread_disk::{FRAME_HEADER_BYTES, RealDisk};
 use hostread_job::{Clock, JobConfig, JobError, Running};
@@ -68,10 +68,50 @@ fn names_in(dir: &Path) -> Vec<PathBuf> {
     names
 }
 
-/// The segment of the tick log that is written to.
-fn newest(names: &[PathBuf]) -> PathBuf {
-    let is_ticks = |name: &&PathBuf| name.to_string_lossy().starts_with("ticks-");
-    names.iter().filter(is_ticks).max().unwrap().clone()
+/// A folder that a run left.
+struct Folder {
+    dir: PathBuf,
+    names: Vec<PathBuf>,
+}
+
+impl Folder {
+    fn read(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            names: names_in(dir),
+        }
+    }
+
+    /// As power going off would leave a folder that a job works in, without the mark of a clean stop: a copy during which no
+    /// file came, went or grew. Housekeeping may be at work, but nobody writes: all is acknowledged.
+    async fn killed(whole: &Path, to: &Path) -> Self {
+        let began = Instant::now();
+        loop {
+            let names = names_in(whole);
+            let before = lengths(whole, &names);
+            let copied = before.is_ok() && copy(whole, &names, to).is_ok();
+            if copied && names_in(whole) == names && lengths(whole, &names).ok() == before.ok() {
+                return Self::read(to);
+            }
+            assert!(began.elapsed() < STUCK, "{names:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The segment of the tick log that is written to.
+    fn newest(&self) -> PathBuf {
+        let is_ticks = |name: &&PathBuf| name.to_string_lossy().starts_with("ticks-");
+        self.names.iter().filter(is_ticks).max().unwrap().clone()
+    }
+
+    fn len(&self, name: &Path) -> u64 {
+        fs::metadata(self.dir.join(name)).unwrap().len()
+    }
+}
+
+fn lengths(dir: &Path, names: &[PathBuf]) -> io::Result<Vec<u64>> {
+    let len = |name| Ok(fs::metadata(dir.join(name))?.len());
+    names.iter().map(len).collect()
 }
 
 /// Waits until all is in the sinks, up to this clock.
@@ -83,12 +123,13 @@ async fn drained(job: &Running, clock_ms: i64) {
     }
 }
 
-fn copy(from: &Path, names: &[PathBuf], to: &Path) {
+fn copy(from: &Path, names: &[PathBuf], to: &Path) -> io::Result<()> {
     drop(fs::remove_dir_all(to));
     for name in names {
-        fs::create_dir_all(to.join(name).parent().unwrap()).unwrap();
-        fs::copy(from.join(name), to.join(name)).unwrap();
+        fs::create_dir_all(to.join(name).parent().unwrap())?;
+        fs::copy(from.join(name), to.join(name))?;
     }
+    Ok(())
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -125,58 +166,54 @@ async fn whatever_is_damaged_is_named_at_start() {
         tokio::time::sleep(Duration::from_millis(700)).await;
     }
     // A compaction begins a segment: until one holds ticks.
-    for piece in few.chunks(300) {
+    let mut pieces = few.chunks(300);
+    let killed = loop {
+        let piece = pieces.next().expect("a segment that holds ticks");
         feed.append(piece).await;
         drained(&job, piece.last().unwrap().meta.received_at.0).await;
-        let names = names_in(&whole);
-        let len = fs::metadata(whole.join(newest(&names))).unwrap().len();
-        if len > 4 * LAST_BYTES {
-            break;
+        let killed = Folder::killed(&whole, &dir.path().join("killed")).await;
+        if killed.len(&killed.newest()) > 4 * LAST_BYTES {
+            break killed;
         }
-    }
-    // As power going off would leave it: without the mark of a clean stop. Nobody writes: all is acknowledged.
-    let names = names_in(&whole);
-    let killed = dir.path().join("killed");
-    copy(&whole, &names, &killed);
+    };
     job.stop().await.unwrap();
-    let names = names_in(&whole);
+    let stopped = Folder::read(&whole);
     for kind in KINDS {
         let is_there = |name: &PathBuf| name.to_string_lossy().contains(kind);
         assert!(
-            names.iter().any(is_there),
-            "the run left no {kind}: {names:?}"
+            stopped.names.iter().any(is_there),
+            "the run left no {kind}: {:?}",
+            stopped.names
         );
     }
     let mut trials = Trials {
         feed,
         store,
         hurt: dir.path().join("hurt"),
-        newest: newest(&names),
         tried: 0,
         unnoticed: 0,
     };
-    for name in &names {
-        let len = fs::metadata(whole.join(name)).unwrap().len();
-        for done in harms(&mut rng, len, FLIPS) {
-            trials.start(&whole, &names, name, done, MARK_BYTES).await;
+    for name in &stopped.names {
+        for done in harms(&mut rng, stopped.len(name), FLIPS) {
+            trials.start(&stopped, name, done, MARK_BYTES).await;
         }
     }
-    let name = trials.newest.clone();
-    let len = fs::metadata(killed.join(&name)).unwrap().len();
+    let name = killed.newest();
+    let len = killed.len(&name);
     for done in harms(&mut rng, len, 12) {
-        trials.start(&killed, &names, &name, done, 0).await;
+        trials.start(&killed, &name, done, 0).await;
     }
     for _ in 0..4 {
         // In the last ticks nothing vouches for what is whole but what was acknowledged of it.
         let cut = Harm::Cut(len - 1 - rng.below(LAST_BYTES));
-        trials.start(&killed, &names, &name, cut, 0).await;
+        trials.start(&killed, &name, cut, 0).await;
     }
     let Trials {
         tried, unnoticed, ..
     } = trials;
     println!(
         "{tried} damages in {} files, {unnoticed} in the mark of a clean stop",
-        names.len()
+        stopped.names.len()
     );
     assert!(tried > 100, "{tried}");
 }
@@ -196,17 +233,16 @@ struct Trials {
     feed: Feed,
     store: MemoryStore,
     hurt: PathBuf,
-    newest: PathBuf,
     tried: u64,
     unnoticed: u64,
 }
 
 impl Trials {
     /// Starts on a copy of a folder that was harmed; only the newest ticks' last bytes may go unnoticed.
-    async fn start(&mut self, whole: &Path, names: &[PathBuf], name: &Path, done: Harm, mark: u64) {
-        copy(whole, names, &self.hurt);
-        let path = self.hurt.join(name);
-        let len = fs::metadata(&path).unwrap().len();
+    async fn start(&mut self, whole: &Folder, name: &Path, done: Harm, mark: u64) {
+        copy(&whole.dir, &whole.names, &self.hurt).unwrap();
+        let (path, newest) = (self.hurt.join(name), whole.newest());
+        let len = whole.len(name);
         harm(&path, done);
         self.tried += 1;
         let what = format!("{} of {len} bytes, {done:?}", name.display());
@@ -215,7 +251,7 @@ impl Trials {
                 let said = error.in_full();
                 // A tick log that ends early lacks what was acknowledged; without its progress the archive counts as
                 // missing. Both are said as what they are.
-                let is_apart = *name == self.newest || name.ends_with("ledger/progress");
+                let is_apart = *name == newest || name.ends_with("ledger/progress");
                 let is_apart = is_apart && said.contains("they are not of one time");
                 let mut file = path.display().to_string();
                 if matches!(done, Harm::Remove) && name.to_string_lossy().starts_with("ticks-") {
@@ -232,7 +268,7 @@ impl Trials {
                     Harm::Remove => 0,
                 };
                 assert!(
-                    *name == self.newest && from + mark >= len,
+                    *name == newest && from + mark >= len,
                     "{what} went unnoticed"
                 );
             }

@@ -87,3 +87,31 @@ fn a_listener_of_every_day_over_weeks() {
         assert_eq!(said, Ok(()), "{workers} workers");
     }
 }
+
+#[test]
+fn an_address_over_its_limit_under_one_window_takes_no_listener_along() {
+    // Two downloads of the address on the second day, of one listener each, but one of them began the day before: its run did
+    // not change when the other listener came, and it is lost to the calendar's limit alone.
+    let request = |agent: &str, enclosure: &str| {
+        json!({"type": "request", "status": 200, "sent_bytes": 1_000, "enclosure": enclosure,
+            "agent": agent, "ip": home(1)})
+    };
+    let at = |hour: i64| START.0 + hour * HOUR_MS;
+    let rules = json!({"type": "rule_set", "rule_set": "r", "ip_volume_downloads_max": 1});
+    let world = vec![
+        fact("rules", rules),
+        fact("one", episode("one", &["/a.mp3"])),
+        fact("two", episode("two", &["/c.mp3"])),
+        Given::Hours(22),
+        said_at("first", at(22), request("player", "/a.mp3")),
+        Given::Hours(23),
+        said_at("second", at(45), request("player", "/a.mp3")),
+        Given::Hours(1),
+        said_at("beside", at(46), request("radio", "/c.mp3")),
+        Given::Hours(1),
+    ];
+    for workers in 1..=2 {
+        let said = Drive::play(workers, &world, near_horizons());
+        assert_eq!(said, Ok(()), "{workers} workers");
+    }
+}
