@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Cell, CellAlignment, Table};
 use hostread_schemas::MoneyMicros;
+use hostread_schemas::event::Model;
 use hostread_sink_clickhouse::ClickHouseConfig;
 use serde_json::Value;
 use sqlx::Row;
@@ -262,7 +263,7 @@ impl Numbers {
     }
 
     fn attribution_table(&self) -> Table {
-        let models = ["first", "last", "linear", "time_decay", "position"];
+        let models = Model::ALL.map(Model::as_str);
         let mut headers = vec!["tenant", "campaign"];
         headers.extend(models);
         let mut table = table(&headers, 2);

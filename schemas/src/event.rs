@@ -10,7 +10,7 @@ mod deal;
 use serde::{Deserialize, Serialize};
 
 pub use deal::{
-    AdKind, Aired, Campaign, Code, ControllingSource, Episode, Included, LineItem, Model,
+    AdKind, Aired, ByModel, Campaign, Code, ControllingSource, Episode, Included, LineItem, Model,
     OtherAgent, PriceKind, RuleSet, Settings, Show, Slot, Store,
 };
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{AdKind, IpClass, Method, Model, PriceKind, SourceKind};
+use crate::event::{AdKind, ByModel, IpClass, Method, Model, PriceKind, SourceKind};
 use crate::fact::{Series, SignalKind};
 use crate::id::{
     BrandId, CampaignId, CodeId, ConversionId, EnclosureId, EpisodeId, EventId, HouseholdId,
@@ -416,7 +416,7 @@ values! {
     /// touches, oldest first.
     ConversionRow { store: StoreId, brand: BrandId, kind: SignalKind, time: EventTimeMs, household: HouseholdId, value: MoneyMicros, refunded: MoneyMicros, currency: Currency, code: CodeId, code_line: LineId, signals: u32, touches: u32, touches_cut: u32, matched_by: u8, path: Box<[PathStep]>, }
     /// Credits and money of a line item in a conversion, by model in the order of `Model::ALL`.
-    CreditRow { campaign: CampaignId, day: Day, touches: u32, credit_micros: [i64; 5], money_micros: [i64; 5], currency: Currency, }
+    CreditRow { campaign: CampaignId, day: Day, touches: u32, credit_micros: ByModel, money_micros: ByModel, currency: Currency, }
     /// Sums over conversions of the day.
     AttributionDailyRow { credit_micros: i64, money_micros: i64, }
     /// Ads delivered; of these billable (in flight; baked-in: before day 30).

@@ -286,7 +286,7 @@ symbols! {
     PixelKind { Page = 0, Cart = 1, Lead = 2, Purchase = 3 }
     OrderKind { Placed = 0, Cancelled = 1, Refunded = 2 }
     AdKind { BakedIn = 0, Inserted = 1 }
-    Model { First = 0, Last = 1, Linear = 2, TimeDecay = 3, Position = 4 }
+    Model { First = 0, Last = 1, Linear = 2, TimeDecay = 3, Position = 4, Shapley = 5 }
     PriceKind { Cpm = 0, Cpa = 1 }
     ControllingSource { Bytes = 0, Impressions = 1 }
 }

@@ -1,4 +1,4 @@
-//! Credit of one conversion under the five rule models, written from definitions 13 and 14 alone.
+//! Credit of one conversion under every model that looks at one conversion, written from definitions 13 and 14 alone.
 
 use hostread_schemas::event::Model;
 
@@ -19,8 +19,13 @@ fn decay(step: i128) -> i128 {
     i128::from(weight)
 }
 
-/// Weights of the touches of a path, oldest first, from their ages in seconds.
-pub(crate) fn weights(model: Model, ages: &[i64], half_life_secs: i64) -> Vec<i128> {
+/// Weights of the touches of a path, oldest first, from their ages in seconds and their line items.
+pub(crate) fn weights(
+    model: Model,
+    ages: &[i64],
+    lines: &[usize],
+    half_life_secs: i64,
+) -> Vec<i128> {
     let count = ages.len();
     let last = count.saturating_sub(1);
     let only = |wanted: usize| (0..count).map(|nth| i128::from(nth == wanted)).collect();
@@ -43,6 +48,15 @@ pub(crate) fn weights(model: Model, ages: &[i64], half_life_secs: i64) -> Vec<i1
             let ends = 2 * (count as i128 - 2);
             let at_end = |nth: usize| if nth == 0 || nth == last { ends } else { 1 };
             (0..count).map(at_end).collect()
+        }
+        // One share a line item, cut into its touches: any number that all of these divide will do for a share.
+        Model::Shapley => {
+            let touches = |line| lines.iter().filter(|&it| it == line).count() as i128;
+            let mut factors: Vec<i128> = lines.iter().map(touches).collect();
+            factors.sort_unstable();
+            factors.dedup();
+            let share: i128 = factors.iter().product();
+            lines.iter().map(|line| share / touches(line)).collect()
         }
     }
 }
@@ -76,11 +90,12 @@ mod tests {
     #[test]
     fn published_cases() {
         let ages = [3 * DAY, 2 * DAY, DAY];
-        let credits = |model| split(WHOLE, &weights(model, &ages, 7 * DAY));
+        let credits = |model| split(WHOLE, &weights(model, &ages, &[4, 9, 4], 7 * DAY));
         assert_eq!(credits(Model::First), [WHOLE, 0, 0]);
         assert_eq!(credits(Model::Last), [0, 0, WHOLE]);
         assert_eq!(credits(Model::Linear), [333_334, 333_333, 333_333]);
         assert_eq!(credits(Model::Position), [400_000, 200_000, 400_000]);
+        assert_eq!(credits(Model::Shapley), [250_000, 500_000, 250_000]);
     }
 
     #[test]
@@ -92,7 +107,12 @@ mod tests {
 
     #[test]
     fn old_touches_alone_fall_back_to_the_last() {
-        let weights = weights(Model::TimeDecay, &[40_000 * DAY, 39_000 * DAY], DAY);
+        let weights = weights(
+            Model::TimeDecay,
+            &[40_000 * DAY, 39_000 * DAY],
+            &[1, 2],
+            DAY,
+        );
         assert_eq!(weights, [0, 1]);
     }
 
@@ -101,8 +121,9 @@ mod tests {
         for total in [0, 1, 7, WHOLE, 12_345_671] {
             for count in 1..9_usize {
                 let ages: Vec<i64> = (0..count as i64).rev().map(|n| n * 50_000).collect();
+                let lines: Vec<usize> = (0..count).map(|nth| nth % 3).collect();
                 for model in Model::ALL {
-                    let parts = split(total, &weights(model, &ages, 2 * DAY));
+                    let parts = split(total, &weights(model, &ages, &lines, 2 * DAY));
                     assert_eq!(parts.iter().sum::<i64>(), total);
                     assert!(parts.iter().all(|&part| part >= 0));
                 }

@@ -60,7 +60,7 @@ fn models() -> Value {
             _ => (json!({}), vec![]),
         };
         let says = word.get_help().map(ToString::to_string);
-        let in_pipeline = !matches!(model, ModelName::Markov | ModelName::Shapley);
+        let in_pipeline = model != ModelName::Markov;
         Some(json!({
             "name": word.get_name(), "gives": says, "parameters": parameters, "needs": needs, "in_pipeline": in_pipeline,
         }))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use comfy_table::{Cell, CellAlignment, Table};
 use hostread_rules::apportion;
-use hostread_rules::channels::{FineMicros, Given, JourneyModel};
+use hostread_rules::channels::{FineMicros, Given};
 use hostread_schemas::event::Model;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -63,15 +63,15 @@ impl ModelName {
     /// Its place among those that look at one journey at a time.
     fn place(self) -> Option<usize> {
         let model = match self {
-            Self::First => JourneyModel::Rule(Model::First),
-            Self::Last => JourneyModel::Rule(Model::Last),
-            Self::Linear => JourneyModel::Rule(Model::Linear),
-            Self::Position => JourneyModel::Rule(Model::Position),
-            Self::TimeDecay => JourneyModel::Rule(Model::TimeDecay),
-            Self::Shapley => JourneyModel::Shapley,
+            Self::First => Model::First,
+            Self::Last => Model::Last,
+            Self::Linear => Model::Linear,
+            Self::Position => Model::Position,
+            Self::TimeDecay => Model::TimeDecay,
+            Self::Shapley => Model::Shapley,
             Self::All | Self::Markov => return None,
         };
-        JourneyModel::ALL.iter().position(|known| *known == model)
+        Model::ALL.iter().position(|known| *known == model)
     }
 }
 

@@ -13,6 +13,7 @@
 //! Invariant 2: a household's volume is the sum of its listener-days' volumes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use hostread_rules::counting::{Dimensions, Exposure, Item, ListenerDay, count_listener_day};
@@ -144,6 +145,8 @@ struct State {
     households: KeyedMap<HouseholdDay, Household>,
     subjects: KeyedMap<(TenantId, u64), Subject>,
     catalogs: Catalogs,
+    /// Of a tenant that has said nothing; its rules are compiled once.
+    default: Rc<Catalog>,
     /// What was open at the end of released days.
     opened: Opened,
     progress: Arc<Recount>,
@@ -158,7 +161,7 @@ impl State {
     ) {
         let (before, touched) = self.apply_changes(changes);
         let mut opening = rolling::opening(changes);
-        let default = Catalog::default();
+        let default = Rc::clone(&self.default);
         let mut touched = self.touched_days(&before, &touched);
         let recounts = !touched.is_empty();
         if !opening.is_empty() {

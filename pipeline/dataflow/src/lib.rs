@@ -36,6 +36,7 @@ mod recount;
 mod rollups;
 mod run;
 mod series;
+mod sums;
 
 use std::sync::Arc;
 

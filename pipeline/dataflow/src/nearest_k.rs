@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use differential_dataflow::consolidation::consolidate;
 use hostread_rules::conversion::Conversion;
+use hostread_schemas::event::ByModel;
 use hostread_schemas::fact::{Carry, Fact, PathTouch, RetentionClass};
 use hostread_schemas::view::{
     ConversionKey, ConversionRow, CreditKey, CreditRow, ViewKey, ViewRow, ViewValue,
@@ -142,8 +143,8 @@ pub(crate) struct ShareRow {
     pub(crate) line: LineId,
     pub(crate) show: ShowId,
     pub(crate) currency: Currency,
-    pub(crate) credit_micros: [i64; 5],
-    pub(crate) money_micros: [i64; 5],
+    pub(crate) credit_micros: ByModel,
+    pub(crate) money_micros: ByModel,
 }
 
 /// Wires the operator.

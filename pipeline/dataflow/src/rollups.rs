@@ -17,9 +17,10 @@ use crate::by_tick::Stream;
 use crate::count::ROLLING;
 use crate::counted::Delivered;
 use crate::lines::{LineInput, LineKey, line_numbers};
-use crate::nearest_k::{Credited, ShareRow};
+use crate::nearest_k::Credited;
 use crate::output::{Material, Output};
 use crate::series::anomalies;
+use crate::sums::{Amounts, rows_that_differ};
 
 /// Ads of a line on a billing day: (delivered, billable, last hour with a billable one).
 #[derive(
@@ -75,74 +76,80 @@ pub(crate) fn rollups<'s>(
 }
 
 /// Downloads by day under each window: the calendar's, and by how much the others differ from them.
+///
+/// All windows of a day are one key, so that a download moves one sum.
 pub(crate) fn downloads_daily<'s>(
     downloads: &Stream<'s, (TenantId, CountedDownload)>,
     rolled: &Stream<'s, DownloadsDailyKey>,
 ) -> Stream<'s, ViewRow> {
-    let calendar = downloads
-        .clone()
-        .map(|(tenant, download)| DownloadsDailyKey {
+    let window = WindowKind::CalendarDay;
+    let calendar = downloads.clone().explode(move |(tenant, download)| {
+        let key = DownloadsDailyKey {
             tenant,
             day: download.t0.day(),
-            window: WindowKind::CalendarDay,
+            window,
             show: download.show,
             episode: download.episode,
             source_kind: download.source_kind,
-        })
-        .count_total_core::<i64>();
-    let rolling = calendar
-        .clone()
-        .explode(|(key, downloads)| {
-            ROLLING.map(|window| (DownloadsDailyKey { window, ..key }, downloads))
-        })
-        .concat(rolled.clone())
-        .count_total_core::<i64>();
-    calendar
-        .concat(rolling)
-        .map(|(key, downloads)| (key, DownloadsDailyRow { downloads }).into())
+        };
+        Some((key, (1, 1, 1)))
+    });
+    let rolling = rolled.clone().explode(move |key| {
+        let [first, last] = ROLLING.map(|window| i64::from(key.window == window));
+        Some((DownloadsDailyKey { window, ..key }, (0, first, last)))
+    });
+    let sums = calendar.concat(rolling).count_total_core::<i64>();
+    let [first_touch, last_touch] = ROLLING;
+    let windows = [window, first_touch, last_touch];
+    rows_that_differ(
+        sums,
+        |(calendar, first, last)| [calendar, first, last],
+        move |key, at, downloads| {
+            let window = windows[at];
+            (
+                DownloadsDailyKey { window, ..*key },
+                DownloadsDailyRow { downloads },
+            )
+                .into()
+        },
+    )
 }
 
 fn attribution_daily<'s>(credited: &Stream<'s, Credited>) -> Stream<'s, ViewRow> {
-    credited
-        .clone()
-        .flat_map(|credited| match credited {
-            Credited::Share(share) => Some(share),
-            _ => None,
-        })
-        .explode(by_model)
-        .count_total_core::<i64>()
-        .map(
-            |(key, (credit_micros, money_micros)): (AttributionDailyKey, (i64, i64))| {
-                (
-                    key,
-                    AttributionDailyRow {
-                        credit_micros,
-                        money_micros,
-                    },
-                )
-                    .into()
-            },
-        )
-}
-
-fn by_model(share: ShareRow) -> Vec<(AttributionDailyKey, (i64, i64))> {
-    let amounts = share.credit_micros.into_iter().zip(share.money_micros);
-    Model::ALL
-        .into_iter()
-        .zip(amounts)
-        .map(|(model, amount)| {
+    let shares = credited.clone().flat_map(|credited| match credited {
+        Credited::Share(share) => Some(share),
+        _ => None,
+    });
+    let sums = shares
+        .explode(|share| {
             let key = AttributionDailyKey {
                 tenant: share.tenant,
                 day: share.day,
                 campaign: share.campaign,
                 line: share.line,
                 show: share.show,
-                model,
+                model: Model::default(),
                 currency: share.currency,
             };
-            (key, amount)
+            let amounts = Amounts {
+                credit_micros: share.credit_micros,
+                money_micros: share.money_micros,
+            };
+            Some((key, amounts))
         })
-        .collect()
+        .count_total_core::<i64>();
+    rows_that_differ(
+        sums,
+        Amounts::by_model,
+        |key, at, (credit_micros, money_micros)| {
+            let row = AttributionDailyRow {
+                credit_micros,
+                money_micros,
+            };
+            let model = Model::ALL[at];
+            (AttributionDailyKey { model, ..*key }, row).into()
+        },
+    )
 }
 
 /// Ads by (line, billing day), live and carried; and the carries of what is live.

@@ -6,7 +6,7 @@
 //! Invariant 2: its money sums to its value after refunds in each model.
 //! Invariant 3: what is left over goes to the largest remainders, ties to the earlier touch.
 
-use hostread_schemas::event::Model;
+use hostread_schemas::event::{ByModel, Model};
 use hostread_schemas::fact::PathTouch;
 use hostread_schemas::{
     CREDIT_MICROS_PER_CONVERSION, CampaignId, ConversionId, EventId, EventTimeMs, LineId,
@@ -53,15 +53,26 @@ fn decay_weight(age_secs: i64, half_life_secs: i64) -> u64 {
     DECAY.get(at).copied().map_or(0, u64::from)
 }
 
-/// The weights of a path under a model; `path_ages_secs` are oldest touch first.
+/// The weights of a path under a model, from the ages and the channels of its touches, oldest first.
 #[must_use]
-pub fn weights(model: Model, path_ages_secs: &[i64], half_life_secs: i64) -> Vec<u64> {
-    let mut weights = Vec::with_capacity(path_ages_secs.len());
-    weigh(model, path_ages_secs, half_life_secs, &mut weights);
+pub fn weights<C: PartialEq>(
+    model: Model,
+    ages_secs: &[i64],
+    channels: &[C],
+    half_life_secs: i64,
+) -> Vec<u64> {
+    let mut weights = Vec::with_capacity(ages_secs.len());
+    weigh(model, ages_secs, channels, half_life_secs, &mut weights);
     weights
 }
 
-pub(crate) fn weigh(model: Model, ages_secs: &[i64], half_life_secs: i64, weights: &mut Vec<u64>) {
+pub(crate) fn weigh<C: PartialEq>(
+    model: Model,
+    ages_secs: &[i64],
+    channels: &[C],
+    half_life_secs: i64,
+    weights: &mut Vec<u64>,
+) {
     let touches = ages_secs.len();
     weights.clear();
     match model {
@@ -93,7 +104,34 @@ pub(crate) fn weigh(model: Model, ages_secs: &[i64], half_life_secs: i64, weight
                 set(weights.last_mut(), end);
             }
         }
+        // A channel's whole weight is what all numbers of touches divide; a path has at most 2^56 together.
+        Model::Shapley => {
+            let mut distinct: Vec<(&C, u64)> = Vec::new();
+            for channel in channels {
+                match distinct.iter_mut().find(|(known, _)| *known == channel) {
+                    Some((_, touches)) => *touches += 1,
+                    None => distinct.push((channel, 1)),
+                }
+            }
+            let whole = distinct
+                .iter()
+                .fold(1, |whole, (_, touches)| lcm(whole, *touches));
+            let weight = |channel| {
+                let of = distinct.iter().find(|(known, _)| *known == channel);
+                of.map_or(0, |(_, touches)| whole / touches)
+            };
+            weights.extend(channels.iter().map(weight));
+        }
     }
+}
+
+/// Least common multiple of two numbers that are not 0.
+const fn lcm(a: u64, b: u64) -> u64 {
+    let (mut divisor, mut rest) = (a, b);
+    while rest != 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    a / divisor * b
 }
 
 fn set(place: Option<&mut u64>, weight: u64) {
@@ -201,9 +239,9 @@ pub struct Share {
     /// Touches of the path.
     pub touches: u32,
     /// Credits.
-    pub credit_micros: [i64; 5],
+    pub credit_micros: ByModel,
     /// Money.
-    pub money_micros: [i64; 5],
+    pub money_micros: ByModel,
 }
 
 impl Share {
@@ -223,6 +261,7 @@ pub fn credit(
     let (mut shares, places) = group(path);
     let age = |touch: &PathTouch| conversion_time.secs().saturating_sub(touch.time.secs());
     let ages: Vec<i64> = path.iter().map(age).collect();
+    let lines: Vec<LineId> = path.iter().map(|touch| touch.line).collect();
     let mut weights = Vec::with_capacity(path.len());
     let mut scratch = Scratch::default();
     for (column, model) in Model::ALL.into_iter().enumerate() {
@@ -231,14 +270,14 @@ pub fn credit(
         let only = match model {
             Model::First => places.get(..1),
             Model::Last => places.get(path.len().saturating_sub(1)..),
-            Model::Linear | Model::TimeDecay | Model::Position => None,
+            Model::Linear | Model::TimeDecay | Model::Position | Model::Shapley => None,
         };
         if let Some(place) = only {
             spread(&mut shares, place, &[WHOLE_CREDIT], credit);
             spread(&mut shares, place, &[net_value.0], money);
             continue;
         }
-        weigh(model, &ages, half_life_secs, &mut weights);
+        weigh(model, &ages, &lines, half_life_secs, &mut weights);
         scratch.apportion(WHOLE_CREDIT, &weights);
         spread(&mut shares, &places, &scratch.shares, credit);
         scratch.apportion(net_value.0, &weights);
@@ -296,7 +335,7 @@ fn spread(shares: &mut [Share], places: &[usize], amounts: &[i64], give: impl Fn
     }
 }
 
-fn add(columns: &mut [i64; 5], column: usize, amount: i64) {
+fn add(columns: &mut ByModel, column: usize, amount: i64) {
     if let Some(cell) = columns.get_mut(column) {
         *cell = cell.wrapping_add(amount);
     }

@@ -10,36 +10,6 @@ use hostread_schemas::event::Model;
 
 use crate::attribution::{TOUCHES_PER_CONVERSION_MAX, weigh};
 
-/// A model that gives a journey's conversions to its touches from the journey alone.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum JourneyModel {
-    /// Weights by place and age.
-    Rule(Model),
-    /// The set game's closed form: equal over distinct channels.
-    Shapley,
-}
-
-impl JourneyModel {
-    /// All of them; their places in [`ChannelSums::of`].
-    pub const ALL: [Self; 6] = [
-        Self::Rule(Model::First),
-        Self::Rule(Model::Last),
-        Self::Rule(Model::Linear),
-        Self::Rule(Model::Position),
-        Self::Rule(Model::TimeDecay),
-        Self::Shapley,
-    ];
-
-    /// The word for it in tables and files.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Rule(model) => model.as_str(),
-            Self::Shapley => "shapley",
-        }
-    }
-}
-
 /// Millionths with 64 binary places behind the point: many thirds add up to what they are.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct FineMicros(u128);
@@ -94,9 +64,8 @@ pub struct Journeys<'a> {
 /// See the module. Sums saturate: a total beyond `u64` millionths must be refused by who counts it.
 #[derive(Clone, Default, Debug)]
 pub struct ChannelSums {
-    channels: Vec<[Given; JourneyModel::ALL.len()]>,
+    channels: Vec<[Given; Model::ALL.len()]>,
     weights: Vec<u64>,
-    distinct: Vec<u32>,
 }
 
 impl ChannelSums {
@@ -108,39 +77,21 @@ impl ChannelSums {
         debug_assert!(journeys.path.len() <= TOUCHES_PER_CONVERSION_MAX);
         let mut weights = std::mem::take(&mut self.weights);
         let no_ages = [0; TOUCHES_PER_CONVERSION_MAX];
-        for (place, model) in JourneyModel::ALL.into_iter().enumerate() {
+        for (place, model) in Model::ALL.into_iter().enumerate() {
             let ages = match (model, journeys.ages_secs) {
-                (JourneyModel::Rule(Model::TimeDecay), None) => continue,
+                (Model::TimeDecay, None) => continue,
                 (_, Some(ages)) => ages,
                 (_, None) => no_ages.get(..journeys.path.len()).unwrap_or(&[]),
             };
-            match model {
-                JourneyModel::Rule(rule) => {
-                    weigh(rule, ages, half_life_secs, &mut weights);
-                    self.give(place, journeys.path, &weights, &journeys);
-                }
-                JourneyModel::Shapley => {
-                    let mut distinct = std::mem::take(&mut self.distinct);
-                    distinct.clear();
-                    // In the order of the path, which does not depend on the channels' numbers.
-                    for channel in journeys.path {
-                        if !distinct.contains(channel) {
-                            distinct.push(*channel);
-                        }
-                    }
-                    weights.clear();
-                    weights.resize(distinct.len(), 1);
-                    self.give(place, &distinct, &weights, &journeys);
-                    self.distinct = distinct;
-                }
-            }
+            weigh(model, ages, journeys.path, half_life_secs, &mut weights);
+            self.give(place, &weights, &journeys);
         }
         self.weights = weights;
     }
 
     /// The first with a weight gets what the divisions cut off: under a millionth of a millionth.
-    fn give(&mut self, place: usize, path: &[u32], weights: &[u64], journeys: &Journeys<'_>) {
-        // 256 weights of at most 2^30.
+    fn give(&mut self, place: usize, weights: &[u64], journeys: &Journeys<'_>) {
+        // 256 weights of at most 2^30, or of Shapley at most 2^56 together.
         let sum: u64 = weights.iter().sum();
         let part = |weight| Given {
             conversions: FineMicros::part(journeys.conversions_micros, weight, sum),
@@ -152,7 +103,12 @@ impl ChannelSums {
         };
         let mut first = None;
         let (mut weight_before, mut given) = (0, Given::default());
-        for (channel, weight) in path.iter().zip(weights).filter(|(_, weight)| **weight > 0) {
+        for (channel, weight) in journeys
+            .path
+            .iter()
+            .zip(weights)
+            .filter(|(_, weight)| **weight > 0)
+        {
             // Runs of equal weights are divided once.
             if *weight != weight_before {
                 weight_before = *weight;
@@ -189,9 +145,9 @@ impl ChannelSums {
         }
     }
 
-    /// What a channel got, by the places of [`JourneyModel::ALL`].
+    /// What a channel got, by the places of [`Model::ALL`].
     #[must_use]
-    pub fn of(&self, channel: u32) -> [Given; JourneyModel::ALL.len()] {
+    pub fn of(&self, channel: u32) -> [Given; Model::ALL.len()] {
         let models = self.channels.get(channel as usize);
         models.copied().unwrap_or_default()
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use hostread_schemas::event::ByModel;
 use hostread_schemas::fact::PathTouch;
 use hostread_schemas::view::{ConversionRow, CreditRow, PathStep};
 use hostread_schemas::{BrandId, CampaignId, EventTimeMs, LineId};
@@ -96,8 +97,8 @@ fn by_line(conversion: &Conversion, shares: &[Share]) -> BTreeMap<LineId, Credit
             campaign: share.campaign,
             day: conversion.time.day(),
             touches: 0,
-            credit_micros: [0; 5],
-            money_micros: [0; 5],
+            credit_micros: ByModel::default(),
+            money_micros: ByModel::default(),
             currency: conversion.currency,
         });
         row.touches += share.touches;
@@ -107,7 +108,7 @@ fn by_line(conversion: &Conversion, shares: &[Share]) -> BTreeMap<LineId, Credit
     by_line
 }
 
-fn add(sum: &mut [i64; 5], part: &[i64; 5]) {
+fn add(sum: &mut ByModel, part: &ByModel) {
     for (sum, part) in sum.iter_mut().zip(part) {
         *sum += part;
     }
@@ -116,6 +117,7 @@ fn add(sum: &mut [i64; 5], part: &[i64; 5]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hostread_schemas::event::Model;
     use hostread_schemas::{EventId, EventTimeMs, MoneyMicros, ShowId};
 
     /// Touches of one line, a second apart.
@@ -169,8 +171,8 @@ mod tests {
         assert_eq!(earned.row.code_line, LineId(2));
         let lines: Vec<LineId> = earned.by_line.keys().copied().collect();
         assert_eq!(lines, [LineId(1), LineId(2)]);
-        for model in 0..5 {
-            let sum = |of: fn(&CreditRow) -> &[i64; 5]| -> i64 {
+        for model in 0..Model::ALL.len() {
+            let sum = |of: fn(&CreditRow) -> &ByModel| -> i64 {
                 let rows = earned.by_line.values();
                 rows.filter_map(|row| of(row).get(model)).sum()
             };

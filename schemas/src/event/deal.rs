@@ -114,16 +114,22 @@ pub enum Model {
     TimeDecay,
     /// 40/20/40.
     Position,
+    /// Equal over the distinct line items, then equal over a line item's touches.
+    Shapley,
 }
 
+/// One amount for each model, in the order of [`Model::ALL`].
+pub type ByModel = [i64; Model::ALL.len()];
+
 impl Model {
-    /// All models of the spine, in column order.
-    pub const ALL: [Self; 5] = [
+    /// All models that credit one conversion at a time, in column order.
+    pub const ALL: [Self; 6] = [
         Self::First,
         Self::Last,
         Self::Linear,
         Self::TimeDecay,
         Self::Position,
+        Self::Shapley,
     ];
 
     /// The word for it in tables and files.
@@ -135,6 +141,7 @@ impl Model {
             Self::Linear => "linear",
             Self::TimeDecay => "time_decay",
             Self::Position => "position",
+            Self::Shapley => "shapley",
         }
     }
 }

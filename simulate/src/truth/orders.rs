@@ -1,6 +1,6 @@
 //! Conversions: value, path and credits.
 
-use hostread_schemas::event::Model;
+use hostread_schemas::event::{ByModel, Model};
 use serde::{Deserialize, Serialize};
 
 use crate::credit::{WHOLE, split, weights};
@@ -20,9 +20,9 @@ pub struct TouchTruth {
     /// When (Unix seconds).
     pub secs: i64,
     /// By model, in the order of `Model::ALL`.
-    pub credit_micros: [i64; 5],
+    pub credit_micros: ByModel,
     /// By model, in the order of `Model::ALL`.
-    pub money_micros: [i64; 5],
+    pub money_micros: ByModel,
 }
 
 impl TouchTruth {
@@ -93,11 +93,12 @@ fn path(tenant: &TenantWorld, conversion: &Conversion) -> Vec<(i64, usize, Strin
 fn order(tenant: &TenantWorld, conversion: &Conversion) -> OrderTruth {
     let path = path(tenant, conversion);
     let ages: Vec<i64> = path.iter().map(|touch| conversion.secs - touch.0).collect();
+    let lines: Vec<usize> = path.iter().map(|touch| touch.1).collect();
     let half_life = i64::from(tenant.half_life_hours) * HOUR_SECS;
     let value_micros = conversion.value_micros - conversion.refunded_micros;
-    let mut credits = vec![([0; 5], [0; 5]); path.len()];
+    let mut credits = vec![(ByModel::default(), ByModel::default()); path.len()];
     for (nth, model) in Model::ALL.into_iter().enumerate() {
-        let weights = weights(model, &ages, half_life);
+        let weights = weights(model, &ages, &lines, half_life);
         let parts = split(WHOLE, &weights)
             .into_iter()
             .zip(split(value_micros, &weights));

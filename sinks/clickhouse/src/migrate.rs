@@ -63,6 +63,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0031_view_conversions"),
     migration!("0032_view_touchpoints"),
     migration!("0033_view_downloads_daily"),
+    migration!("0034_credits_shapley"),
+    migration!("0035_view_attribution"),
 ];
 
 /// What must be there before the first file can be remembered.

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use hostread_schemas::event::Model;
+use hostread_schemas::event::{ByModel, Model};
 use hostread_schemas::view::{
     AnomalyKey, AnomalyRow, AttributionDailyKey, AttributionDailyRow, BillingLineKey,
     BillingLineRow, Cause, ConversionKey, ConversionRow, CreditKey, CreditRow, DeliveryDailyKey,
@@ -335,7 +335,7 @@ fn credits<W: ColumnWriter>(
     t.value("touches", |v| v.touches)?;
     t.value("currency", |v| v.currency.as_str())?;
     for (index, model) in Model::ALL.into_iter().enumerate() {
-        let of = |amounts: &[i64; 5]| amounts.get(index).copied().unwrap_or_default();
+        let of = |amounts: &ByModel| amounts.get(index).copied().unwrap_or_default();
         t.value(&format!("credit_{}_micros", model.as_str()), |v| {
             of(&v.credit_micros)
         })?;

@@ -2,9 +2,11 @@
 
 use hostread_rules::attribution::{apportion, code_touch, weights};
 use hostread_rules::conversion::{Conversion as Made, strength};
-use hostread_schemas::event::Model;
+use hostread_schemas::event::{ByModel, Model};
 use hostread_schemas::fact::{PathTouch, SignalKind};
-use hostread_schemas::{CREDIT_MICROS_PER_CONVERSION, ConversionId, Day, NameKind, TenantId};
+use hostread_schemas::{
+    CREDIT_MICROS_PER_CONVERSION, ConversionId, Day, LineId, NameKind, TenantId,
+};
 use hostread_sink_kit::words;
 use serde_json::{Map, Value, json};
 
@@ -286,10 +288,11 @@ fn path(known: &Known<'_>, made: &Made, life: Option<&Life>, credited: &Credited
         .iter()
         .map(|touch| secs.saturating_sub(touch.time.secs()))
         .collect();
+    let lines: Vec<LineId> = credited.path.iter().map(|touch| touch.line).collect();
     let by_model: Vec<(Model, Vec<u64>, Vec<i64>, Vec<i64>)> = Model::ALL
         .into_iter()
         .map(|model| {
-            let weights = weights(model, &ages, credited.half_life_secs);
+            let weights = weights(model, &ages, &lines, credited.half_life_secs);
             let credits = apportion(CREDIT_MICROS_PER_CONVERSION as i64, &weights);
             let money = apportion(made.value.0, &weights);
             (model, weights, credits, money)
@@ -336,7 +339,7 @@ fn from(known: &Known<'_>, made: &Made, life: Option<&Life>, touch: &PathTouch) 
     )
 }
 
-fn by_model(amounts: &[i64; 5]) -> Value {
+fn by_model(amounts: &ByModel) -> Value {
     let fields = Model::ALL.into_iter().zip(amounts);
     let fields = fields.map(|(model, amount)| (model.as_str().to_owned(), json!(amount)));
     Value::Object(fields.collect::<Map<_, _>>())

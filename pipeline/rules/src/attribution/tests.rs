@@ -19,7 +19,7 @@ fn touch(secs: i64, line: u64) -> PathTouch {
 
 #[test]
 fn weights_by_place() {
-    let of = |model, touches: usize| weights(model, &vec![0; touches], WEEK);
+    let of = |model, touches: usize| weights(model, &vec![0; touches], &vec![(); touches], WEEK);
     for model in Model::ALL {
         assert_eq!(of(model, 0), [0; 0]);
         assert_eq!(apportion(90, &of(model, 1)), [90]);
@@ -34,7 +34,7 @@ fn weights_by_place() {
 
 #[test]
 fn decay_halves_every_half_life() {
-    let decay = |ages: &[i64], half_life| weights(Model::TimeDecay, ages, half_life);
+    let decay = |ages: &[i64], half_life| weights(Model::TimeDecay, ages, &[(); 2], half_life);
     let first = 1_u64 << 30;
     let one_step = (first * DECAY_FACTOR) >> 32;
     assert_eq!(decay(&[0], WEEK), [first]);
@@ -58,6 +58,29 @@ fn decay_halves_every_half_life() {
 }
 
 #[test]
+fn shapley_gives_every_channel_alike_and_its_touches_alike() {
+    let of = |channels: &[u8]| weights(Model::Shapley, &vec![0; channels.len()], channels, WEEK);
+    assert_eq!(of(&[1, 2, 3]), [1, 1, 1]);
+    assert_eq!(of(&[1, 2, 1]), [1, 2, 1]);
+    assert_eq!(of(&[1, 2, 1, 2, 3, 1]), [2, 3, 2, 3, 6, 2]);
+    // As many numbers of touches that share no divisor as a path has room for.
+    let channels: Vec<u8> = [1, 2, 3, 5, 7, 9, 11, 13, 16, 17, 19, 23, 25]
+        .into_iter()
+        .flat_map(|touches| vec![touches; usize::from(touches)])
+        .collect();
+    let weights = of(&channels);
+    let of_channel = |channel: u8| -> u64 {
+        let touches = channels.iter().zip(&weights);
+        touches
+            .filter(|(of, _)| **of == channel)
+            .map(|(_, weight)| weight)
+            .sum()
+    };
+    assert_eq!(of_channel(25), of_channel(1));
+    assert_eq!(of_channel(23), 16 * 9 * 25 * 7 * 11 * 13 * 17 * 19 * 23);
+}
+
+#[test]
 fn what_is_left_over_goes_to_the_largest_remainder_then_to_the_earlier() {
     assert_eq!(apportion(CREDIT, &[1, 1, 1]), [333_334, 333_333, 333_333]);
     assert_eq!(apportion(CREDIT, &[1; 7])[..2], [142_858, 142_857]);
@@ -74,8 +97,8 @@ fn what_is_left_over_goes_to_the_largest_remainder_then_to_the_earlier() {
     assert_eq!(apportion(i64::MIN, &[u64::MAX, 0]), [i64::MIN, 0]);
 }
 
-/// Money per line of a path, under first, last, linear and position.
-fn money(value: &str, path: &[u64]) -> Vec<(u64, [i64; 4])> {
+/// Money per line of a path, under first, last, linear, position and Shapley.
+fn money(value: &str, path: &[u64]) -> Vec<(u64, [i64; 5])> {
     let value = MoneyMicros::from_decimal(value).unwrap_or_default();
     let touches: Vec<_> = path
         .iter()
@@ -83,7 +106,7 @@ fn money(value: &str, path: &[u64]) -> Vec<(u64, [i64; 4])> {
         .map(|(at, line)| touch(at as i64, *line))
         .collect();
     let shares = credit(EventTimeMs(1_000_000), value, &touches, WEEK);
-    let columns = |m: [i64; 5]| [m[0], m[1], m[2], m[4]];
+    let columns = |m: ByModel| [m[0], m[1], m[2], m[4], m[5]];
     shares
         .iter()
         .map(|share| (share.line.0, columns(share.money_micros)))
@@ -96,36 +119,36 @@ fn orders_with_known_answers() {
     assert_eq!(
         money("90", &[1, 2, 1]),
         [
-            (1, [90 * m, 90 * m, 60 * m, 72 * m]),
-            (2, [0, 0, 30 * m, 18 * m])
+            (1, [90 * m, 90 * m, 60 * m, 72 * m, 45 * m]),
+            (2, [0, 0, 30 * m, 18 * m, 45 * m])
         ]
     );
     assert_eq!(
         money("35.50", &[1, 2]),
         [
-            (1, [35_500_000, 0, 17_750_000, 17_750_000]),
-            (2, [0, 35_500_000, 17_750_000, 17_750_000])
+            (1, [35_500_000, 0, 17_750_000, 17_750_000, 17_750_000]),
+            (2, [0, 35_500_000, 17_750_000, 17_750_000, 17_750_000])
         ]
     );
-    assert_eq!(money("12", &[2]), [(2, [12 * m; 4])]);
+    assert_eq!(money("12", &[2]), [(2, [12 * m; 5])]);
     assert_eq!(
         money("100", &[1, 2, 3]),
         [
-            (1, [100 * m, 0, 33_333_334, 40 * m]),
-            (2, [0, 0, 33_333_333, 20 * m]),
-            (3, [0, 100 * m, 33_333_333, 40 * m]),
+            (1, [100 * m, 0, 33_333_334, 40 * m, 33_333_334]),
+            (2, [0, 0, 33_333_333, 20 * m, 33_333_333]),
+            (3, [0, 100 * m, 33_333_333, 40 * m, 33_333_333]),
         ]
     );
     assert_eq!(
         money("50", &[1, 2, 3, 4, 1]),
         [
-            (1, [50 * m, 50 * m, 20 * m, 40 * m]),
-            (2, [0, 0, 10 * m, 3_333_334]),
-            (3, [0, 0, 10 * m, 3_333_333]),
-            (4, [0, 0, 10 * m, 3_333_333]),
+            (1, [50 * m, 50 * m, 20 * m, 40 * m, 12_500_000]),
+            (2, [0, 0, 10 * m, 3_333_334, 12_500_000]),
+            (3, [0, 0, 10 * m, 3_333_333, 12_500_000]),
+            (4, [0, 0, 10 * m, 3_333_333, 12_500_000]),
         ]
     );
-    assert_eq!(money("0", &[1, 2]), [(1, [0; 4]), (2, [0; 4])]);
+    assert_eq!(money("0", &[1, 2]), [(1, [0; 5]), (2, [0; 5])]);
     assert_eq!(money("9", &[]), []);
 }
 
@@ -229,7 +252,8 @@ proptest! {
             let money: i64 = shares.iter().map(|share| share.money_micros[column]).sum();
             prop_assert_eq!((credits, money), if path.is_empty() { (0, 0) } else { (CREDIT, value) });
             let ages: Vec<i64> = path.iter().map(|t| 3_000_000 - t.time.secs()).collect();
-            let per_touch = apportion(value, &weights(model, &ages, WEEK));
+            let lines: Vec<LineId> = path.iter().map(|t| t.line).collect();
+            let per_touch = apportion(value, &weights(model, &ages, &lines, WEEK));
             for share in &shares {
                 let of_line = path.iter().zip(&per_touch).filter(|(t, _)| t.line == share.line);
                 let expected: i64 = of_line.map(|(_, money)| money).sum();

@@ -248,8 +248,8 @@ pub fn value(view: View, n: u64) -> ViewValue {
             campaign: CampaignId(n % 13),
             day: Day(20_500),
             touches: 3,
-            credit_micros: [signed, 2, 3, 4, 5],
-            money_micros: [6, 7, 8, 9, -signed],
+            credit_micros: [signed, 2, 3, 4, 5, 6],
+            money_micros: [6, 7, 8, 9, 10, -signed],
             currency: Currency::default(),
         })),
         View::AttributionDaily => ViewValue::AttributionDaily(AttributionDailyRow {

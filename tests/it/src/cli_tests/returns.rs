@@ -6,7 +6,14 @@ use serde_json::{Value, json};
 
 use super::credits::Sheets;
 
-const MODELS: [&str; 5] = ["first", "last", "linear", "time_decay", "position"];
+const MODELS: [&str; 6] = [
+    "first",
+    "last",
+    "linear",
+    "time_decay",
+    "position",
+    "shapley",
+];
 
 /// By line item and currency, in millionths.
 type Spend = BTreeMap<(String, String), i64>;

@@ -54,12 +54,12 @@ const NEVER: &[(&str, &str)] = &[
         "matched conversions whose credits are not 1,000,000 or whose money is not the order's value",
         "SELECT c.conversion, c.value_micros, s.credit, s.money FROM serving.conversions AS c FINAL LEFT JOIN
             (SELECT tenant, conversion, sumForEach([credit_first_micros, credit_last_micros, credit_linear_micros,
-                credit_time_decay_micros, credit_position_micros]) AS credit, sumForEach([money_first_micros,
-                money_last_micros, money_linear_micros, money_time_decay_micros, money_position_micros]) AS money
+                credit_time_decay_micros, credit_position_micros, credit_shapley_micros]) AS credit, sumForEach([money_first_micros,
+                money_last_micros, money_linear_micros, money_time_decay_micros, money_position_micros, money_shapley_micros]) AS money
              FROM serving.credits FINAL GROUP BY tenant, conversion) AS s
          ON s.tenant = c.tenant AND s.conversion = c.conversion
-         WHERE c.matched_by != 'none' AND (s.credit != arrayResize([1000000], 5, 1000000)
-            OR s.money != arrayResize([c.value_micros], 5, c.value_micros))",
+         WHERE c.matched_by != 'none' AND (s.credit != arrayResize([1000000], 6, 1000000)
+            OR s.money != arrayResize([c.value_micros], 6, c.value_micros))",
     ),
     (
         "credits without a matched conversion",

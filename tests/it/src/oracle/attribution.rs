@@ -1,8 +1,8 @@
 //! Choices 8, 13 and 14: paths, credits and money.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hostread_schemas::event::{IpClass, Model};
+use hostread_schemas::event::{ByModel, IpClass, Model};
 use hostread_schemas::view::{
     AttributionDailyKey, AttributionDailyRow, ConversionKey, ConversionRow, CreditKey, CreditRow,
     PathStep, ViewRow,
@@ -23,8 +23,8 @@ pub(crate) struct Touch {
     pub(crate) line: LineId,
     pub(crate) campaign: CampaignId,
     show: ShowId,
-    pub(crate) credit: [i64; 5],
-    money: [i64; 5],
+    pub(crate) credit: ByModel,
+    money: ByModel,
 }
 
 /// A conversion and its path.
@@ -123,8 +123,8 @@ fn household_path(
             line: touch.line,
             campaign: campaign_of(tenant, touch.line),
             show: touch.show,
-            credit: [0; 5],
-            money: [0; 5],
+            credit: ByModel::default(),
+            money: ByModel::default(),
         })
         .collect();
     let mut cut = 0;
@@ -161,8 +161,8 @@ fn path(
                 line: code_line,
                 campaign: campaign_of(tenant, code_line),
                 show: ShowId::NONE,
-                credit: [0; 5],
-                money: [0; 5],
+                credit: ByModel::default(),
+                money: ByModel::default(),
             });
             if path.len() > 256 {
                 path.remove(1);
@@ -180,8 +180,8 @@ fn path(
     }
 }
 
-/// Weights of a model over the ages of a path, oldest first.
-fn weights(model: Model, ages: &[i64], half_life: i64) -> Vec<i128> {
+/// Weights of a model over the ages and the line items of a path, oldest first.
+fn weights(model: Model, ages: &[i64], lines: &[LineId], half_life: i64) -> Vec<i128> {
     let n = ages.len();
     let last = || (0..n).map(|i| i128::from(i + 1 == n)).collect::<Vec<_>>();
     match model {
@@ -208,6 +208,16 @@ fn weights(model: Model, ages: &[i64], half_life: i64) -> Vec<i128> {
                 })
                 .collect(),
         },
+        // Any number that all counts of touches divide.
+        Model::Shapley => {
+            let mut counts: BTreeMap<LineId, i128> = BTreeMap::new();
+            for line in lines {
+                *counts.entry(*line).or_default() += 1;
+            }
+            let different: BTreeSet<i128> = counts.values().copied().collect();
+            let whole: i128 = different.into_iter().product();
+            lines.iter().map(|line| whole / counts[line]).collect()
+        }
     }
 }
 
@@ -245,8 +255,9 @@ fn weigh(credited: &mut Credited, half_life: i64) {
         .iter()
         .map(|touch| secs - touch.secs)
         .collect();
+    let lines: Vec<LineId> = credited.path.iter().map(|touch| touch.line).collect();
     for (column, model) in Model::ALL.into_iter().enumerate() {
-        let weights = weights(model, &ages, half_life);
+        let weights = weights(model, &ages, &lines, half_life);
         let credits = apportion(1_000_000, &weights);
         let money = apportion(credited.conversion.value.0, &weights);
         for (i, touch) in credited.path.iter_mut().enumerate() {
@@ -270,8 +281,8 @@ pub(crate) fn rows(tenant: &Tenant, credited: &[Credited]) -> Vec<ViewRow> {
                 campaign: touch.campaign,
                 day,
                 touches: 0,
-                credit_micros: [0; 5],
-                money_micros: [0; 5],
+                credit_micros: ByModel::default(),
+                money_micros: ByModel::default(),
                 currency: conversion.currency,
             });
             row.touches += 1;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hostread_job::step::{Stepped, Stepper};
 use hostread_journal::Offered;
 use hostread_rules::Horizons;
-use hostread_schemas::event::{Body, Event};
+use hostread_schemas::event::{Body, ByModel, Event, Model};
 use hostread_schemas::fact::{Fact, FactBody, SignalKind};
 use hostread_schemas::intern::IdHasher;
 use hostread_schemas::unit::HOUR_MS;
@@ -379,13 +379,13 @@ fn restated(stepped: &Stepped) -> Result<(), String> {
 /// Credits sum to a million and money to the value of a matched conversion; a download has its
 /// verdicts.
 fn sums(rows: &Rows) -> Result<(), String> {
-    let mut credits: BTreeMap<_, ([i64; 5], [i64; 5])> = BTreeMap::new();
+    let mut credits: BTreeMap<_, (ByModel, ByModel)> = BTreeMap::new();
     let mut counted: BTreeMap<_, u32> = BTreeMap::new();
     for (key, value) in rows {
         match (key, value) {
             (ViewKey::Credits(key), ViewValue::Credits(row)) => {
                 let sums = credits.entry((key.tenant, key.conversion)).or_default();
-                for model in 0..5 {
+                for model in 0..Model::ALL.len() {
                     sums.0[model] += row.credit_micros[model];
                     sums.1[model] += row.money_micros[model];
                 }
@@ -406,9 +406,12 @@ fn sums(rows: &Rows) -> Result<(), String> {
                     .remove(&(key.tenant, key.conversion))
                     .unwrap_or_default();
                 let ought = if row.matched_by == 0 {
-                    ([0; 5], [0; 5])
+                    (ByModel::default(), ByModel::default())
                 } else {
-                    ([1_000_000; 5], [row.value.0; 5])
+                    (
+                        [1_000_000; Model::ALL.len()],
+                        [row.value.0; Model::ALL.len()],
+                    )
                 };
                 sums != ought
             }

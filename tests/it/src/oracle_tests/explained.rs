@@ -8,6 +8,7 @@ use hostread_explain::{
 };
 use hostread_job::step::Stepper;
 use hostread_rules::Horizons;
+use hostread_schemas::event::Model;
 use hostread_schemas::fact::{Fact, RetentionClass};
 use hostread_schemas::unit::HOUR_MS;
 use hostread_schemas::view::{
@@ -377,7 +378,7 @@ fn adds_up(said: &Explanation) -> Result<(), String> {
         }
         Kind::Conversion if !because["credits"].is_null() => {
             for credits in because["credits"].as_array().into_iter().flatten() {
-                for model in ["first", "last", "linear", "time_decay", "position"] {
+                for model in Model::ALL.map(Model::as_str) {
                     for column in ["credit_micros", "money_micros"] {
                         let of_line = |step: &serde_json::Value| {
                             let same = step["line"] == credits["line"];
