@@ -1,12 +1,13 @@
 //! Updates of a tick become changes: at most one per row, with what stood there before.
 //!
 //! Invariant 1: in one tick a row goes at most once and comes at most once.
+//! Invariant 2: of two keys the smaller one's lead is not the larger one.
 
 use std::collections::BTreeMap;
 
 use differential_dataflow::consolidation::consolidate;
-use hostread_schemas::Tick;
-use hostread_schemas::view::{Change, ViewRow, ViewValue};
+use hostread_schemas::view::{Change, ViewKey, ViewRow, ViewValue};
+use hostread_schemas::{Day, Tick};
 
 use crate::output::{Material, Output};
 use crate::run::OutputUpdate;
@@ -68,13 +69,20 @@ impl Updates {
     }
 }
 
-/// Old and new rows of a tick, side by side, become changes. Rows are large: places are sorted, rows move once.
+/// Old and new rows of a tick, side by side, become changes. Rows are large: places are sorted, by the leads of their keys where
+/// these differ; rows move once.
 fn fold(tick: Tick, mut rows: Vec<(Option<ViewRow>, i64)>) -> Vec<Change> {
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_unstable_by(|at, other| rows.get(*at).cmp(&rows.get(*other)));
+    let leads = rows
+        .iter()
+        .map(|(row, _)| row.as_ref().map_or(0, |row| lead(&row.key)));
+    let mut order: Vec<(u128, usize)> = leads.zip(0..).collect();
+    order.sort_unstable_by(|(lead, at), (other_lead, other)| {
+        lead.cmp(other_lead)
+            .then_with(|| rows.get(*at).cmp(&rows.get(*other)))
+    });
     let mut changes: Vec<Change> = Vec::with_capacity(rows.len());
     let mut standing: Option<(ViewRow, i64)> = None;
-    for at in order {
+    for (_, at) in order {
         let Some((place, diff)) = rows.get_mut(at) else {
             continue;
         };
@@ -88,6 +96,34 @@ fn fold(tick: Tick, mut rows: Vec<(Option<ViewRow>, i64)>) -> Vec<Change> {
     }
     note_row(tick, standing, &mut changes);
     changes
+}
+
+/// The beginning of a key as one number: view, tenant, then what tells most keys of the view apart, cut.
+fn lead(key: &ViewKey) -> u128 {
+    let rest = match key {
+        ViewKey::Verdicts(key) => of_day(key.day, 0, key.request.hi),
+        ViewKey::Downloads(key) => of_day(key.day, key.window as u8, key.episode.0),
+        ViewKey::DownloadsDaily(key) => of_day(key.day, key.window as u8, key.show.0),
+        ViewKey::AttributionDaily(key) => of_day(key.day, 0, key.campaign.0),
+        ViewKey::Conversions(key) => key.conversion.0 >> 4,
+        ViewKey::Credits(key) => key.conversion.0 >> 4,
+        ViewKey::DeliveryDaily(key) => key.line.0 >> 4,
+        ViewKey::Pacing(key) => key.line.0 >> 4,
+        ViewKey::BillingLines(key) => key.line.0 >> 4,
+        ViewKey::Anomalies(_) | ViewKey::Restatements(_) | ViewKey::LateAfterSeal(_) => 0,
+    };
+    (u128::from(key.view() as u8) << 124) | (u128::from(key.tenant().0) << 60) | u128::from(rest)
+}
+
+/// 24 bits of the day, 2 of the window, 34 of an id. A day beyond these bits is told apart by the rest of its key alone.
+fn of_day(day: Day, window: u8, id: u64) -> u64 {
+    const FIRST: i32 = -(1 << 23);
+    const LAST: i32 = !FIRST;
+    match day.0 {
+        FIRST..=LAST => ((day.0 - FIRST) as u64) << 36 | u64::from(window) << 34 | id >> 30,
+        ..FIRST => 0,
+        _ => (1 << 60) - 1,
+    }
 }
 
 fn note_row(tick: Tick, row: Option<(ViewRow, i64)>, changes: &mut Vec<Change>) {
@@ -121,3 +157,6 @@ fn note(tick: Tick, row: ViewRow, diff: i64, changes: &mut Vec<Change>) {
     );
     *side = Some(value);
 }
+
+#[cfg(test)]
+mod tests;
