@@ -23,6 +23,8 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::vec::Broadcast;
 
+use crate::sorted::consolidated;
+
 /// A collection of ours: ticks are `u64`, multiplicities `i64`.
 pub(crate) type Stream<'s, D> = VecCollection<'s, u64, D, i64>;
 
@@ -46,12 +48,14 @@ fn work_of<I, D>(
     })
 }
 
-/// Runs `step(tick, facts, dimensions, out)` for every complete tick that has updates.
-pub(crate) fn by_tick<'s, I, D, O, R, S>(
+/// Runs `step(tick, facts, dimensions, out)` for every complete tick that has updates. A fact goes to the worker of its `route`;
+/// facts are sorted, and `lead` is what their order begins with.
+pub(crate) fn by_tick<'s, I, D, O, R, L, S>(
     facts: Stream<'s, I>,
     dimensions: Stream<'s, D>,
     name: &str,
     route: R,
+    lead: L,
     mut step: S,
 ) -> Stream<'s, O>
 where
@@ -59,6 +63,7 @@ where
     D: ExchangeData,
     O: differential_dataflow::Data,
     R: Fn(&I) -> u64 + 'static,
+    L: Fn(&I) -> u128 + 'static,
     S: FnMut(u64, Vec<(I, i64)>, Vec<(D, i64)>, &mut Vec<(O, i64)>) + 'static,
 {
     let pact = Exchange::new(move |(fact, _, _): &(I, u64, i64)| route(fact));
@@ -99,9 +104,10 @@ where
                             break;
                         }
                         let (tick, mut work) = entry.remove_entry();
-                        consolidate(&mut work.facts);
+                        let facts: Vec<(I, i64)> = consolidated(work.facts, &lead).collect();
+                        debug_assert!(facts.is_sorted_by(|(a, _), (b, _)| a < b), "lead");
                         consolidate(&mut work.dimensions);
-                        step(tick, work.facts, work.dimensions, &mut out);
+                        step(tick, facts, work.dimensions, &mut out);
                         let mut session = output.session(&work.capability);
                         for (datum, diff) in out.drain(..) {
                             session.give((datum, tick, diff));

@@ -11,6 +11,7 @@ use hostread_schemas::{Day, Tick};
 
 use crate::output::{Material, Output};
 use crate::run::OutputUpdate;
+use crate::sorted::consolidated;
 
 /// One tick's output.
 #[derive(Default, Debug)]
@@ -28,7 +29,7 @@ pub struct Updates(BTreeMap<u64, OfTick>);
 /// Of one tick, as they came.
 #[derive(Default, Debug)]
 struct OfTick {
-    rows: Vec<(Option<ViewRow>, i64)>,
+    rows: Vec<(ViewRow, i64)>,
     material: Vec<(Material, i64)>,
 }
 
@@ -40,7 +41,7 @@ impl Extend<OutputUpdate> for Updates {
             let of_tick = self.0.entry(tick).or_default();
             while let Some((output, _, diff)) = updates.next_if(|(_, next, _)| *next == tick) {
                 match output {
-                    Output::Row(row) => of_tick.rows.push((Some(row), diff)),
+                    Output::Row(row) => of_tick.rows.push((row, diff)),
                     Output::Material(material) => of_tick.material.push((material, diff)),
                 }
             }
@@ -69,32 +70,12 @@ impl Updates {
     }
 }
 
-/// Old and new rows of a tick, side by side, become changes. Rows are large: places are sorted, by the leads of their keys where
-/// these differ; rows move once.
-fn fold(tick: Tick, mut rows: Vec<(Option<ViewRow>, i64)>) -> Vec<Change> {
-    let leads = rows
-        .iter()
-        .map(|(row, _)| row.as_ref().map_or(0, |row| lead(&row.key)));
-    let mut order: Vec<(u128, usize)> = leads.zip(0..).collect();
-    order.sort_unstable_by(|(lead, at), (other_lead, other)| {
-        lead.cmp(other_lead)
-            .then_with(|| rows.get(*at).cmp(&rows.get(*other)))
-    });
+/// Old and new rows of a tick, side by side, become changes.
+fn fold(tick: Tick, rows: Vec<(ViewRow, i64)>) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::with_capacity(rows.len());
-    let mut standing: Option<(ViewRow, i64)> = None;
-    for (_, at) in order {
-        let Some((place, diff)) = rows.get_mut(at) else {
-            continue;
-        };
-        match &mut standing {
-            Some((row, sum)) if place.as_ref() == Some(row) => *sum += *diff,
-            _ => {
-                let next = place.take().map(|row| (row, *diff));
-                note_row(tick, std::mem::replace(&mut standing, next), &mut changes);
-            }
-        }
+    for (row, diff) in consolidated(rows, |row| lead(&row.key)) {
+        note(tick, row, diff, &mut changes);
     }
-    note_row(tick, standing, &mut changes);
     changes
 }
 
@@ -123,12 +104,6 @@ fn of_day(day: Day, window: u8, id: u64) -> u64 {
         FIRST..=LAST => ((day.0 - FIRST) as u64) << 36 | u64::from(window) << 34 | id >> 30,
         ..FIRST => 0,
         _ => (1 << 60) - 1,
-    }
-}
-
-fn note_row(tick: Tick, row: Option<(ViewRow, i64)>, changes: &mut Vec<Change>) {
-    if let Some((row, diff)) = row.filter(|(_, diff)| *diff != 0) {
-        note(tick, row, diff, changes);
     }
 }
 

@@ -26,6 +26,7 @@ use crate::catalog::{Catalog, Catalogs, Rejudged, Touched};
 use crate::counted::{Counted, Key, Statement};
 use crate::keyed::{KeyedMap, insert_tight};
 use crate::recount::Recount;
+use crate::sorted::of_tenant;
 
 mod rolling;
 
@@ -99,6 +100,7 @@ pub(crate) fn count<'s>(
         dimensions,
         "Count",
         ExposureFact::route,
+        |fact| of_tenant(fact.tenant, fact.household.0),
         move |_tick, exposures, changes, out| state.step(exposures, &changes, out),
     )
 }

@@ -35,11 +35,9 @@ pub(crate) enum Counted {
 }
 
 impl Counted {
-    /// What a release carries of a window that is open.
-    pub(crate) fn open(self) -> Option<Material> {
-        let Self::Open((tenant, household, day, listener), episode, open) = self else {
-            return None;
-        };
+    /// What a release carries of windows that are open.
+    pub(crate) fn carry(key: Key, episode: EpisodeId, open: OpenWindows) -> Material {
+        let (tenant, household, day, listener) = key;
         let carry = Carry::Windows {
             day,
             household,
@@ -47,12 +45,12 @@ impl Counted {
             episode,
             open,
         };
-        Some(Material {
+        Material {
             class: RetentionClass::Exposure,
             day,
             tenant,
             carry,
-        })
+        }
     }
 }
 

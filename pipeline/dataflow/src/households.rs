@@ -16,6 +16,7 @@ use hostread_schemas::{AgentId, Day, HouseholdId, TenantId};
 use crate::by_tick::{Latest, Stream, by_tick};
 use crate::keyed::{KeyedMap, insert_tight};
 use crate::output::{Material, Output};
+use crate::sorted::of_tenant;
 
 type Key = (TenantId, HouseholdId);
 type Presence = (Key, (Day, AgentId));
@@ -69,6 +70,7 @@ pub(crate) fn shared_households<'s>(
         settings,
         "SharedHouseholds",
         |(key, _)| key.1.0,
+        |((tenant, household), _)| of_tenant(*tenant, household.0),
         move |_tick, updates, settings, out| state.step(&updates, &settings, out),
     )
 }

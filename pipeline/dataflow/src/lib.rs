@@ -32,10 +32,12 @@ pub mod ledger;
 mod lines;
 mod nearest_k;
 mod output;
+mod parts;
 mod recount;
 mod rollups;
 mod run;
 mod series;
+mod sorted;
 mod sums;
 
 use std::sync::Arc;
@@ -43,7 +45,6 @@ use std::sync::Arc;
 use differential_dataflow::AsCollection;
 use differential_dataflow::input::{Input, InputSession};
 use hostread_rules::publish::Horizons;
-use hostread_rules::rows::download_row;
 use hostread_schemas::EventTimeMs;
 use hostread_schemas::event::IpClass;
 use hostread_schemas::fact::{Carry, Fact, FactBody, RetentionClass};
@@ -57,8 +58,8 @@ pub use run::{Dataflow, OutputUpdate};
 use by_tick::Stream;
 use conversions::Merged;
 use count::ExposureFact;
-use counted::Counted;
 use nearest_k::{Credited, Identified, Sale, Setting, Touch};
+use parts::{Parts, parts};
 
 /// What a worker feeds.
 pub(crate) struct Inputs {
@@ -91,32 +92,13 @@ pub(crate) fn build(
         .clone()
         .filter(|fact| matches!(fact.body, FactBody::Carry(Carry::Windows { .. })));
     let counted = count::count(exposures, deals.clone().concat(open), recount);
-    // So does each thing that counting says; most are verdicts, few go over midnight.
-    let (verdicts, counted) = either(counted, |counted| match counted {
-        Counted::Verdict(key, row) => Ok(Output::Row((key, row).into())),
-        counted => Err(counted),
-    });
-    let (downloads, counted) = either(counted, |counted| match counted {
-        Counted::Download(tenant, listener, download) => Ok((tenant, listener, download)),
-        counted => Err(counted),
-    });
-    let (presence, counted) = either(counted, |counted| match counted {
-        Counted::Presence(tenant, household, day, agent) => Ok(((tenant, household), (day, agent))),
-        counted => Err(counted),
-    });
-    let (deliveries, counted) = either(counted, |counted| match counted {
-        Counted::Delivery(tenant, delivered) => Ok((tenant, delivered)),
-        counted => Err(counted),
-    });
-    let (rolled, open) = either(counted, |counted| match counted {
-        Counted::Rolled(key) => Ok(key),
-        counted => Err(counted),
-    });
-    let open = open.flat_map(|counted| counted.open().map(Output::Material));
-    let details = downloads.clone().map(|(tenant, listener, download)| {
-        Output::Row(download_row(tenant, listener, &download).into())
-    });
-    let downloads = downloads.map(|(tenant, _, download)| (tenant, download));
+    let Parts {
+        outputs,
+        downloads,
+        deliveries,
+        presence,
+        rolled,
+    } = parts(counted);
 
     let touches = deliveries
         .clone()
@@ -178,10 +160,8 @@ pub(crate) fn build(
     // Rows and receipts go out; only what sums are made of is copied to each of them.
     let (conversions, credited) = either(credited, Credited::output);
     let rollups = rollups::rollups(&downloads, &deliveries, &credited, &carries, &deals, &hours);
-    let outputs = verdicts
-        .concat(details)
+    let outputs = outputs
         .concat(rollups::downloads_daily(&downloads, &rolled).map(Output::Row))
-        .concat(open)
         .concat(conversions)
         .concat(rollups)
         .concat(kept_signals)

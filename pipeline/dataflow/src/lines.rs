@@ -18,6 +18,7 @@ use hostread_schemas::{Day, EpisodeId, EventTimeMs, Hour, LineId, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::by_tick::{Latest, Stream, by_tick};
+use crate::sorted::of_tenant;
 
 /// Whose.
 pub(crate) type LineKey = (TenantId, LineId);
@@ -53,6 +54,7 @@ pub(crate) fn line_numbers<'s>(
         clock,
         "LineNumbers",
         |(key, _)| key.1.0,
+        |((tenant, line), _)| of_tenant(*tenant, line.0),
         move |_tick, updates, clock, out| {
             let before = hour;
             hour = clock

@@ -36,6 +36,7 @@ use crate::by_tick::{Stream, by_tick};
 use crate::deals::{AllDeals, Deals, TouchedDeals};
 use crate::keyed::KeyedMap;
 use crate::output::{Material, Output};
+use crate::sorted::of_tenant;
 use identity::{Context, Identity};
 
 /// A touch of an identity, ordered by (whole second, id).
@@ -162,6 +163,7 @@ pub(crate) fn nearest_k<'s>(
         settings,
         "NearestK",
         |(key, _)| key.1,
+        |((tenant, identity), _)| of_tenant(*tenant, *identity),
         move |_tick, updates, settings, out| {
             state.step(updates, &settings, out);
             // What is credited as before went and came.

@@ -17,6 +17,7 @@ use hostread_schemas::view::{AnomalyKey, AnomalyRow, ViewRow};
 use hostread_schemas::{Hour, TenantId};
 
 use crate::by_tick::{Stream, by_tick};
+use crate::sorted::of_tenant;
 
 type Key = (TenantId, Series);
 
@@ -31,6 +32,7 @@ pub(crate) fn anomalies<'s>(
         clock,
         "Anomalies",
         |((tenant, series), _)| tenant.0 ^ series_hash(*series),
+        |((tenant, _), _)| of_tenant(*tenant, 0),
         move |_tick, updates, clock, out| state.step(updates, &clock, out),
     )
 }

@@ -125,7 +125,7 @@ proptest! {
             let twice = |(other, sum): (&ViewRow, &i64)| other.key == row.key && *sum == diff;
             if !sums.iter().any(twice) {
                 *sums.entry(row.clone()).or_default() += diff;
-                kept.push((Some(row), diff));
+                kept.push((row, diff));
             }
         }
         let mut ought: BTreeMap<ViewKey, [Option<ViewValue>; 2]> = BTreeMap::new();
