@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Cell, CellAlignment, Table};
 use hostread_schemas::MoneyMicros;
 use hostread_schemas::event::Model;
@@ -32,6 +31,8 @@ pub(crate) struct Numbers {
     pub(crate) pacing: BTreeMap<(String, String), (i64, i64, String)>,
     pub(crate) goals: BTreeMap<(String, String), i64>,
     pub(crate) billing: BTreeMap<(String, String, String), (i64, i64)>,
+    /// Lines that are paid per conversion.
+    pub(crate) per_conversion: BTreeSet<(String, String)>,
     pub(crate) currencies: BTreeMap<(String, String), String>,
     pub(crate) anomalies: BTreeMap<(String, String, i64), (i64, i64, String)>,
     pub(crate) restatements: Vec<(String, String, i64, i64, String)>,
@@ -136,7 +137,8 @@ impl Reader {
             let key = (text(&row, 0), text(&row, 1), text(&row, 2));
             numbers.deliveries.insert(key, (int(&row, 3), int(&row, 4)));
         }
-        let query = "SELECT tenant, line, to_char(period, 'YYYY-MM') AS period, quantity, amount_micros, currency FROM serving.billing_lines";
+        let query = "SELECT tenant, line, to_char(period, 'YYYY-MM') AS period, quantity, amount_micros, currency, price_kind \
+            FROM serving.billing_lines";
         for row in sqlx::query(query)
             .fetch_all(&self.postgres)
             .await
@@ -147,6 +149,11 @@ impl Reader {
             numbers
                 .currencies
                 .insert((tenant.clone(), line.clone()), row.try_get(5)?);
+            if row.try_get::<String, _>(6)? == "cpa" {
+                numbers
+                    .per_conversion
+                    .insert((tenant.clone(), line.clone()));
+            }
             numbers
                 .billing
                 .insert(key, (row.try_get(3)?, row.try_get(4)?));
@@ -157,8 +164,7 @@ impl Reader {
 
 /// A table with its numbers to the right.
 fn table(headers: &[&str], numbers_from: usize) -> Table {
-    let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
+    let mut table = crate::cmd::table();
     table.set_header(headers.iter().copied());
     for (index, column) in table.column_iter_mut().enumerate() {
         if index >= numbers_from {
@@ -354,16 +360,19 @@ impl Numbers {
     fn billing_table(&self) -> Table {
         let mut table = table(&["tenant", "line item", "month", "quantity", "amount"], 3);
         for ((tenant, line, period), (quantity, amount)) in &self.billing {
-            let currency = self
-                .currencies
-                .get(&(tenant.clone(), line.clone()))
-                .map_or("", String::as_str);
+            let of_line = (tenant.clone(), line.clone());
+            let currency = self.currencies.get(&of_line).map_or("", String::as_str);
+            let quantity = if self.per_conversion.contains(&of_line) {
+                format!("{} conversions", decimal(*quantity))
+            } else {
+                format!("{} ads", grouped(*quantity))
+            };
             let amount = format!("{} {currency}", MoneyMicros(*amount).to_decimal());
             table.add_row(vec![
                 tenant.clone(),
                 line.clone(),
                 period.clone(),
-                grouped(*quantity),
+                quantity,
                 amount,
             ]);
         }

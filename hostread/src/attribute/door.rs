@@ -123,6 +123,12 @@ fn asked(ask: &CalculateAsk) -> Result<Asked, FieldError> {
         ModelName::from_str(name.trim(), false).map_err(unknown)
     };
     let models: Vec<ModelName> = names.map(named).collect::<Result<_, _>>()?;
+    if models.contains(&ModelName::Custom) {
+        return Err(FieldError::new(
+            "models",
+            "custom is for hostread attribute alone",
+        ));
+    }
     let order = match ask.order.as_deref() {
         None | Some("1") => 1,
         Some("2") => 2,
@@ -131,6 +137,7 @@ fn asked(ask: &CalculateAsk) -> Result<Asked, FieldError> {
     };
     Ok(Asked {
         models: ModelName::chosen(&models),
+        custom: None,
         order,
         channels_max: CHANNELS_MAX,
         steps_max: STEPS_MAX,

@@ -4,6 +4,7 @@
 //! memory grows with channels and transitions, not with rows. Leaves out: files, how the answer is printed (`report`).
 
 mod door;
+mod name;
 mod records;
 mod report;
 mod row;
@@ -15,7 +16,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use hostread_models::markov::{Chain, MarkovError, Solution};
-use hostread_rules::channels::{ChannelSums, Journeys, cut};
+use hostread_rules::channels::{ChannelSums, Journeys, Settings, cut};
+use hostread_rules::custom::CustomModel;
 
 use records::{Piece, Pieces};
 use row::Header;
@@ -23,7 +25,8 @@ use row::Header;
 use crate::deal::{Dealer, deal_out};
 
 pub(crate) use door::door;
-pub(crate) use report::{ModelName, Report};
+pub(crate) use name::ModelName;
+pub(crate) use report::Report;
 pub(crate) use row::path_text;
 pub(crate) use validate::{Truth, Validation};
 
@@ -36,6 +39,8 @@ const TOLD_MAX: usize = 5;
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) models: Vec<ModelName>,
+    /// The document of [`ModelName::Custom`].
+    pub(crate) custom: Option<CustomModel>,
     /// Of the Markov chain.
     pub(crate) order: usize,
     /// Too small: a file of creatives is refused. Too large: a file with a name a row fills memory.
@@ -47,6 +52,14 @@ pub(crate) struct Asked {
 impl Asked {
     fn has(&self, model: ModelName) -> bool {
         self.models.contains(&model)
+    }
+
+    fn needs_ages(&self, model: ModelName) -> bool {
+        match model {
+            ModelName::TimeDecay => true,
+            ModelName::Custom => self.custom.as_ref().is_some_and(CustomModel::needs_ages),
+            _ => false,
+        }
     }
 }
 
@@ -96,6 +109,7 @@ struct Part {
     told: Vec<(u64, String)>,
     /// Is any model but Markov asked for?
     journey_models: bool,
+    settings: Settings,
     channels_max: usize,
     path: Vec<u32>,
 }
@@ -110,6 +124,10 @@ impl Part {
             totals: Totals::default(),
             told: Vec::new(),
             journey_models: asked.models.iter().any(|model| *model != ModelName::Markov),
+            settings: Settings {
+                half_life_secs: HALF_LIFE_SECS,
+                custom: asked.custom.clone(),
+            },
             channels_max: asked.channels_max,
             path: Vec::new(),
         }
@@ -147,7 +165,7 @@ impl Part {
                 value_micros: row.value_micros,
             };
             if self.journey_models {
-                self.sums.add(journeys, HALF_LIFE_SECS);
+                self.sums.add(journeys, &self.settings);
             }
             if let Some(chain) = &mut self.chain {
                 chain.add(&path, row.conversions_micros, row.nulls_micros)?;

@@ -5,75 +5,14 @@ use std::sync::Arc;
 use comfy_table::{Cell, CellAlignment, Table};
 use hostread_rules::apportion;
 use hostread_rules::channels::{FineMicros, Given};
-use hostread_schemas::event::Model;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Asked, Counted, Totals};
+use super::{Asked, Counted, ModelName, Totals};
 use crate::cmd::table;
 use crate::report::grouped;
 
 /// Of the largest difference in a table.
 const BAR_CELLS: usize = 5;
-
-/// A model by its name; the order is that of the columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub(crate) enum ModelName {
-    /// All of them
-    All,
-    /// All to the first touch
-    First,
-    /// All to the last touch
-    Last,
-    /// Equal shares
-    Linear,
-    /// 40 % to the first, 40 % to the last, the rest between
-    Position,
-    /// Half for every 7 days before the conversion
-    TimeDecay,
-    /// By what a channel's removal loses
-    Markov,
-    /// Equal over the distinct channels
-    Shapley,
-}
-
-impl ModelName {
-    /// What was asked, each once.
-    pub(crate) fn chosen(names: &[Self]) -> Vec<Self> {
-        let all = <Self as clap::ValueEnum>::value_variants().iter().copied();
-        all.filter(|name| {
-            *name != Self::All && (names.contains(name) || names.contains(&Self::All))
-        })
-        .collect()
-    }
-
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::First => "first",
-            Self::Last => "last",
-            Self::Linear => "linear",
-            Self::Position => "position",
-            Self::TimeDecay => "time_decay",
-            Self::Markov => "markov",
-            Self::Shapley => "shapley",
-        }
-    }
-
-    /// Its place among those that look at one journey at a time.
-    fn place(self) -> Option<usize> {
-        let model = match self {
-            Self::First => Model::First,
-            Self::Last => Model::Last,
-            Self::Linear => Model::Linear,
-            Self::Position => Model::Position,
-            Self::TimeDecay => Model::TimeDecay,
-            Self::Shapley => Model::Shapley,
-            Self::All | Self::Markov => return None,
-        };
-        Model::ALL.iter().position(|known| *known == model)
-    }
-}
 
 /// Of a channel under a model.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
@@ -118,7 +57,7 @@ impl Report {
         let mut models = Vec::new();
         for model in &asked.models {
             let credits = match (model.place(), &counted.markov) {
-                _ if *model == ModelName::TimeDecay && !counted.columns.ages => continue,
+                _ if !counted.columns.ages && asked.needs_ages(*model) => continue,
                 (Some(place), _) => of_journeys(counted, place),
                 (None, Some(solution)) => {
                     let credit = |share| Credit {
@@ -187,8 +126,17 @@ fn notes(counted: &Counted, asked: &Asked) -> Vec<String> {
             "{touches_cut} touches are left out: of a path stay the oldest and the 255 nearest"
         ));
     }
-    if asked.has(ModelName::TimeDecay) && !counted.columns.ages {
-        notes.push("time_decay is left out: the file has no column \"ages\"".to_owned());
+    for model in asked
+        .models
+        .iter()
+        .filter(|model| asked.needs_ages(**model))
+    {
+        if !counted.columns.ages {
+            let model = model.as_str();
+            notes.push(format!(
+                "{model} is left out: the file has no column \"ages\""
+            ));
+        }
     }
     if asked.has(ModelName::Markov) && !counted.columns.nulls {
         notes.push(

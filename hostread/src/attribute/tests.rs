@@ -9,6 +9,7 @@ use super::*;
 fn report(text: &str, order: usize, threads: usize) -> Result<Report> {
     let asked = Asked {
         models: ModelName::chosen(&[ModelName::All]),
+        custom: None,
         order,
         channels_max: 1 << 20,
         steps_max: u64::MAX,

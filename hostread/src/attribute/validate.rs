@@ -189,6 +189,7 @@ mod tests {
     fn judged(paths: &str, truth: &Truth) -> Validation {
         let asked = Asked {
             models: ModelName::chosen(&[ModelName::First, ModelName::Last, ModelName::Linear]),
+            custom: None,
             order: 1,
             channels_max: 100,
             steps_max: u64::MAX,

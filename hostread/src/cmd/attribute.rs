@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hostread_connectors::unpack::unpack;
+use hostread_rules::custom::CustomModel;
 
 use super::Format;
 use crate::attribute::{Asked, Counted, ModelName, Report, attribute};
@@ -13,6 +14,8 @@ use crate::say;
 
 /// More are no channels.
 pub(super) const CHANNELS_MAX: usize = 1 << 20;
+/// Of a custom model; more is another file. What is cut off is no document.
+const DOCUMENT_BYTES_MAX: u64 = 1 << 16;
 /// Reads standard input.
 pub(super) const STDIN: &str = "-";
 
@@ -30,9 +33,13 @@ pub(crate) struct AttributeArgs {
         value_delimiter = ',',
         default_value = "all",
         hide_possible_values = true,
-        value_name = "all|first,last,linear,position,time_decay,markov,shapley"
+        value_name = "all|first,last,linear,position,time_decay,markov,shapley,custom"
     )]
     models: Vec<ModelName>,
+    /// A model of one's own as JSON: shares of the `first` touch, those `between` and the `last`; and by `ages`, if they matter
+    /// (see the guide). It is the model custom
+    #[arg(long, value_name = "FILE")]
+    custom: Option<PathBuf>,
     /// Channels that a state of the Markov chain remembers
     #[arg(long, default_value_t = 1, value_name = "1..3", value_parser = clap::value_parser!(u8).range(1..=3))]
     order: u8,
@@ -58,8 +65,16 @@ pub(crate) fn run(args: &AttributeArgs) -> Result<bool> {
 /// What the file says, and what each channel gets of it.
 pub(super) fn solved(args: &AttributeArgs) -> Result<(Counted, Report)> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let custom = args.custom.as_deref().map(custom).transpose()?;
+    let mut models = ModelName::chosen(&args.models);
+    match (&custom, models.contains(&ModelName::Custom)) {
+        (Some(_), false) => models.push(ModelName::Custom),
+        (None, true) => bail!("the model custom needs its document: --custom FILE"),
+        _ => {}
+    }
     let asked = Asked {
-        models: ModelName::chosen(&args.models),
+        models,
+        custom,
         order: usize::from(args.order),
         channels_max: CHANNELS_MAX,
         steps_max: u64::MAX,
@@ -74,13 +89,27 @@ pub(super) fn solved(args: &AttributeArgs) -> Result<(Counted, Report)> {
     let counted = attribute(input, &asked, threads).with_context(|| format!("reading {name}"))?;
     let report = Report::new(&counted, &asked);
     if report.is_empty() {
-        bail!("{name} has no column \"ages\", which time_decay needs");
+        let models: Vec<&str> = asked.models.iter().map(|model| model.as_str()).collect();
+        let need = if models.len() == 1 { "needs" } else { "need" };
+        bail!(
+            "{name} has no column \"ages\", which {} {need}",
+            models.join(" and ")
+        );
     }
     if args.strict && counted.totals.malformed > 0 {
         warn(&args.paths, &counted.told, &[]);
         bail!("not every line could be read, and --strict was given");
     }
     Ok((counted, report))
+}
+
+fn custom(file: &Path) -> Result<CustomModel> {
+    let name = file.display();
+    let opened = File::open(file).with_context(|| format!("opening {name}"))?;
+    let mut document = Vec::new();
+    let read = opened.take(DOCUMENT_BYTES_MAX).read_to_end(&mut document);
+    read.with_context(|| format!("reading {name}"))?;
+    CustomModel::read(&document).map_err(|why| anyhow::anyhow!("{name}: {why}"))
 }
 
 pub(super) fn warn(paths: &Path, told: &[(u64, String)], notes: &[String]) {

@@ -134,7 +134,7 @@ const fn lcm(a: u64, b: u64) -> u64 {
     a / divisor * b
 }
 
-fn set(place: Option<&mut u64>, weight: u64) {
+pub(crate) fn set(place: Option<&mut u64>, weight: u64) {
     if let Some(place) = place {
         *place = weight;
     }

@@ -9,6 +9,11 @@
 use hostread_schemas::event::Model;
 
 use crate::attribution::{TOUCHES_PER_CONVERSION_MAX, weigh};
+use crate::custom::CustomModel;
+
+/// The place of a custom model among what a channel got, behind those of [`Model::ALL`].
+pub const CUSTOM: usize = Model::ALL.len();
+const PLACES: usize = CUSTOM + 1;
 
 /// Millionths with 64 binary places behind the point: many thirds add up to what they are.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -53,7 +58,7 @@ pub struct Given {
 pub struct Journeys<'a> {
     /// Channels, oldest touch first; at most [`TOUCHES_PER_CONVERSION_MAX`].
     pub path: &'a [u32],
-    /// Ages of the touches at the conversion; without them time-decay gives nothing.
+    /// Ages of the touches at the conversion; without them time-decay gives nothing, nor does a custom model that asks for them.
     pub ages_secs: Option<&'a [i64]>,
     /// How many converted, in millionths.
     pub conversions_micros: u64,
@@ -61,37 +66,53 @@ pub struct Journeys<'a> {
     pub value_micros: u64,
 }
 
+/// What the models are told beside the journeys.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Of time-decay.
+    pub half_life_secs: i64,
+    /// A model of one's own; without it its place stays empty.
+    pub custom: Option<CustomModel>,
+}
+
 /// See the module. Sums saturate: a total beyond `u64` millionths must be refused by who counts it.
 #[derive(Clone, Default, Debug)]
 pub struct ChannelSums {
-    channels: Vec<[Given; Model::ALL.len()]>,
+    channels: Vec<[Given; PLACES]>,
     weights: Vec<u64>,
 }
 
 impl ChannelSums {
     /// Credits a path's journeys under every model.
-    pub fn add(&mut self, journeys: Journeys<'_>, half_life_secs: i64) {
+    pub fn add(&mut self, journeys: Journeys<'_>, settings: &Settings) {
         if journeys.conversions_micros == 0 && journeys.value_micros == 0 {
             return;
         }
         debug_assert!(journeys.path.len() <= TOUCHES_PER_CONVERSION_MAX);
         let mut weights = std::mem::take(&mut self.weights);
         let no_ages = [0; TOUCHES_PER_CONVERSION_MAX];
+        let no_ages = no_ages.get(..journeys.path.len()).unwrap_or(&[]);
+        let ages = journeys.ages_secs.unwrap_or(no_ages);
+        let has_ages = journeys.ages_secs.is_some();
         for (place, model) in Model::ALL.into_iter().enumerate() {
-            let ages = match (model, journeys.ages_secs) {
-                (Model::TimeDecay, None) => continue,
-                (_, Some(ages)) => ages,
-                (_, None) => no_ages.get(..journeys.path.len()).unwrap_or(&[]),
-            };
-            weigh(model, ages, journeys.path, half_life_secs, &mut weights);
-            self.give(place, &weights, &journeys);
+            if has_ages || model != Model::TimeDecay {
+                let half_life_secs = settings.half_life_secs;
+                weigh(model, ages, journeys.path, half_life_secs, &mut weights);
+                self.give(place, &weights, &journeys);
+            }
+        }
+        if let Some(custom) = &settings.custom
+            && (has_ages || !custom.needs_ages())
+        {
+            custom.weigh(ages, &mut weights);
+            self.give(CUSTOM, &weights, &journeys);
         }
         self.weights = weights;
     }
 
     /// The first with a weight gets what the divisions cut off: under a millionth of a millionth.
     fn give(&mut self, place: usize, weights: &[u64], journeys: &Journeys<'_>) {
-        // 256 weights of at most 2^30, or of Shapley at most 2^56 together.
+        // 256 weights of at most 2^30, of Shapley at most 2^56 together, of a custom model less than 2^50.
         let sum: u64 = weights.iter().sum();
         let part = |weight| Given {
             conversions: FineMicros::part(journeys.conversions_micros, weight, sum),
@@ -145,9 +166,9 @@ impl ChannelSums {
         }
     }
 
-    /// What a channel got, by the places of [`Model::ALL`].
+    /// What a channel got, by the places of [`Model::ALL`], then under the [`CUSTOM`] model.
     #[must_use]
-    pub fn of(&self, channel: u32) -> [Given; Model::ALL.len()] {
+    pub fn of(&self, channel: u32) -> [Given; PLACES] {
         let models = self.channels.get(channel as usize);
         models.copied().unwrap_or_default()
     }

@@ -15,6 +15,7 @@ pub mod bytes;
 pub mod channels;
 pub mod conversion;
 pub mod counting;
+pub mod custom;
 pub mod delivery;
 pub mod document;
 pub mod earned;

@@ -7,7 +7,10 @@ use super::*;
 
 const WEEK: i64 = 7 * 86_400;
 const ONE: u64 = 1_000_000;
-const MODELS: usize = Model::ALL.len();
+const SETTINGS: Settings = Settings {
+    half_life_secs: WEEK,
+    custom: None,
+};
 
 fn journeys(path: &[u32], conversions: u64, value: u64) -> Journeys<'_> {
     Journeys {
@@ -19,35 +22,38 @@ fn journeys(path: &[u32], conversions: u64, value: u64) -> Journeys<'_> {
 }
 
 /// Whole millionths of conversions of a channel, by model.
-fn micros(sums: &ChannelSums, channel: u32) -> [u64; MODELS] {
+fn micros(sums: &ChannelSums, channel: u32) -> [u64; PLACES] {
     sums.of(channel).map(|given| given.conversions.parts().0)
 }
 
 #[test]
 fn a_channel_that_comes_twice_adds_up() {
     let mut sums = ChannelSums::default();
-    sums.add(journeys(&[0, 0, 1], 6, 90), WEEK);
+    sums.add(journeys(&[0, 0, 1], 6, 90), &SETTINGS);
     let fine = |sums: &ChannelSums, channel| {
         // The cut third of a millionth comes back with the first touch.
         micros(sums, channel).map(|micros| (micros + 1) / 10 * 10)
     };
     assert_eq!(
         fine(&sums, 0),
-        [6 * ONE, 0, 4 * ONE, 0, 3_600_000, 3 * ONE],
-        "first, last, linear, no time-decay without ages, position, Shapley"
+        [6 * ONE, 0, 4 * ONE, 0, 3_600_000, 3 * ONE, 0],
+        "first, last, linear, no time-decay without ages, position, Shapley, no custom model"
     );
-    assert_eq!(fine(&sums, 1), [0, 6 * ONE, 2 * ONE, 0, 2_400_000, 3 * ONE]);
+    assert_eq!(
+        fine(&sums, 1),
+        [0, 6 * ONE, 2 * ONE, 0, 2_400_000, 3 * ONE, 0]
+    );
     assert_eq!(sums.of(0)[2].value.parts(), (60 * ONE, 0));
-    assert_eq!(sums.of(9), [Given::default(); MODELS]);
+    assert_eq!(sums.of(9), [Given::default(); PLACES]);
 }
 
 #[test]
 fn journeys_without_conversions_give_nothing() {
     let mut sums = ChannelSums::default();
-    sums.add(journeys(&[0, 1], 0, 0), WEEK);
-    assert_eq!(sums.of(0), [Given::default(); MODELS]);
-    sums.add(journeys(&[], 3, 0), WEEK);
-    assert_eq!(sums.of(0), [Given::default(); MODELS]);
+    sums.add(journeys(&[0, 1], 0, 0), &SETTINGS);
+    assert_eq!(sums.of(0), [Given::default(); PLACES]);
+    sums.add(journeys(&[], 3, 0), &SETTINGS);
+    assert_eq!(sums.of(0), [Given::default(); PLACES]);
 }
 
 #[test]
@@ -59,12 +65,44 @@ fn time_decay_halves_in_a_half_life() {
             ages_secs: ages,
             ..journeys(&[0, 1], 3, 0)
         },
-        WEEK,
+        &SETTINGS,
     );
     let got = |channel| micros(&sums, channel)[3];
     // The table cuts at every step: a little less than a half.
     assert!((999_998..=1_000_000).contains(&got(0)), "{}", got(0));
     assert!((2_000_000..=2_000_002).contains(&got(1)), "{}", got(1));
+}
+
+#[test]
+fn a_custom_model_gives_what_its_document_says() {
+    let by_age = |ages: &str| {
+        let document = format!(r#"{{"first":50,"between":20,"last":30{ages}}}"#);
+        let custom = CustomModel::read(document.as_bytes()).unwrap();
+        let settings = Settings {
+            custom: Some(custom),
+            ..SETTINGS
+        };
+        let mut sums = ChannelSums::default();
+        let path = journeys(&[0, 1, 1, 2], 10, 0);
+        sums.add(path, &settings);
+        let ages = Some([7_200, 7_200, 3_600, 0].as_slice());
+        sums.add(
+            Journeys {
+                ages_secs: ages,
+                ..path
+            },
+            &settings,
+        );
+        [0, 1, 2].map(|channel| micros(&sums, channel)[CUSTOM])
+    };
+    assert_eq!(by_age(""), [10 * ONE, 4 * ONE, 6 * ONE]);
+    // 50 : 10 + 10 x 2 : 30 x 2; nothing without ages.
+    let bands = r#","older":1,"ages":[{"up_to_hours":1,"weight":2}]"#;
+    let given = by_age(bands);
+    assert_eq!(
+        given.map(|micros| (micros + 5) / 10),
+        [357_143, 214_286, 428_571]
+    );
 }
 
 #[test]
@@ -85,7 +123,7 @@ fn sums_stop_at_their_end() {
             conversions_micros: u64::MAX,
             ..journeys(&[0], 1, 0)
         };
-        sums.add(all, WEEK);
+        sums.add(all, &SETTINGS);
     }
     assert_eq!(sums.of(0)[0].conversions.parts(), (u64::MAX, u64::MAX));
 }
@@ -101,7 +139,7 @@ fn add(sums: &mut ChannelSums, (touches, conversions, value): &Row) {
         conversions_micros: *conversions,
         value_micros: *value,
     };
-    sums.add(journeys, WEEK);
+    sums.add(journeys, &SETTINGS);
 }
 
 proptest! {
@@ -119,7 +157,7 @@ proptest! {
         }
         let conversions: u64 = rows.iter().map(|row| row.1).sum();
         let value: u64 = rows.iter().map(|row| row.2).sum();
-        for place in 0..MODELS {
+        for place in 0..Model::ALL.len() {
             let sum = |of: fn(&Given) -> FineMicros| (0..5)
                 .map(|channel| of(&all.of(channel)[place]))
                 .fold(FineMicros::default(), FineMicros::plus);

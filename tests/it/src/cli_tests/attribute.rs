@@ -88,6 +88,10 @@ fn how_it_ends() {
         "path,conversions,value,nulls\na,1,1,1\n",
     )
     .unwrap();
+    let bands = r#"{"first":1,"between":1,"last":1,"ages":[{"up_to_hours":9,"weight":2}]}"#;
+    std::fs::write(dir.join("ages.json"), bands).unwrap();
+    let shares = r#"{"first":40,"between":"20","last":40}"#;
+    std::fs::write(dir.join("shares.json"), shares).unwrap();
     std::fs::write(dir.join("semicolons.csv"), "path;conversions\na;1\n").unwrap();
     let archive = gzip(PATHS.as_bytes());
     std::fs::write(dir.join("cut.csv.gz"), &archive[..archive.len() - 9]).unwrap();
@@ -116,6 +120,32 @@ fn how_it_ends() {
             vec!["semicolons.csv"],
             2,
             "error: reading semicolons.csv: line 1: column \"path;conversions\" is none of",
+        ),
+        (
+            vec!["paths.csv", "--models", "custom"],
+            2,
+            "error: the model custom needs its document: --custom FILE",
+        ),
+        (
+            vec!["paths.csv", "--custom", "shares.json"],
+            2,
+            "error: shares.json: between: invalid type: string \"20\", expected u32",
+        ),
+        (
+            vec!["no-ages.csv", "--custom", "ages.json"],
+            0,
+            "warning: custom is left out: the file has no column \"ages\"",
+        ),
+        (
+            vec![
+                "no-ages.csv",
+                "--models",
+                "custom,time_decay",
+                "--custom",
+                "ages.json",
+            ],
+            2,
+            "error: no-ages.csv has no column \"ages\", which time_decay and custom need",
         ),
         (vec!["nowhere.csv"], 2, "error: opening nowhere.csv"),
         (vec!["cut.csv.gz"], 2, "error: reading cut.csv.gz"),
