@@ -219,6 +219,15 @@ mod tests {
     }
 
     #[test]
+    fn a_model_of_ones_own_is_refused_by_name() {
+        let paths = r#"{"paths":[{"path":["a"],"conversions":4}]}"#;
+        let error = ask(Some("first,custom"), None, paths, false).unwrap_err();
+        assert_eq!(error.field, "models");
+        let said = ask(None, None, paths, false).unwrap();
+        assert!(said["models"].get("custom").is_none(), "{said}");
+    }
+
+    #[test]
     fn models_are_judged_by_a_truth() {
         let judge = |body: &str, is_csv| {
             let said = validate(&CalculateAsk {

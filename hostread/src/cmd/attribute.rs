@@ -14,8 +14,8 @@ use crate::say;
 
 /// More are no channels.
 pub(super) const CHANNELS_MAX: usize = 1 << 20;
-/// Of a custom model; more is another file. What is cut off is no document.
-const DOCUMENT_BYTES_MAX: u64 = 1 << 16;
+/// Of a custom model; more is another file.
+const DOCUMENT_BYTES_MAX: usize = 1 << 16;
 /// Reads standard input.
 pub(super) const STDIN: &str = "-";
 
@@ -103,12 +103,17 @@ pub(super) fn solved(args: &AttributeArgs) -> Result<(Counted, Report)> {
     Ok((counted, report))
 }
 
+/// Reads the document of a model.
 fn custom(file: &Path) -> Result<CustomModel> {
     let name = file.display();
     let opened = File::open(file).with_context(|| format!("opening {name}"))?;
     let mut document = Vec::new();
-    let read = opened.take(DOCUMENT_BYTES_MAX).read_to_end(&mut document);
+    let mut opened = opened.take(DOCUMENT_BYTES_MAX as u64 + 1);
+    let read = opened.read_to_end(&mut document);
     read.with_context(|| format!("reading {name}"))?;
+    if document.len() > DOCUMENT_BYTES_MAX {
+        bail!("{name} has over {DOCUMENT_BYTES_MAX} bytes: that is no document of a model");
+    }
     CustomModel::read(&document).map_err(|why| anyhow::anyhow!("{name}: {why}"))
 }
 

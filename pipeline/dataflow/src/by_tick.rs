@@ -105,7 +105,10 @@ where
                         }
                         let (tick, mut work) = entry.remove_entry();
                         let facts: Vec<(I, i64)> = consolidated(work.facts, &lead).collect();
-                        debug_assert!(facts.is_sorted_by(|(a, _), (b, _)| a < b), "lead");
+                        debug_assert!(
+                            facts.is_sorted_by(|(a, _), (b, _)| a < b),
+                            "their order begins with another lead"
+                        );
                         consolidate(&mut work.dimensions);
                         step(tick, facts, work.dimensions, &mut out);
                         let mut session = output.session(&work.capability);

@@ -3,7 +3,7 @@
 //! Needs: a document that [`CustomModel::read`] takes. Promises: integers only; the weights of a path of 256 touches add up to less than 2^50.
 //! Leaves out: whose model it is, credits.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::attribution::set;
 
@@ -13,7 +13,7 @@ const WEIGHT_MAX: u32 = 1_000_000;
 const AGES_MAX: usize = 64;
 
 /// The document.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CustomModel {
     /// The share of the first touch; one touch alone has everything.
@@ -25,13 +25,13 @@ pub struct CustomModel {
     /// Weights by age, the youngest first; none: age does not matter.
     #[serde(default)]
     ages: Vec<AgeBand>,
-    /// The weight of a touch that is older than all of them.
+    /// The weight of a touch that is older than all of them; 0 unless said.
     #[serde(default)]
     older: u32,
 }
 
 /// Touches of at most an age, and what these weigh.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AgeBand {
     /// Hours before the conversion (inclusive).
@@ -99,7 +99,7 @@ impl CustomModel {
         !self.ages.is_empty()
     }
 
-    /// The weights of a path, from the ages of its touches, oldest first. All weights 0: the last gets it all.
+    /// The weights of a path, from the ages of its touches in seconds, oldest first. All weights 0: the last gets it all.
     pub fn weigh(&self, ages_secs: &[i64], weights: &mut Vec<u64>) {
         let last = ages_secs.len().saturating_sub(1);
         let between = last.saturating_sub(1).max(1) as u64;

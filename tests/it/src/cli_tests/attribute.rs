@@ -92,6 +92,8 @@ fn how_it_ends() {
     std::fs::write(dir.join("ages.json"), bands).unwrap();
     let shares = r#"{"first":40,"between":"20","last":40}"#;
     std::fs::write(dir.join("shares.json"), shares).unwrap();
+    let large = format!("{bands}{}x", " ".repeat(1 << 16));
+    std::fs::write(dir.join("large.json"), large).unwrap();
     std::fs::write(dir.join("semicolons.csv"), "path;conversions\na;1\n").unwrap();
     let archive = gzip(PATHS.as_bytes());
     std::fs::write(dir.join("cut.csv.gz"), &archive[..archive.len() - 9]).unwrap();
@@ -130,6 +132,11 @@ fn how_it_ends() {
             vec!["paths.csv", "--custom", "shares.json"],
             2,
             "error: shares.json: between: invalid type: string \"20\", expected u32",
+        ),
+        (
+            vec!["paths.csv", "--custom", "large.json"],
+            2,
+            "error: large.json has over 65536 bytes",
         ),
         (
             vec!["no-ages.csv", "--custom", "ages.json"],

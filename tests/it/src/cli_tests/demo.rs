@@ -62,6 +62,7 @@ async fn any_world_comes_out_as_it_is_and_goes_on() {
     let postgres = sqlx::PgPool::connect(line.split('\'').nth(1).unwrap())
         .await
         .unwrap();
+    billed(&postgres, &first).await;
     let demo = super::explain::Demo {
         dir: dir.path(),
         data: format!("data/demo-{seed}"),
@@ -75,6 +76,30 @@ async fn any_world_comes_out_as_it_is_and_goes_on() {
     super::schemathesis::any_question(&demo, &seed);
     postgres.close().await;
     assert_eq!(up.stop(Signal::SIGINT), Some(0));
+}
+
+/// The report has each billing line, and says what its quantity counts.
+async fn billed(postgres: &sqlx::PgPool, report: &str) {
+    let lines: Vec<(String, String, String)> = sqlx::query_as(
+        "SELECT tenant, line, CASE price_kind WHEN 'cpa' THEN round(quantity, 2) || ' conversions' ELSE quantity::bigint || ' ads' END \
+        FROM hostread.billing_lines",
+    )
+    .fetch_all(postgres)
+    .await
+    .unwrap();
+    for unit in ["ads", "conversions"] {
+        assert!(lines.iter().any(|line| line.2.ends_with(unit)), "{unit}");
+    }
+    for (tenant, line, quantity) in lines {
+        let printed = report.lines().any(|printed| {
+            let printed = printed.replace(',', "");
+            let mut words = printed.split_whitespace();
+            words.next() == Some(&*tenant)
+                && words.next() == Some(&*line)
+                && printed.contains(&format!(" {quantity} "))
+        });
+        assert!(printed, "{tenant} {line} {quantity}: {report}");
+    }
 }
 
 /// The printed query and the printed connection work as they stand.
