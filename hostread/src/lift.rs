@@ -1,6 +1,6 @@
 //! Lift of campaigns as rows, for `hostread report lift`.
 
-use hostread_explain::{Lifted, Lifts};
+use hostread_explain::{Design, Lifted, Lifts};
 use hostread_models::lift::Effect;
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ pub(crate) fn listing(lifts: &Lifts) -> Listing {
         Column::text("campaign"),
         Column::text("from"),
         Column::text("to"),
+        Column::text("design"),
         Column::text("when"),
         Column::count("days"),
         Column::count("exposed"),
@@ -27,6 +28,10 @@ pub(crate) fn listing(lifts: &Lifts) -> Listing {
         Column::share("high"),
         Column::share("p"),
     ];
+    let design = match lifts.design {
+        Design::Observational => "observational",
+        Design::Randomised => "randomised",
+    };
     let row = |it: &Lifted, when: &str, effect: Option<Effect>| -> Vec<Value> {
         let of = |number: fn(Effect) -> i64| json!(effect.map(number));
         vec![
@@ -34,6 +39,7 @@ pub(crate) fn listing(lifts: &Lifts) -> Listing {
             json!(it.campaign),
             json!(lifts.from),
             json!(lifts.to),
+            json!(design),
             json!(when),
             json!(it.window_days),
             json!(it.lift.exposed),
@@ -86,6 +92,7 @@ mod tests {
             },
             from: "2026-03-01".to_owned(),
             to: "2026-03-02".to_owned(),
+            design: Design::Observational,
             rows: vec![Lifted {
                 tenant: "acme".to_owned(),
                 campaign: "spring".to_owned(),
@@ -94,9 +101,9 @@ mod tests {
             }],
         };
         let csv = listing(&lifts).csv().expect("it fits");
-        let ought = "tenant,campaign,from,to,when,days,exposed,compared,controls,heard later,converted,of controls,lift,low,high,p\n\
-            acme,spring,2026-03-01,2026-03-02,after,30,50,40,60,3,0.25,0.1,0.15,-0.000001,0.3,0.051\n\
-            acme,spring,2026-03-01,2026-03-02,before,30,50,40,60,3,,,,,,\n";
+        let ought = "tenant,campaign,from,to,design,when,days,exposed,compared,controls,heard later,converted,of controls,lift,low,high,p\n\
+            acme,spring,2026-03-01,2026-03-02,observational,after,30,50,40,60,3,0.25,0.1,0.15,-0.000001,0.3,0.051\n\
+            acme,spring,2026-03-01,2026-03-02,observational,before,30,50,40,60,3,,,,,,\n";
         assert_eq!(csv, ought);
     }
 }

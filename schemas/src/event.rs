@@ -243,6 +243,8 @@ pub enum ImpressionKind {
     Delivered,
     /// The player says that it was played: a separate metric, never added.
     ClientConfirmed,
+    /// The ad was withheld, by a draw, where it would have been delivered: the other side of a randomised test.
+    ControlExposure,
 }
 
 /// One report of an ad delivered (`delivery.impression.v1`).

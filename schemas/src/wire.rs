@@ -282,7 +282,7 @@ symbols! {
     IpClass { Included = 0, Relay = 1, DataCentre = 2, Vpn = 3, Cellular = 4, Office = 5, Residential = 6 }
     Method { Get = 0, Head = 1, Other = 2 }
     SourceKind { Cdn = 0, Prefix = 1 }
-    ImpressionKind { Delivered = 0, ClientConfirmed = 1 }
+    ImpressionKind { Delivered = 0, ClientConfirmed = 1, ControlExposure = 2 }
     PixelKind { Page = 0, Cart = 1, Lead = 2, Purchase = 3 }
     OrderKind { Placed = 0, Cancelled = 1, Refunded = 2 }
     AdKind { BakedIn = 0, Inserted = 1 }

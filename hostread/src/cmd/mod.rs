@@ -9,6 +9,7 @@ mod databases;
 pub(crate) mod dead_letters;
 pub(crate) mod doctor;
 pub(crate) mod engines;
+mod episodes;
 mod events_door;
 pub(crate) mod explain;
 pub(crate) mod gateway;

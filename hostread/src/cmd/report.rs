@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use hostread_schemas::event::Model;
 
 use super::SheetFormat as Format;
+use super::episodes::{self, EpisodesArgs};
 use super::lift::{self, LiftArgs};
 use super::numbers::{ConversionsArgs, NumbersCommand, journeys};
 use super::reach::{self, ReachArgs};
@@ -37,6 +38,8 @@ enum ReportCommand {
     Funnel(ReachArgs),
     /// How many more of those who heard a campaign converted than of those like them who did not
     Lift(LiftArgs),
+    /// Which episodes sold: what the touches in them are credited with, by campaign
+    Episodes(EpisodesArgs),
     /// What campaigns brought day by day, with refunds on their own day or on that of the sale
     Revenue(RevenueArgs),
 }
@@ -139,6 +142,7 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
         Some(ReportCommand::Reach(args)) => return reach::run(&config, args, Shown::Reach).await,
         Some(ReportCommand::Funnel(args)) => return reach::run(&config, args, Shown::Funnel).await,
         Some(ReportCommand::Lift(args)) => return lift::run(&config, args).await,
+        Some(ReportCommand::Episodes(args)) => return episodes::run(&config, args).await,
         Some(ReportCommand::Revenue(args)) => return revenue::run(&config, args).await,
         Some(ReportCommand::Stored(command)) => Some(command),
         None => None,

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use hostread_disk::Disk;
 use hostread_explain::{
-    Archive, Asked, Cause, Explanation, Kind, Known, LiftAsked, Lifts, NotCounted, NotExplained,
-    Reach, ReachAsked, ReadError, Revenue, RevenueAsked, Tracking, Without,
+    Archive, Asked, Cause, Episodes, EpisodesAsked, Explanation, Kind, Known, LiftAsked, Lifts,
+    NotCounted, NotExplained, Reach, ReachAsked, ReadError, Revenue, RevenueAsked, Tracking,
+    Without,
 };
 use hostread_gateway::{ExplainAsk, ExplainRefusal};
 use hostread_journal::Snapshot;
@@ -129,6 +130,18 @@ impl Explainer {
         self.read(|known| {
             let tenant = tenant.map(|name| self.hasher.tenant(name));
             hostread_explain::lifts(known, asked, tenant).map_err(NoAnswer::from)
+        })
+    }
+
+    /// What episodes sold, of one tenant or of all.
+    pub(crate) fn episodes(
+        &self,
+        asked: &EpisodesAsked,
+        tenant: Option<&str>,
+    ) -> Result<Episodes, NoAnswer> {
+        self.read(|known| {
+            let tenant = tenant.map(|name| self.hasher.tenant(name));
+            hostread_explain::episodes(known, asked, tenant).map_err(NoAnswer::from)
         })
     }
 

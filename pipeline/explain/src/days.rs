@@ -119,7 +119,16 @@ impl CountedDay {
 
     /// The ads delivered of known lines.
     pub(crate) fn delivered<'a>(&'a self, dims: &'a Dims) -> impl Iterator<Item = Delivered> + 'a {
-        self.counted.deliveries.iter().filter_map(|delivery| {
+        self.ads(dims, &self.counted.deliveries)
+    }
+
+    /// Ads of the day that are of known lines.
+    pub(crate) fn ads<'a>(
+        &'a self,
+        dims: &'a Dims,
+        ads: &'a [Delivery],
+    ) -> impl Iterator<Item = Delivered> + 'a {
+        ads.iter().filter_map(|delivery| {
             let line = dims.lines.get(&delivery.line)?;
             let aired = dims.aired.get(&(delivery.line, delivery.episode));
             let aired_at = aired.map(|(aired_at, _)| *aired_at);

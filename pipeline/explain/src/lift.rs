@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hostread_models::lift::{Entry, History, Lift, Trials, lift};
+use hostread_models::lift::{Chances, Entry, History, Lift, Trials, lift};
 use hostread_schemas::event::IpClass;
 use hostread_schemas::fact::RetentionClass;
 use hostread_schemas::unit::DAY_MS;
-use hostread_schemas::{BrandId, CampaignId, Day, HouseholdId, NameKind, TenantId};
+use hostread_schemas::{BrandId, CampaignId, Day, HouseholdId, LineId, NameKind, TenantId};
 
 use crate::days::Whose;
 use crate::dims::{Dims, all_dims};
@@ -34,6 +34,17 @@ pub struct LiftAsked {
     pub window_days: Option<u16>,
     /// Only this campaign.
     pub campaign: Option<String>,
+    /// Who is compared with whom.
+    pub design: Design,
+}
+
+/// What makes somebody a control.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Design {
+    /// It did not hear the ad.
+    Observational,
+    /// The ad was withheld from it by a draw.
+    Randomised,
 }
 
 /// Lift of one campaign.
@@ -58,7 +69,9 @@ pub struct Lifts {
     pub from: String,
     /// Last day.
     pub to: String,
-    /// By tenant and campaign; those that nobody heard are not there.
+    /// Who was compared with whom.
+    pub design: Design,
+    /// By tenant and campaign; those that nobody heard are not there, and of a draw those that it did not part.
     pub rows: Vec<Lifted>,
 }
 
@@ -88,16 +101,12 @@ pub fn lifts(
             if asked.campaign.as_ref().is_some_and(|only| *only != name) {
                 continue;
             }
-            let entries: Vec<_> = homes
-                .histories(dims, campaign)
-                .flat_map(|history| trials.of(&history))
-                .collect();
-            if entries.iter().any(Entry::exposed) {
+            if let Some(lift) = homes.lift(dims, campaign, &trials, asked.design) {
                 rows.push(Lifted {
                     tenant: known.tenant(*tenant),
                     campaign: name,
                     window_days,
-                    lift: lift(&entries),
+                    lift,
                 });
             }
         }
@@ -107,6 +116,7 @@ pub fn lifts(
         as_of: known.as_of(),
         from: from.to_string(),
         to: to.to_string(),
+        design: asked.design,
         rows,
     })
 }
@@ -154,9 +164,33 @@ impl Homes {
         Ok(Self { lives, bought })
     }
 
-    /// Campaigns of a brand that anybody heard.
+    /// A campaign's lift; none without anybody exposed, or in a draw without anybody held out.
+    fn lift(
+        &self,
+        dims: &Dims,
+        campaign: CampaignId,
+        trials: &Trials,
+        design: Design,
+    ) -> Option<Lift> {
+        match design {
+            Design::Observational => {
+                let histories = self.histories(dims, campaign);
+                let entries: Vec<_> = histories.flat_map(|it| trials.of(&it)).collect();
+                entries.iter().any(Entry::exposed).then(|| lift(&entries))
+            }
+            Design::Randomised => {
+                let chances = self.chances(dims, campaign);
+                let entries: Vec<_> = chances.filter_map(|it| trials.drawn(&it)).collect();
+                let held_out = entries.iter().any(|entry| !entry.exposed());
+                held_out.then(|| lift(&entries))
+            }
+        }
+    }
+
+    /// Campaigns of a brand that anybody heard or was held out of.
     fn heard(&self, dims: &Dims) -> BTreeSet<CampaignId> {
-        let seen = self.lives.values().flat_map(|life| &life.seen);
+        let lives = self.lives.values();
+        let seen = lives.flat_map(|life| life.seen.iter().chain(&life.held_out));
         let heard = seen.filter_map(|seen| dims.lines.get(&seen.line));
         let heard = heard.map(|line| line.campaign);
         heard
@@ -190,6 +224,34 @@ impl Homes {
                 history.conversions.clone_from(&bought.conversions);
             }
             history
+        })
+    }
+
+    /// Every household, as the test of a campaign sees it. The line items of the test are those of which anybody was held out:
+    /// nobody drew who hears the others.
+    fn chances(&self, dims: &Dims, campaign: CampaignId) -> impl Iterator<Item = Chances> {
+        let brand = dims.campaigns.get(&campaign).copied().unwrap_or_default();
+        let withheld = self.lives.values().flat_map(|life| &life.held_out);
+        let of_campaign = |line: &LineId| {
+            let line = dims.lines.get(line);
+            line.is_some_and(|line| line.campaign == campaign)
+        };
+        let drawn = withheld.map(|seen| seen.line).filter(of_campaign);
+        let drawn: BTreeSet<LineId> = drawn.collect();
+        self.lives.iter().map(move |(household, life)| {
+            let of_test = |seen: &[Seen]| {
+                let of_test = seen.iter().filter(|seen| drawn.contains(&seen.line));
+                of_test
+                    .map(|seen| (seen.secs, usable(life, seen)))
+                    .collect()
+            };
+            let bought = self.bought.get(&(*household, brand));
+            Chances {
+                household: household.0,
+                ads: of_test(&life.seen),
+                held_out: of_test(&life.held_out),
+                conversions: bought.map_or_else(Vec::new, |it| it.conversions.clone()),
+            }
         })
     }
 }

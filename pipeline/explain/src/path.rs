@@ -3,17 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hostread_rules::attribution::{apportion, weights};
 use hostread_rules::conversion::Conversion;
+use hostread_rules::counting::held_out;
 use hostread_rules::earned::{beyond_limit, earned};
 use hostread_rules::household::{SHARED_SPAN_DAYS, shared_days};
-use hostread_schemas::event::IpClass;
+use hostread_schemas::event::{IpClass, Model};
 use hostread_schemas::fact::{Carry, FactBody, PathTouch, RetentionClass};
 use hostread_schemas::view::{ConversionKey, ConversionRow, CreditKey, CreditRow};
 use hostread_schemas::{
-    AgentId, BrandId, Day, EpisodeId, EventId, HouseholdId, LineId, ListenerId, ShowId, TenantId,
+    AgentId, BrandId, CREDIT_MICROS_PER_CONVERSION, Day, EpisodeId, EventId, HouseholdId, LineId,
+    ListenerId, ShowId, TenantId,
 };
 
-use crate::days::{Whose, count_day};
+use crate::days::{Delivered, Whose, count_day};
 use crate::dims::Dims;
 use crate::known::{Known, ReadError};
 use crate::signals::Receipt;
@@ -38,6 +41,8 @@ pub(crate) struct Seen {
 pub(crate) struct Life {
     /// In order of (whole second, touch).
     pub(crate) seen: Vec<Seen>,
+    /// Ads that it was held out of, in the same order.
+    pub(crate) held_out: Vec<Seen>,
     /// Downloads from residential addresses: whole seconds, listener.
     pub(crate) downloads: Vec<(i64, u64)>,
     pub(crate) presence: BTreeSet<(Day, AgentId)>,
@@ -109,7 +114,7 @@ pub(crate) fn lives(
             let downloads = downloads.filter(|it| it.ip_class == IpClass::Residential);
             life.downloads
                 .extend(downloads.map(|it| (it.t0.secs(), counted.listener.0)));
-            life.seen.extend(counted.delivered(dims).map(|ad| Seen {
+            let seen = |ad: Delivered| Seen {
                 secs: ad.delivery.time.secs(),
                 touch: ad.touch,
                 time: ad.delivery.time,
@@ -119,12 +124,16 @@ pub(crate) fn lives(
                 day,
                 listener: counted.listener,
                 episode: ad.delivery.episode,
-            }));
+            };
+            life.seen.extend(counted.delivered(dims).map(seen));
+            let withheld = held_out(&counted.items, &counted.counted, dims);
+            life.held_out.extend(counted.ads(dims, &withheld).map(seen));
         }
     }
     let settings = dims.settings();
     for life in lives.values_mut() {
         life.seen.sort_unstable();
+        life.held_out.sort_unstable();
         let presence: Vec<(Day, AgentId)> = life.presence.iter().copied().collect();
         life.shared = shared_days(&presence, &settings).into_iter().collect();
     }
@@ -181,6 +190,36 @@ pub(crate) struct Credited {
     pub(crate) frozen: bool,
     pub(crate) lookback_secs: i64,
     pub(crate) half_life_secs: i64,
+}
+
+/// What each touch of a path has under a model, oldest first.
+pub(crate) struct Parts {
+    pub(crate) weights: Vec<u64>,
+    /// In millionths of the conversion.
+    pub(crate) credits: Vec<i64>,
+    /// In millionths of its currency.
+    pub(crate) money: Vec<i64>,
+}
+
+impl Credited {
+    /// Whole seconds from each touch to the conversion.
+    pub(crate) fn ages(&self, made: &Conversion) -> Vec<i64> {
+        let secs = made.time.secs();
+        let path = self.path.iter();
+        path.map(|touch| secs.saturating_sub(touch.time.secs()))
+            .collect()
+    }
+
+    /// Splits the conversion among its touches.
+    pub(crate) fn parts(&self, made: &Conversion, model: Model) -> Parts {
+        let lines: Vec<LineId> = self.path.iter().map(|touch| touch.line).collect();
+        let weights = weights(model, &self.ages(made), &lines, self.half_life_secs);
+        Parts {
+            credits: apportion(CREDIT_MICROS_PER_CONVERSION.cast_signed(), &weights),
+            money: apportion(made.value.0, &weights),
+            weights,
+        }
+    }
 }
 
 /// Credits a conversion.

@@ -3,20 +3,19 @@
 //! Needs: one state of the journal. Promises: over all days both say the same, to the last millionth; with refunds on the day of
 //! the sale it is what the credits of that day have. Leaves out: conversions without a path, and those that were released.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use hostread_rules::conversion::{Conversion, merge_order};
 use hostread_schemas::event::Model;
 use hostread_schemas::fact::{RetentionClass, SignalKind};
-use hostread_schemas::{CampaignId, Currency, Day, HouseholdId, NameKind, TenantId};
+use hostread_schemas::{CampaignId, Currency, Day, NameKind, TenantId};
 
-use crate::days::Whose;
-use crate::dims::{Dims, all_dims};
-use crate::known::{Known, ReadError};
-use crate::path::{Life, Part, credited, lives};
+use crate::dims::all_dims;
+use crate::known::Known;
 use crate::period::{NotCounted, period};
 use crate::said::AsOf;
-use crate::signals::{Merged, Merging, Signal, merged, plain};
+use crate::sales::Sales;
+use crate::signals::{Merged, Signal, plain};
 
 /// On which day a refund is booked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,7 +78,8 @@ pub fn revenue(
     let dims = all_dims(known, tenant)?;
     let mut rows = Vec::new();
     for (tenant, dims) in &dims {
-        let books = Books::read(known, dims, *tenant, asked)?;
+        let sales = Sales::read(known, dims, *tenant)?;
+        let books = Books { sales, asked };
         for ((day, campaign, currency), booked) in books.booked() {
             if (from..=to).contains(&day) && booked != Booked::default() {
                 rows.push(Brought {
@@ -114,41 +114,16 @@ struct Booked {
     refunded: i64,
 }
 
-/// A tenant's conversions.
+/// A tenant's conversions, booked as is asked.
 struct Books<'k> {
-    known: &'k Known<'k>,
-    dims: &'k Dims,
-    tenant: TenantId,
+    sales: Sales<'k>,
     asked: RevenueAsked,
-    merging: Merging,
-    lives: BTreeMap<HouseholdId, Life>,
 }
 
-impl<'k> Books<'k> {
-    fn read(
-        known: &'k Known<'k>,
-        dims: &'k Dims,
-        tenant: TenantId,
-        asked: RevenueAsked,
-    ) -> Result<Self, ReadError> {
-        let merging = merged(known, tenant)?;
-        let signals = merging.merged.iter().flat_map(|one| &one.signals);
-        let households = signals.map(|signal| signal.fact.household);
-        let households: BTreeSet<_> = households.filter(|it| it.is_some()).collect();
-        let whose = Whose::Households(&households);
-        Ok(Self {
-            lives: lives(known, dims, tenant, whose, |_| Part::Whole)?,
-            known,
-            dims,
-            tenant,
-            asked,
-            merging,
-        })
-    }
-
+impl Books<'_> {
     fn booked(&self) -> BTreeMap<Place, Booked> {
         let mut booked = BTreeMap::new();
-        for one in &self.merging.merged {
+        for one in &self.sales.merging.merged {
             self.book(one, &mut booked);
         }
         booked
@@ -187,13 +162,9 @@ impl<'k> Books<'k> {
 
     /// Who is credited with how much of a conversion.
     fn money(&self, made: &Conversion) -> Money {
-        let receipts = self.merging.receipts.get(&made.conversion);
-        let receipts = receipts.map_or(&[][..], Vec::as_slice);
-        let life = self.lives.get(&made.household);
-        let credited = credited(self.known, self.dims, self.tenant, made, life, receipts);
         let models = Model::ALL.iter().position(|it| *it == self.asked.model);
         let mut money = Money::new();
-        for (_, row) in credited.credits {
+        for (_, row) in self.sales.credited(made).credits {
             let of = models.and_then(|model| row.money_micros.get(model));
             *money.entry(row.campaign).or_default() += of.copied().unwrap_or_default();
         }

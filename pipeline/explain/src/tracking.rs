@@ -10,7 +10,7 @@ use std::fmt::Display;
 use hostread_rules::counting::Exposure;
 use hostread_rules::delivery::civil_day;
 use hostread_rules::pacing::pace;
-use hostread_schemas::event::{AdKind, ControllingSource};
+use hostread_schemas::event::{AdKind, ControllingSource, ImpressionKind};
 use hostread_schemas::fact::{LineFact, RetentionClass};
 use hostread_schemas::unit::DAY_MS;
 use hostread_schemas::view::PacingState;
@@ -272,7 +272,9 @@ impl<'k> Looked<'k> {
                     }
                 }
                 for (time, _, exposure) in &counted.items {
-                    if matches!(exposure, Exposure::Impression(it) if it.line == line) {
+                    if matches!(exposure, Exposure::Impression(it)
+                        if it.line == line && it.kind != ImpressionKind::ControlExposure)
+                    {
                         impressions.add(*time, clock, false);
                     }
                 }

@@ -8,6 +8,7 @@
 //! To wait and see who never hears the ad would pick the controls by their future.
 
 mod effect;
+mod randomised;
 
 use std::collections::BTreeSet;
 use std::hash::Hasher;
@@ -16,6 +17,7 @@ use std::ops::Range;
 use siphasher::sip::SipHasher13;
 
 pub use effect::{CONVERTED_MIN, Effect, Entry, Lift, Side, lift};
+pub use randomised::{Chances, drawn_as_said};
 
 const DAY_SECS: i64 = 86_400;
 const WEEK_SECS: i64 = 7 * DAY_SECS;

@@ -166,18 +166,42 @@ pub fn count_listener_day<D: Dimensions + ?Sized>(
     }
     if day.verdicts.len() < exposures.len() {
         let downloads = &day.downloads;
-        let of_episode = |episode, _| {
-            let at = downloads.binary_search_by_key(&episode, |d| d.episode);
-            downloads.get(at.ok()?)
-        };
-        count_impressions(exposures, dims, of_episode, &mut day.deliveries);
+        let of_episode = |episode, _| of_episode(downloads, episode);
+        let delivered = ImpressionKind::Delivered;
+        count_impressions(exposures, delivered, dims, of_episode, &mut day.deliveries);
     }
-    if day.deliveries.len() > 1 {
-        // Stable: of several impressions the first stays.
-        day.deliveries.sort_by_key(|d| (d.line, d.episode));
-        day.deliveries.dedup_by_key(|d| (d.line, d.episode));
-    }
+    keep_firsts(&mut day.deliveries);
     day
+}
+
+/// The ads that a listener-day was held out of: what its control exposures would be, were they ads delivered. By (line, episode);
+/// `counted` is what the day came to.
+#[must_use]
+pub fn held_out<D: Dimensions + ?Sized>(
+    exposures: &[Item],
+    counted: &ListenerDay,
+    dims: &D,
+) -> Vec<Delivery> {
+    let mut withheld = Vec::new();
+    let of_episode = |episode, _| of_episode(&counted.downloads, episode);
+    let kind = ImpressionKind::ControlExposure;
+    count_impressions(exposures, kind, dims, of_episode, &mut withheld);
+    keep_firsts(&mut withheld);
+    withheld
+}
+
+/// Of downloads by episode that of one.
+fn of_episode(downloads: &[CountedDownload], episode: EpisodeId) -> Option<&CountedDownload> {
+    let at = downloads.binary_search_by_key(&episode, |d| d.episode);
+    downloads.get(at.ok()?)
+}
+
+/// Of several ads of a line in an episode the first, in the order in which they stand.
+fn keep_firsts(ads: &mut Vec<Delivery>) {
+    if ads.len() > 1 {
+        ads.sort_by_key(|d| (d.line, d.episode));
+        ads.dedup_by_key(|d| (d.line, d.episode));
+    }
 }
 
 /// The version that makes the download.
@@ -327,9 +351,10 @@ const fn delivery(line: &LineFact, id: LineId, download: &CountedDownload) -> De
     }
 }
 
-/// The ads of lines that are counted by impressions; `download_of` knows the download of an episode that an ad of a time is in.
+/// The reports of one kind about lines that are counted by impressions, as ads; `download_of` knows the download of an episode that an ad of a time is in.
 fn count_impressions<'d, D: Dimensions + ?Sized>(
     exposures: &[(EventTimeMs, EventId, Exposure)],
+    kind: ImpressionKind,
     dims: &D,
     download_of: impl Fn(EpisodeId, EventTimeMs) -> Option<&'d CountedDownload>,
     deliveries: &mut Vec<Delivery>,
@@ -344,7 +369,7 @@ fn count_impressions<'d, D: Dimensions + ?Sized>(
         else {
             continue;
         };
-        if ad.kind != ImpressionKind::Delivered || !judge.human(*time, ad) {
+        if ad.kind != kind || !judge.human(*time, ad) {
             continue;
         }
         if downloadable(ad.episode, dims) {

@@ -14,7 +14,7 @@ use hostread_schemas::json;
 use crate::samples::sample;
 
 /// The release that the schemas in `avro/` are.
-const RELEASE: &str = "v4";
+const RELEASE: &str = "v5";
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")

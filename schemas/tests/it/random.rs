@@ -149,7 +149,11 @@ impl Random {
                 line: self.text(),
                 show: self.text(),
                 episode: self.text(),
-                kind: self.one(&[ImpressionKind::Delivered, ImpressionKind::ClientConfirmed]),
+                kind: self.one(&[
+                    ImpressionKind::Delivered,
+                    ImpressionKind::ClientConfirmed,
+                    ImpressionKind::ControlExposure,
+                ]),
                 ip: self.ip(),
                 agent: self.text(),
                 session: self.maybe(Self::text),

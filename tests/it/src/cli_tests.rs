@@ -18,6 +18,7 @@ mod credits;
 mod dead_letters;
 mod demo;
 mod doctor;
+mod episodes;
 mod explain;
 mod guide;
 mod import;

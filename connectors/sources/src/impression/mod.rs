@@ -35,6 +35,7 @@ fn event(origin: &Origin<'_>, raw: &Raw<'_>, answers: &Answers) -> Result<Event,
     let kinds = [
         ("delivered", ImpressionKind::Delivered),
         ("client_confirmed", ImpressionKind::ClientConfirmed),
+        ("control_exposure", ImpressionKind::ControlExposure),
     ];
     let impression = Impression {
         line: answers.required("line")?,

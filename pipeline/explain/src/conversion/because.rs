@@ -1,12 +1,10 @@
 //! From a merged and credited conversion to what is said of it.
 
-use hostread_rules::attribution::{apportion, code_touch, weights};
+use hostread_rules::attribution::code_touch;
 use hostread_rules::conversion::{Conversion as Made, strength};
 use hostread_schemas::event::{ByModel, Model};
 use hostread_schemas::fact::{PathTouch, SignalKind};
-use hostread_schemas::{
-    CREDIT_MICROS_PER_CONVERSION, ConversionId, Day, LineId, NameKind, TenantId,
-};
+use hostread_schemas::{ConversionId, Day, NameKind, TenantId};
 use hostread_sink_kit::words;
 use serde_json::{Map, Value, json};
 
@@ -14,7 +12,7 @@ use super::said::{Conversion, Credits, LeftOut, PathStep, Sharing, SignalSaid};
 use crate::asked::DownloadId;
 use crate::dims::Dims;
 use crate::known::Known;
-use crate::path::{Credited, Life, NotOnPath, Seen};
+use crate::path::{Credited, Life, NotOnPath, Parts, Seen};
 use crate::said::{Because, Found, KnownFrom};
 use crate::signals::{Merged, Signal};
 
@@ -282,27 +280,16 @@ fn said(known: &Known<'_>, signal: &Signal, gives: Vec<&'static str>) -> SignalS
 
 /// The touches with what each earns: the same weights and the same apportioning as the credits' (definition 14).
 fn path(known: &Known<'_>, made: &Made, life: Option<&Life>, credited: &Credited) -> Vec<PathStep> {
-    let secs = made.time.secs();
-    let ages: Vec<i64> = credited
-        .path
-        .iter()
-        .map(|touch| secs.saturating_sub(touch.time.secs()))
-        .collect();
-    let lines: Vec<LineId> = credited.path.iter().map(|touch| touch.line).collect();
-    let by_model: Vec<(Model, Vec<u64>, Vec<i64>, Vec<i64>)> = Model::ALL
-        .into_iter()
-        .map(|model| {
-            let weights = weights(model, &ages, &lines, credited.half_life_secs);
-            let credits = apportion(CREDIT_MICROS_PER_CONVERSION as i64, &weights);
-            let money = apportion(made.value.0, &weights);
-            (model, weights, credits, money)
-        })
+    let ages = credited.ages(made);
+    let models = Model::ALL.into_iter();
+    let by_model: Vec<(Model, Parts)> = models
+        .map(|model| (model, credited.parts(made, model)))
         .collect();
     let step = |(at, touch): (usize, &PathTouch)| {
-        let column = |value: &dyn Fn(&(Model, Vec<u64>, Vec<i64>, Vec<i64>)) -> Value| {
+        let column = |value: &dyn Fn(&Parts) -> Value| {
             let fields = by_model
                 .iter()
-                .map(|of_model| (of_model.0.as_str().to_owned(), value(of_model)));
+                .map(|(model, parts)| (model.as_str().to_owned(), value(parts)));
             Value::Object(fields.collect::<Map<_, _>>())
         };
         PathStep {
@@ -313,9 +300,9 @@ fn path(known: &Known<'_>, made: &Made, life: Option<&Life>, credited: &Credited
             campaign: known.name(NameKind::Campaign, touch.campaign.0),
             show: known.name(NameKind::Show, touch.show.0),
             from: from(known, made, life, touch),
-            weights: column(&|of| json!(of.1.get(at))),
-            credit_micros: column(&|of| json!(of.2.get(at))),
-            money_micros: column(&|of| json!(of.3.get(at))),
+            weights: column(&|of| json!(of.weights.get(at))),
+            credit_micros: column(&|of| json!(of.credits.get(at))),
+            money_micros: column(&|of| json!(of.money.get(at))),
         }
     };
     credited.path.iter().enumerate().map(step).collect()

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
-use hostread_schemas::event::IpClass;
+use hostread_schemas::event::{ImpressionKind, IpClass};
 use hostread_schemas::fact::{
     EpisodeFact, FactBody, ImpressionFact, LineFact, RequestFact, SettingsFact, SignalKind,
 };
@@ -15,15 +15,18 @@ use crate::testing::{NOON, TENANT, World};
 const SPRING: CampaignId = CampaignId(20);
 const AUTUMN: CampaignId = CampaignId(21);
 const OF_ANOTHER_BRAND: CampaignId = CampaignId(22);
-const LINES: [u64; 3] = [60, 61, 62];
+/// Of spring, autumn, another brand, and spring once more.
+const LINES: [u64; 4] = [60, 61, 62, 63];
 
 /// What a household did, so many hours before noon.
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     /// One of its listeners fetched the episode.
     Download(u64),
-    /// One of its listeners got an ad of one of three line items.
+    /// One of its listeners got an ad of a line item.
     Ad(u64, usize),
+    /// It was held out of it.
+    HeldOut(u64, usize),
     Visit,
     Order,
     /// In the shop of another brand.
@@ -38,7 +41,8 @@ fn world(done: &[Done]) -> World {
     world.say(900, FactBody::Campaign(AUTUMN, BrandId(10)));
     world.say(900, FactBody::Campaign(OF_ANOTHER_BRAND, BrandId(11)));
     world.say(900, FactBody::Store(StoreId(31), BrandId(11)));
-    for (line, campaign) in LINES.into_iter().zip([SPRING, AUTUMN, OF_ANOTHER_BRAND]) {
+    let campaigns = [SPRING, AUTUMN, OF_ANOTHER_BRAND, SPRING];
+    for (line, campaign) in LINES.into_iter().zip(campaigns) {
         let line = LineFact {
             line: LineId(line),
             campaign,
@@ -84,8 +88,14 @@ fn world(done: &[Done]) -> World {
                 };
                 world.say(hours_ago, FactBody::Request(request));
             }
-            Deed::Ad(listener, line) => {
+            Deed::Ad(listener, line) | Deed::HeldOut(listener, line) => {
+                let kind = if matches!(deed, Deed::HeldOut(..)) {
+                    ImpressionKind::ControlExposure
+                } else {
+                    ImpressionKind::Delivered
+                };
                 let ad = ImpressionFact {
+                    kind,
                     line: LineId(LINES[line]),
                     show: ShowId(40),
                     listener: ListenerId(household * 10 + listener),
@@ -138,8 +148,27 @@ fn found(world: &World) -> Vec<History> {
     found
 }
 
+fn found_chances(world: &World) -> Vec<Chances> {
+    let mut found = world.ask(|known| {
+        let dims = all_dims(known, Some(TENANT)).unwrap();
+        let dims = &dims[&TENANT];
+        let homes = Homes::read(known, dims, TENANT).unwrap();
+        homes.chances(dims, SPRING).collect::<Vec<_>>()
+    });
+    for chances in &mut found {
+        chances.ads.sort_unstable();
+        chances.held_out.sort_unstable();
+        chances.conversions.sort_unstable();
+    }
+    found
+}
+
 /// Deed by deed.
-fn naively(done: &[Done]) -> Vec<History> {
+fn naively(done: &[Done]) -> Vec<(History, Chances)> {
+    let is_drawn = |of: usize| {
+        done.iter()
+            .any(|it| matches!(it.3, Deed::HeldOut(_, line) if line == of))
+    };
     let agents = |household: u64, day: Day| -> BTreeSet<u64> {
         let of_day = done
             .iter()
@@ -149,7 +178,7 @@ fn naively(done: &[Done]) -> Vec<History> {
         for (number, it) in of_day.enumerate() {
             let (listener, agent) = match it.3 {
                 Deed::Download(listener) => (listener, 1 + listener),
-                Deed::Ad(listener, _) => (listener, 1),
+                Deed::Ad(listener, _) | Deed::HeldOut(listener, _) => (listener, 1),
                 _ => continue,
             };
             let order = (at(it.0).0, number, agent);
@@ -160,7 +189,7 @@ fn naively(done: &[Done]) -> Vec<History> {
     };
     let homes: BTreeSet<u64> = done
         .iter()
-        .filter(|it| matches!(it.3, Deed::Download(_) | Deed::Ad(..)))
+        .filter(|it| matches!(it.3, Deed::Download(_) | Deed::Ad(..) | Deed::HeldOut(..)))
         .map(|it| it.1)
         .collect();
     let mut histories = Vec::new();
@@ -172,6 +201,10 @@ fn naively(done: &[Done]) -> Vec<History> {
             household,
             ..History::default()
         };
+        let mut chances = Chances {
+            household,
+            ..Chances::default()
+        };
         for &(ago, _, home, deed) in done.iter().filter(|it| it.1 == household) {
             let matched = home && !shared(ago);
             match deed {
@@ -182,8 +215,9 @@ fn naively(done: &[Done]) -> Vec<History> {
                         *first = (ago, home);
                     }
                 }
-                Deed::Ad(listener, line) => {
-                    let first = first.entry((at(ago).day(), listener, line));
+                Deed::Ad(listener, line) | Deed::HeldOut(listener, line) => {
+                    let held_out = 20 * usize::from(matches!(deed, Deed::HeldOut(..)));
+                    let first = first.entry((at(ago).day(), listener, held_out + line));
                     let first = first.or_insert((ago, home));
                     if ago > first.0 {
                         *first = (ago, home);
@@ -197,9 +231,15 @@ fn naively(done: &[Done]) -> Vec<History> {
         for ((_, listener, what), (ago, home)) in first {
             let (secs, matched) = (at(ago).secs(), home && !shared(ago));
             match what {
-                0 => history.ads.push((secs, matched)),
+                0 | 3 => {
+                    history.ads.push((secs, matched));
+                    if is_drawn(what) {
+                        chances.ads.push((secs, matched));
+                    }
+                }
+                20 | 23 => chances.held_out.push((secs, matched)),
                 1 => history.others.push(secs),
-                2 => {}
+                2 | 21 | 22 => {}
                 _ if matched => history.downloads.push((secs, household * 10 + listener)),
                 _ => {}
             }
@@ -209,7 +249,10 @@ fn naively(done: &[Done]) -> Vec<History> {
         history.others.sort_unstable();
         history.visits.sort_unstable();
         history.conversions.sort_unstable();
-        histories.push(history);
+        chances.ads.sort_unstable();
+        chances.held_out.sort_unstable();
+        chances.conversions.clone_from(&history.conversions);
+        histories.push((history, chances));
     }
     histories
 }
@@ -217,7 +260,8 @@ fn naively(done: &[Done]) -> Vec<History> {
 fn deeds() -> impl Strategy<Value = Deed> {
     prop_oneof![
         4 => (0_u64..4).prop_map(Deed::Download),
-        4 => (0_u64..2, 0_usize..3).prop_map(|(listener, line)| Deed::Ad(listener, line)),
+        4 => (0_u64..2, 0_usize..4).prop_map(|(listener, line)| Deed::Ad(listener, line)),
+        2 => (0_u64..2, 0_usize..4).prop_map(|(listener, line)| Deed::HeldOut(listener, line)),
         1 => Just(Deed::Visit),
         1 => Just(Deed::Order),
         1 => Just(Deed::OrderElsewhere),
@@ -232,7 +276,10 @@ proptest! {
             0..60,
         ),
     ) {
-        prop_assert_eq!(found(&world(&done)), naively(&done));
+        let (histories, chances): (Vec<_>, Vec<_>) = naively(&done).into_iter().unzip();
+        let world = world(&done);
+        prop_assert_eq!(found(&world), histories);
+        prop_assert_eq!(found_chances(&world), chances);
     }
 }
 
@@ -261,6 +308,7 @@ fn the_lift_of_a_campaign_is_that_of_its_households() {
         to: None,
         window_days: Some(14),
         campaign: None,
+        design: Design::Observational,
     };
     let all = ask(&asked);
     assert_eq!(all.rows.len(), 1, "one campaign was heard: {all:?}");
@@ -284,4 +332,45 @@ fn the_lift_of_a_campaign_is_that_of_its_households() {
     asked.to = Some(Day(NOON.day().0 - 4));
     let refused = world.ask(|known| lifts(known, &asked, None));
     assert!(matches!(refused, Err(NotCounted::Backwards { .. })));
+}
+
+/// Of the same households a hundred more that would have heard the ad, had a draw not held them out: as many of them buy as of
+/// those that heard it.
+#[test]
+fn a_draw_compares_those_that_could_have_heard_it() {
+    let mut done = campaign();
+    for household in 201_u64..=300 {
+        let hours_ago = 24 * 8 + (household % 40).cast_signed();
+        done.push((hours_ago, household, true, Deed::HeldOut(1, 0)));
+        if household <= 225 {
+            done.push((24, household, true, Deed::Order));
+        }
+        if household > 290 {
+            done.push((48, household, true, Deed::Ad(1, 0)));
+        }
+    }
+    // Nobody drew who hears this line item.
+    done.push((24 * 9, 150, true, Deed::Ad(1, 3)));
+    let world = world(&done);
+    let mut asked = LiftAsked {
+        from: None,
+        to: None,
+        window_days: Some(14),
+        campaign: None,
+        design: Design::Randomised,
+    };
+    let ask = |asked: &LiftAsked| world.ask(|known| lifts(known, asked, Some(TENANT)).unwrap());
+    let all = ask(&asked);
+    assert_eq!(all.rows.len(), 1, "one campaign has a draw: {all:?}");
+    let found = &all.rows[0].lift;
+    assert_eq!((found.exposed, found.controls, found.later), (100, 100, 10));
+    let after = found.after.unwrap();
+    let rates = (after.exposed, after.controls, after.difference);
+    assert_eq!(rates, (300_000, 250_000, 50_000));
+    asked.design = Design::Observational;
+    let observed = ask(&asked).rows[0].lift.clone();
+    assert_eq!(observed.exposed, 101, "who was not drawn heard it too");
+    asked.design = Design::Randomised;
+    asked.from = Some(Day(NOON.day().0 - 3));
+    assert_eq!(ask(&asked).rows, [], "their first chance came before");
 }

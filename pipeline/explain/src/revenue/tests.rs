@@ -1,9 +1,11 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
+use std::collections::BTreeSet;
+
 use hostread_journal::ReleaseRecord;
 use hostread_schemas::fact::{FactBody, ImpressionFact, LineFact};
 use hostread_schemas::{
-    AgentId, ConversionId, EventTimeMs, LineId, ListenerId, MoneyMicros, ShowId,
+    AgentId, ConversionId, EventTimeMs, HouseholdId, LineId, ListenerId, MoneyMicros, ShowId,
 };
 use proptest::prelude::*;
 

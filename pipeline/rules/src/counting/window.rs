@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use hostread_schemas::event::ImpressionKind;
 use hostread_schemas::unit::DAY_MS;
 use hostread_schemas::{Day, EnclosureId, EpisodeId, EventTimeMs, HouseholdId};
 use serde::{Deserialize, Serialize};
@@ -219,7 +220,8 @@ pub fn count_listener<D: Dimensions + ?Sized>(
             .filter(|_| *of == episode && time < *end)
     };
     if all.verdicts.len() < exposures.len() {
-        count_impressions(exposures, dims, in_window, &mut all.deliveries);
+        let delivered = ImpressionKind::Delivered;
+        count_impressions(exposures, delivered, dims, in_window, &mut all.deliveries);
     }
     for verdict in all.verdicts {
         days.entry(day_of(verdict.time))

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::explain::Demo;
-use super::{codes, lift, models, paths, printed, reach, returns, revenue, run, sql, text};
+use super::{
+    codes, episodes, lift, models, paths, printed, reach, returns, revenue, run, sql, text,
+};
 
 /// Rows of a page: few, so that there are several pages.
 const PAGE_ROWS: usize = 3;
@@ -46,6 +48,7 @@ pub(super) async fn every_sheet(demo: &Demo<'_>, postgres: &sqlx::PgPool) {
         models::every_campaign(&sheets).await;
         reach::every_row(&sheets).await;
         lift::every_campaign(&sheets);
+        episodes::every_campaign(&sheets);
         with_refunds += u32::from(revenue::every_day(&sheets));
         with_bills += u32::from(returns::every_line(&sheets, postgres).await);
         sheets.door().await;

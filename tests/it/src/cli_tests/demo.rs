@@ -74,6 +74,7 @@ async fn any_world_comes_out_as_it_is_and_goes_on() {
     super::tracking::every_line(&demo).await;
     super::windows::every_window(&demo).await;
     super::schemathesis::any_question(&demo, &seed);
+    super::lift::of_a_draw(&demo).await;
     postgres.close().await;
     assert_eq!(up.stop(Signal::SIGINT), Some(0));
 }

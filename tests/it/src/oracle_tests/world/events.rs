@@ -153,6 +153,7 @@ pub(super) fn event(kind: Kind, dice: Dice, own_id: &str) -> Event {
                     ImpressionKind::Delivered,
                     ImpressionKind::Delivered,
                     ImpressionKind::ClientConfirmed,
+                    ImpressionKind::ControlExposure,
                 ],
                 d,
             ),
