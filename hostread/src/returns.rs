@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use hostread_schemas::event::Model;
+use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use crate::credits::SECS_MAX;
@@ -28,7 +29,10 @@ pub(crate) struct Returns {
 }
 
 /// Tenant and line item.
-type Line = (String, String);
+pub(crate) type Line = (String, String);
+
+/// What a line item cost in a currency, in millionths.
+pub(crate) type Spend = (Line, String, i64);
 
 /// All that a line item cost and brought, in millionths.
 #[derive(Debug, Default)]
@@ -46,25 +50,39 @@ impl Reader {
     /// When a database does not answer.
     pub(crate) async fn returns(&self, which: &Returns) -> Result<Listing> {
         let mut lines: BTreeMap<Line, Sums> = BTreeMap::new();
-        self.spend(which, &mut lines).await?;
+        let bills = self.spend(which.tenant.as_deref(), which.line.as_deref(), None);
+        for (line, currency, micros) in bills.await? {
+            let sums = lines.entry(line).or_default();
+            sums.spend.insert(currency, micros);
+        }
         self.earned(which, &mut lines).await?;
         Ok(listing(&lines, which))
     }
 
-    async fn spend(&self, which: &Returns, lines: &mut BTreeMap<Line, Sums>) -> Result<()> {
+    /// Bills by tenant, line item and currency, in millionths: of all months, or of those that begin from a day to another.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn spend(
+        &self,
+        tenant: Option<&str>,
+        line: Option<&str>,
+        months: Option<(Date, Date)>,
+    ) -> Result<Vec<Spend>> {
         let query = "SELECT tenant, line, currency, sum(amount_micros)::bigint FROM serving.billing_lines \
-            WHERE ($1::text IS NULL OR tenant = $1) AND ($2::text IS NULL OR line = $2) GROUP BY tenant, line, currency";
+            WHERE ($1::text IS NULL OR tenant = $1) AND ($2::text IS NULL OR line = $2) \
+            AND ($3::text IS NULL OR period BETWEEN $3::date AND $4::date) GROUP BY tenant, line, currency";
+        let (from, to) = months.unzip();
         let rows: Vec<(String, String, String, i64)> = sqlx::query_as(query)
-            .bind(&which.tenant)
-            .bind(&which.line)
+            .bind(tenant)
+            .bind(line)
+            .bind(from.map(|day| day.to_string()))
+            .bind(to.map(|day| day.to_string()))
             .fetch_all(&self.postgres)
             .await
             .context("reading billing lines")?;
-        for (tenant, line, currency, micros) in rows {
-            let sums = lines.entry((tenant, line)).or_default();
-            sums.spend.insert(currency, micros);
-        }
-        Ok(())
+        let spend = |(tenant, line, currency, micros)| ((tenant, line), currency, micros);
+        Ok(rows.into_iter().map(spend).collect())
     }
 
     async fn earned(&self, which: &Returns, lines: &mut BTreeMap<Line, Sums>) -> Result<()> {
@@ -145,7 +163,7 @@ fn row(line: &Line, sums: &Sums, currency: &str, model: &str) -> Vec<Value> {
 }
 
 /// A quotient in millionths, rounded to the nearest, halves up; none of nothing.
-fn rate(of: i64, by: i64) -> Option<i64> {
+pub(crate) fn rate(of: i64, by: i64) -> Option<i64> {
     if by <= 0 {
         return None;
     }

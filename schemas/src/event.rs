@@ -346,6 +346,8 @@ pub struct Order {
     pub ip: Option<IpFacts>,
     /// A test order: never a conversion.
     pub test: bool,
+    /// Who bought, for the store: keyed hash of its own id of the customer, or of an e-mail address.
+    pub customer: Option<Hash64>,
 }
 
 /// One redemption of a promo code (`shop.redemption.v1`).

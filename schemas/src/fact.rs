@@ -10,8 +10,8 @@ use crate::event::{
     SourceKind,
 };
 use crate::id::{
-    AgentId, BrandId, CampaignId, CodeId, ConversionId, EnclosureId, EpisodeId, EventId,
-    HouseholdId, LineId, ListenerId, NetId, RuleSetId, ShowId, SlotId, StoreId, TenantId,
+    AgentId, BrandId, CampaignId, CodeId, ConversionId, CustomerId, EnclosureId, EpisodeId,
+    EventId, HouseholdId, LineId, ListenerId, NetId, RuleSetId, ShowId, SlotId, StoreId, TenantId,
 };
 use crate::unit::{Currency, Day, EventTimeMs, Hour, MoneyMicros};
 
@@ -110,6 +110,8 @@ pub struct SignalFact {
     pub placed_at: Option<EventTimeMs>,
     /// A test order.
     pub test: bool,
+    /// Who bought, for the store; 0 = not known. The last: older facts end before it.
+    pub customer: CustomerId,
 }
 
 /// What reported a conversion; the order is the precedence of money, strongest first.

@@ -44,6 +44,8 @@ id_kinds! {
     BrandId = "brd_",
     /// A shop.
     StoreId = "sto_",
+    /// Who buys at a store, as far as the shop says: a keyed hash.
+    CustomerId = "cus_",
     /// A set of line items of one brand.
     CampaignId = "cmp_",
     /// One sold thing of an IO.

@@ -18,8 +18,8 @@ use crate::fact::{
     SettingsFact, SignalFact, SignalKind, SlotFact,
 };
 use crate::id::{
-    AgentId, BrandId, CampaignId, CodeId, ConversionId, EnclosureId, EpisodeId, EventId,
-    HouseholdId, LineId, ListenerId, NetId, PatternId, RuleSetId, ShowId, SlotId, StoreId,
+    AgentId, BrandId, CampaignId, CodeId, ConversionId, CustomerId, EnclosureId, EpisodeId,
+    EventId, HouseholdId, LineId, ListenerId, NetId, PatternId, RuleSetId, ShowId, SlotId, StoreId,
     TenantId,
 };
 use crate::names::NameKind;
@@ -387,6 +387,7 @@ impl Scope<'_, '_> {
             currency: e.currency.unwrap_or_default(),
             placed_at: None,
             test: false,
+            customer: CustomerId::NONE,
         }
     }
 
@@ -409,6 +410,7 @@ impl Scope<'_, '_> {
             currency: e.currency,
             placed_at: e.placed_at,
             test: e.test,
+            customer: e.customer.map_or(CustomerId::NONE, |key| CustomerId(key.0)),
         }
     }
 
@@ -427,6 +429,7 @@ impl Scope<'_, '_> {
             currency: e.currency.unwrap_or_default(),
             placed_at: None,
             test: false,
+            customer: CustomerId::NONE,
         }
     }
 }

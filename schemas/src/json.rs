@@ -67,6 +67,8 @@ pub struct Draft {
     pub revision: u32,
     /// The value of `ip` when it is text: an address to be hashed and forgotten. The body then has none.
     pub ip: Option<String>,
+    /// The value of `customer`: at a door an id to be hashed and forgotten. The body then has none.
+    pub customer: Option<String>,
     /// What happened.
     pub body: Body,
 }
@@ -84,13 +86,21 @@ impl fmt::Debug for Draft {
 
 impl Draft {
     /// The event, when nothing is missing.
-    pub fn complete(self) -> Result<Event, FieldError> {
+    pub fn complete(mut self) -> Result<Event, FieldError> {
         let needed = |field: &str| FieldError::new(field, "is needed");
         if self.ip.is_some() {
             return Err(FieldError::new(
                 "ip",
                 "an address is taken at a door only; here its hashes are needed",
             ));
+        }
+        if let (Some(key), Body::Order(order)) = (self.customer, &mut self.body) {
+            order.customer = Some(typed(Value::String(key)).map_err(|_| {
+                FieldError::new(
+                    "customer",
+                    "an id is taken at a door only; here its hash of 16 hexadecimal digits is needed",
+                )
+            })?);
         }
         let id = self.id.ok_or_else(|| needed("id"))?;
         Ok(Event {
@@ -231,6 +241,10 @@ fn draft(value: Value) -> Result<Draft, FieldError> {
         }
         _ => {}
     }
+    let customer = match event_type {
+        EventType::Order => take(&mut fields, "customer")?,
+        _ => None,
+    };
     Ok(Draft {
         id: take(&mut fields, "id")?,
         tenant: take(&mut fields, "tenant")?,
@@ -240,6 +254,7 @@ fn draft(value: Value) -> Result<Draft, FieldError> {
         batch_id: take(&mut fields, "batch_id")?,
         revision: take(&mut fields, "revision")?.unwrap_or_default(),
         ip,
+        customer,
         body: read_body(event_type, fields)?,
     })
 }

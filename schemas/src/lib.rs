@@ -26,9 +26,9 @@ mod wire;
 pub use codec::{CodecError, decode, encode};
 pub use envelope::{Decoder, Encoded, Encoder, partition};
 pub use id::{
-    AgentId, BatchId, BrandId, CampaignId, CodeId, ConversionId, EnclosureId, EpisodeId, EventId,
-    HouseholdId, LineId, ListenerId, NetId, PatternId, RuleSetId, ShowId, SlotId, SourceId,
-    StoreId, TenantId,
+    AgentId, BatchId, BrandId, CampaignId, CodeId, ConversionId, CustomerId, EnclosureId,
+    EpisodeId, EventId, HouseholdId, LineId, ListenerId, NetId, PatternId, RuleSetId, ShowId,
+    SlotId, SourceId, StoreId, TenantId,
 };
 pub use names::{NameKind, Names};
 pub use unit::{

@@ -326,7 +326,7 @@ records! {
     }
     Impression { line, show, episode, kind, ip, agent, session }
     Pixel { store, kind, order, value, currency, code, ip, agent }
-    Order { store, kind, order_id, order_name, placed_at, value, currency, codes, ip, test }
+    Order { store, kind, order_id, order_name, placed_at, value, currency, codes, ip, test, customer }
     Redemption { store, code, order, value, currency, ip }
     Show { show, title }
     Episode {

@@ -5,6 +5,7 @@ pub(crate) mod attribute;
 pub(crate) mod catalog;
 pub(crate) mod compare;
 pub(crate) mod count;
+mod customers;
 mod databases;
 pub(crate) mod dead_letters;
 pub(crate) mod doctor;

@@ -19,13 +19,13 @@ use crate::say;
 pub(super) struct PeriodArgs {
     /// Only of this tenant
     #[arg(long, value_name = "NAME")]
-    tenant: Option<String>,
+    pub(super) tenant: Option<String>,
     /// First day of the period, in UTC [default: the first that is still there]
     #[arg(long, value_name = "DAY")]
-    from: Option<Date>,
+    pub(super) from: Option<Date>,
     /// Last day of the period [default: today]
     #[arg(long, value_name = "DAY")]
-    to: Option<Date>,
+    pub(super) to: Option<Date>,
     /// How to print them
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use hostread_schemas::event::Model;
 
 use super::SheetFormat as Format;
+use super::customers::{self, CustomersArgs};
 use super::episodes::{self, EpisodesArgs};
 use super::lift::{self, LiftArgs};
 use super::numbers::{ConversionsArgs, NumbersCommand, journeys};
@@ -38,6 +39,8 @@ enum ReportCommand {
     Funnel(ReachArgs),
     /// How many more of those who heard a campaign converted than of those like them who did not
     Lift(LiftArgs),
+    /// What was sold to new and to returning customers, by line item
+    Customers(CustomersArgs),
     /// Which episodes sold: what the touches in them are credited with, by campaign
     Episodes(EpisodesArgs),
     /// What campaigns brought day by day, with refunds on their own day or on that of the sale
@@ -142,18 +145,14 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
         Some(ReportCommand::Reach(args)) => return reach::run(&config, args, Shown::Reach).await,
         Some(ReportCommand::Funnel(args)) => return reach::run(&config, args, Shown::Funnel).await,
         Some(ReportCommand::Lift(args)) => return lift::run(&config, args).await,
+        Some(ReportCommand::Customers(args)) => return customers::run(&config, args).await,
         Some(ReportCommand::Episodes(args)) => return episodes::run(&config, args).await,
         Some(ReportCommand::Revenue(args)) => return revenue::run(&config, args).await,
         Some(ReportCommand::Stored(command)) => Some(command),
         None => None,
     };
     let targets = Targets::find(&config)?;
-    let away = || {
-        format!(
-            "the databases of {} do not answer; is `hostread up` running there? `hostread doctor` says more",
-            config.data_dir.display()
-        )
-    };
+    let away = || databases_away(&config);
     let reader = Reader::new(targets.clickhouse, &targets.postgres.url_sink)
         .await
         .with_context(away)?;
@@ -234,6 +233,14 @@ pub(crate) async fn run(config: Config, args: ReportArgs) -> Result<bool> {
         Format::Csv => write!(std::io::stdout(), "{}", listing.csv()?).unwrap_or_default(),
     }
     Ok(true)
+}
+
+/// What to say when the databases do not answer.
+pub(super) fn databases_away(config: &Config) -> String {
+    format!(
+        "the databases of {} do not answer; is `hostread up` running there? `hostread doctor` says more",
+        config.data_dir.display()
+    )
 }
 
 /// That numbers do not all follow a change yet, if so.

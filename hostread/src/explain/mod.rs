@@ -13,9 +13,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use hostread_disk::Disk;
 use hostread_explain::{
-    Archive, Asked, Cause, Episodes, EpisodesAsked, Explanation, Kind, Known, LiftAsked, Lifts,
-    NotCounted, NotExplained, Reach, ReachAsked, ReadError, Revenue, RevenueAsked, Tracking,
-    Without,
+    Archive, Asked, Cause, Customers, CustomersAsked, Episodes, EpisodesAsked, Explanation, Kind,
+    Known, LiftAsked, Lifts, NotCounted, NotExplained, Reach, ReachAsked, ReadError, Revenue,
+    RevenueAsked, Tracking, Without,
 };
 use hostread_gateway::{ExplainAsk, ExplainRefusal};
 use hostread_journal::Snapshot;
@@ -142,6 +142,18 @@ impl Explainer {
         self.read(|known| {
             let tenant = tenant.map(|name| self.hasher.tenant(name));
             hostread_explain::episodes(known, asked, tenant).map_err(NoAnswer::from)
+        })
+    }
+
+    /// What was sold to new and to returning customers, of one tenant or of all.
+    pub(crate) fn customers(
+        &self,
+        asked: CustomersAsked,
+        tenant: Option<&str>,
+    ) -> Result<Customers, NoAnswer> {
+        self.read(|known| {
+            let tenant = tenant.map(|name| self.hasher.tenant(name));
+            hostread_explain::customers(known, asked, tenant).map_err(NoAnswer::from)
         })
     }
 

@@ -13,6 +13,7 @@
 
 mod asked;
 mod conversion;
+mod customers;
 mod days;
 mod dims;
 mod download;
@@ -38,6 +39,7 @@ mod without;
 
 pub use asked::{Asked, Kind};
 pub use conversion::{Conversion, Credits, LeftOut, PathStep, Sharing, SignalSaid};
+pub use customers::{Bought, Customers, CustomersAsked, SoldTo, customers};
 pub use download::Download;
 pub use episode_day::{EpisodeDay, RequestSeen, Version};
 pub use episodes::{EpisodeSold, Episodes, EpisodesAsked, episodes};

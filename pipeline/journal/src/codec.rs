@@ -9,7 +9,7 @@
 
 use std::hash::Hasher;
 
-use hostread_schemas::fact::{Fact, FactBody, RetentionClass};
+use hostread_schemas::fact::{Carry, Fact, FactBody, RetentionClass};
 use hostread_schemas::{EventId, EventTimeMs, TenantId};
 use serde::Serialize;
 use siphasher::sip::SipHasher13;
@@ -85,8 +85,17 @@ pub(crate) fn put_fact(fact: &Fact, taken_away: bool, out: &mut Vec<u8>) -> Resu
     Ok(())
 }
 
-/// The lists that stand at the end of a rule set since it was first written; an older one ends before them.
-const EMPTY_LISTS: [u8; 2] = [0; 2];
+/// What stands at the end of a fact since its kind was first written, when it says nothing; an older one ends before it.
+const NOTHING_SAID: [u8; 2] = [0; 2];
+
+/// How much an older fact of its kind may lack: a rule set two lists, a signal its customer.
+const fn lacks_at_most(body: &FactBody) -> usize {
+    match body {
+        FactBody::RuleSet(_) => 2,
+        FactBody::Signal(_) | FactBody::Carry(Carry::Signal { .. }) => 1,
+        _ => 0,
+    }
+}
 
 fn whole(bytes: &[u8]) -> Option<Fact> {
     let (fact, rest) = postcard::take_from_bytes::<Fact>(bytes).ok()?;
@@ -104,9 +113,11 @@ pub(crate) struct RawFact<'a> {
 impl RawFact<'_> {
     pub(crate) fn decode(&self) -> Option<Fact> {
         whole(self.bytes).or_else(|| {
-            let mut lists = (1..=EMPTY_LISTS.len()).filter_map(|count| EMPTY_LISTS.get(..count));
-            let read = lists.find_map(|empty| whole(&[self.bytes, empty].concat()));
-            read.filter(|fact| matches!(fact.body, FactBody::RuleSet(_)))
+            let mut ends = (1..=NOTHING_SAID.len()).filter_map(|count| NOTHING_SAID.get(..count));
+            ends.find_map(|end| {
+                let fact = whole(&[self.bytes, end].concat())?;
+                (end.len() <= lacks_at_most(&fact.body)).then_some(fact)
+            })
         })
     }
 }
@@ -172,8 +183,8 @@ pub(crate) fn open_block<'a>(block: &'a [u8], buffer: &'a mut Vec<u8>) -> Option
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests panic")]
 mod tests {
-    use hostread_schemas::fact::{EpisodeFact, RequestFact, RuleSetFact};
-    use hostread_schemas::{AgentId, EnclosureId, NetId};
+    use hostread_schemas::fact::{EpisodeFact, RequestFact, RuleSetFact, SignalFact};
+    use hostread_schemas::{AgentId, CustomerId, Day, EnclosureId, NetId};
 
     use super::*;
 
@@ -246,7 +257,7 @@ mod tests {
         let mut bytes = Vec::new();
         put(&fact, &mut bytes).unwrap();
         assert_eq!(read(&bytes), Some(fact.clone()));
-        for _ in EMPTY_LISTS {
+        for _ in NOTHING_SAID {
             assert_eq!(bytes.pop(), Some(0));
             assert_eq!(read(&bytes), Some(fact.clone()));
         }
@@ -256,6 +267,53 @@ mod tests {
         put(&facts()[0], &mut request).unwrap();
         request.pop();
         assert_eq!(read(&request), None, "other facts are whole");
+    }
+
+    /// A signal as it was written before it had a customer, by itself and carried.
+    #[test]
+    fn an_older_signal_has_no_customer() {
+        let read = |bytes: &[u8]| {
+            let raw = RawFact {
+                class: RetentionClass::Conversion,
+                taken_away: false,
+                bytes,
+            };
+            raw.decode()
+        };
+        let bought = SignalFact {
+            test: true,
+            ..SignalFact::default()
+        };
+        let carried = |signal| Carry::Signal {
+            until: Day(7),
+            time: EventTimeMs(7),
+            id: EventId::default(),
+            signal,
+        };
+        for body in [FactBody::Signal(bought), FactBody::Carry(carried(bought))] {
+            let fact = Fact {
+                body,
+                ..facts().remove(0)
+            };
+            let mut bytes = Vec::new();
+            put(&fact, &mut bytes).unwrap();
+            assert_eq!(read(&bytes), Some(fact.clone()));
+            assert_eq!(bytes.pop(), Some(0));
+            assert_eq!(read(&bytes), Some(fact));
+            bytes.pop();
+            assert_eq!(read(&bytes), None, "no more than that");
+        }
+        let known = SignalFact {
+            customer: CustomerId(7),
+            ..bought
+        };
+        let fact = Fact {
+            body: FactBody::Signal(known),
+            ..facts().remove(0)
+        };
+        let mut bytes = Vec::new();
+        put(&fact, &mut bytes).unwrap();
+        assert_eq!(read(&bytes), Some(fact));
     }
 
     #[test]

@@ -184,6 +184,7 @@ impl Random {
                 codes: self.list(Self::text),
                 ip: self.maybe(Self::ip),
                 test: self.flag(),
+                customer: self.maybe(|r| Hash64(r.number())),
             }),
             EventType::Redemption => Body::Redemption(Redemption {
                 store: self.text(),

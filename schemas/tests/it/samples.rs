@@ -95,6 +95,7 @@ fn body(event_type: EventType) -> Body {
             codes: vec!["DAILY10".into(), "FREESHIP".into()],
             ip: Some(ip()),
             test: false,
+            customer: Some(Hash64(0x51aa_07c3_9e2b_44d8)),
         }),
         EventType::Redemption => Body::Redemption(Redemption {
             store: "shop".into(),

@@ -15,6 +15,7 @@ mod compare;
 mod count;
 mod count_input;
 mod credits;
+mod customers;
 mod dead_letters;
 mod demo;
 mod doctor;

@@ -45,6 +45,9 @@ pub fn event(origin: &Origin<'_>, mut draft: Draft) -> Result<Event, FieldError>
             .ok_or_else(|| FieldError::new("ip", "is not an address"))?;
         set_address(&mut draft.body, facts);
     }
+    if let (Some(customer), Body::Order(order)) = (draft.customer.take(), &mut draft.body) {
+        order.customer = origin.pseudonyms.customer(&customer);
+    }
     tidy(&mut draft.body)?;
     let own_id = match draft.id {
         Some(id) => id.into_bytes(),
@@ -126,6 +129,30 @@ mod tests {
     fn read(line: &str) -> Result<Event, FieldError> {
         let bench = Bench::new();
         event(&bench.origin("b", 0), read_draft(line.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn a_customer_is_hashed_at_the_door() {
+        let of = |customer: &str| {
+            let raw = format!(
+                r#"{{"type":"order","store":"s","order_id":"1","customer":"{customer}","time":"2026-11-09T00:00:00Z"}}"#
+            );
+            match read(&raw) {
+                Ok(Event {
+                    body: Body::Order(order),
+                    ..
+                }) => order.customer,
+                other => panic!("an order, not {other:?}"),
+            }
+        };
+        assert_eq!(of(" Ana@Example.com"), of("ana@example.com"));
+        assert_ne!(of("7"), of("8"));
+        let hash = of("00000000000000ff");
+        assert!(
+            hash.is_some_and(|hash| hash.0 != 255),
+            "also what looks like a hash"
+        );
+        assert_eq!(of(""), None);
     }
 
     #[test]

@@ -88,6 +88,10 @@ struct OrderBody {
     #[serde(default)]
     client_details: Value,
     #[serde(default)]
+    customer: Value,
+    #[serde(default)]
+    email: Value,
+    #[serde(default)]
     test: Value,
 }
 
@@ -126,6 +130,8 @@ fn placed(origin: &Origin<'_>, body: &[u8]) -> Result<Stated, Rejected> {
         Value::Null => created_at,
         stated => time(stated, "processed_at")?,
     };
+    let customer = order.customer.get("id").and_then(text);
+    let customer = customer.or_else(|| text(&order.email));
     let ip = text(&order.browser_ip).or_else(|| text(order.client_details.get("browser_ip")?));
     Ok(Stated {
         time: created_at,
@@ -136,6 +142,7 @@ fn placed(origin: &Origin<'_>, body: &[u8]) -> Result<Stated, Rejected> {
             currency: currency(&order.currency, "currency")?,
             codes: codes(&order.discount_codes),
             ip: ip.and_then(|ip| origin.pseudonyms.address_text(&ip)),
+            customer: customer.and_then(|customer| origin.pseudonyms.customer(&customer)),
             ..named(&order)?
         },
     })

@@ -101,6 +101,23 @@ fn conformance() {
 }
 
 #[test]
+fn who_placed_it_is_hashed() {
+    let stated = |words: &str| {
+        let body = CREATE.replacen('{', &format!("{{{words},"), 1);
+        order("orders/create", &body).1.customer
+    };
+    let by_id = stated(r#""customer":{"id":7},"email":"ana@example.com""#);
+    assert_eq!(
+        by_id,
+        stated(r#""customer":{"id":"7","email":"x@example.com"}"#)
+    );
+    let by_email = stated(r#""customer":null,"email":"Ana@example.com""#);
+    assert_eq!(by_email, stated(r#""email":"ana@example.com""#));
+    assert!(by_id.is_some() && by_email.is_some() && by_id != by_email);
+    assert_eq!(order("orders/create", CREATE).1.customer, None);
+}
+
+#[test]
 fn create_says_what_was_bought() {
     let (event, order) = order("orders/create", CREATE);
     assert_eq!(

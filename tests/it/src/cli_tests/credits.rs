@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::explain::Demo;
 use super::{
-    codes, episodes, lift, models, paths, printed, reach, returns, revenue, run, sql, text,
+    codes, customers, episodes, lift, models, paths, printed, reach, returns, revenue, run, sql,
+    text,
 };
 
 /// Rows of a page: few, so that there are several pages.
@@ -38,7 +39,7 @@ pub(super) async fn every_sheet(demo: &Demo<'_>, postgres: &sqlx::PgPool) {
         "{}",
         text(&refused)
     );
-    let (mut with_bills, mut with_refunds) = (0, 0);
+    let (mut with_bills, mut with_refunds, mut with_returning) = (0, 0, 0);
     for (tenant, key) in demo.tenants() {
         let sheets = Sheets { demo, tenant, key };
         sheets.credits().await;
@@ -49,11 +50,13 @@ pub(super) async fn every_sheet(demo: &Demo<'_>, postgres: &sqlx::PgPool) {
         reach::every_row(&sheets).await;
         lift::every_campaign(&sheets);
         episodes::every_campaign(&sheets);
+        with_returning += u32::from(customers::every_line(&sheets));
         with_refunds += u32::from(revenue::every_day(&sheets));
         with_bills += u32::from(returns::every_line(&sheets, postgres).await);
         sheets.door().await;
     }
     assert!(with_bills > 0, "the connection shows no tenant's bills");
+    assert!(with_returning > 0, "nobody came back");
     assert!(
         with_refunds > 0,
         "no refund came on another day than its sale"

@@ -207,6 +207,7 @@ pub(super) fn event(kind: Kind, dice: Dice, own_id: &str) -> Event {
             },
             ip: buyer(g, g / 8),
             test: d == 250,
+            customer: (g % 4 > 0).then_some(Hash64(u64::from(g % 4))),
         }),
         Kind::Redemption => Body::Redemption(Redemption {
             store: store(a),
