@@ -26,6 +26,7 @@ mod returns;
 mod revenue;
 mod rules;
 mod serve;
+mod sold;
 mod tables;
 mod telemetry;
 

@@ -240,6 +240,8 @@ impl Gateway {
             .route("/v1/attribution/overlaps", page(Sheet::Overlaps))
             .route("/v1/attribution/reach", page(Sheet::Reach))
             .route("/v1/attribution/funnel", page(Sheet::Funnel))
+            .route("/v1/attribution/episodes", page(Sheet::Episodes))
+            .route("/v1/attribution/customers", page(Sheet::Customers))
             .route("/v1/openapi.json", get(doors::openapi::get))
             .route("/p/{*url}", get(doors::prefix::get))
             .route("/livez", get(doors::health::live))

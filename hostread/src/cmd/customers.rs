@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use hostread_explain::{Bought, Customers, CustomersAsked, SoldTo};
+use hostread_explain::{Bought, CustomersAsked, SoldTo};
 use hostread_schemas::event::Model;
 use jiff::civil::Date;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::period::{People, PeriodArgs};
 use super::report::databases_away;
@@ -16,6 +16,7 @@ use crate::listing::{Column, Listing};
 use crate::parts::Targets;
 use crate::report::Reader;
 use crate::returns::{Line, Spend, rate};
+use crate::sold;
 
 /// Who divides, of when, and how long a customer is remembered.
 #[derive(Debug, Clone, clap::Args)]
@@ -61,7 +62,7 @@ pub(super) async fn run(config: &Config, args: CustomersArgs) -> Result<bool> {
     };
     let listing = match spend {
         Some(spend) => with_costs(&sold.rows, spend),
-        None => listing(&sold),
+        None => sold::customers(&sold),
     };
     period.print(listing, &for_people)?;
     Ok(true)
@@ -91,32 +92,6 @@ fn whole_months(from: Date, to: Date) -> Result<()> {
         "line items are billed by the month: ask for costs from the first day of a month to the last of one, not {from} to {to}"
     );
     Ok(())
-}
-
-fn listing(sold: &Customers) -> Listing {
-    let columns = vec![
-        Column::text("tenant"),
-        Column::text("campaign"),
-        Column::text("line"),
-        Column::text("currency"),
-        Column::text("customers"),
-        Column::count("conversions"),
-        Column::micros("credit"),
-        Column::micros("money"),
-    ];
-    let row = |it: &SoldTo| -> Vec<Value> {
-        vec![
-            json!(it.tenant),
-            json!(it.campaign),
-            json!(it.line),
-            json!(it.currency.as_str()),
-            json!(it.customers.as_str()),
-            json!(it.conversions),
-            json!(it.credit),
-            json!(it.money),
-        ]
-    };
-    Listing::whole(columns, sold.rows.iter().map(row).collect())
 }
 
 /// What a line item cost and brought in a currency, in millionths.

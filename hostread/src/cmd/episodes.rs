@@ -1,13 +1,12 @@
 //! `hostread report episodes`: which episodes sold, by what the touches in them are credited with.
 
 use anyhow::Result;
-use hostread_explain::{EpisodeSold, Episodes, EpisodesAsked};
+use hostread_explain::EpisodesAsked;
 use hostread_schemas::event::Model;
-use serde_json::{Value, json};
 
 use super::period::{People, PeriodArgs};
 use crate::config::Config;
-use crate::listing::{Column, Listing};
+use crate::sold;
 
 /// Whose episodes, of when, and who divides.
 #[derive(Debug, Clone, clap::Args)]
@@ -38,34 +37,6 @@ pub(super) async fn run(config: &Config, args: EpisodesArgs) -> Result<bool> {
         nothing: "No conversion is credited.",
         ..People::default()
     };
-    period.print(listing(&sold.await?), &for_people)?;
+    period.print(sold::episodes(&sold.await?), &for_people)?;
     Ok(true)
-}
-
-fn listing(sold: &Episodes) -> Listing {
-    let columns = vec![
-        Column::text("tenant"),
-        Column::text("campaign"),
-        Column::text("show"),
-        Column::text("episode"),
-        Column::text("currency"),
-        Column::count("conversions"),
-        Column::count("touches"),
-        Column::micros("credit"),
-        Column::micros("money"),
-    ];
-    let row = |it: &EpisodeSold| -> Vec<Value> {
-        vec![
-            json!(it.tenant),
-            json!(it.campaign),
-            json!(it.show),
-            json!(it.episode),
-            json!(it.currency.as_str()),
-            json!(it.conversions),
-            json!(it.touches),
-            json!(it.credit),
-            json!(it.money),
-        ]
-    };
-    Listing::whole(columns, sold.rows.iter().map(row).collect())
 }

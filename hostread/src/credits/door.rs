@@ -17,7 +17,6 @@ use super::{By, Page, Question, Spot, Which, model};
 use crate::config::Config;
 use crate::explain::Explainer;
 use crate::parts::Targets;
-use crate::reach::Shown;
 use crate::tables::Tables;
 
 /// Rows of a page, unless it is asked otherwise.
@@ -102,8 +101,9 @@ fn understood(ask: NumbersAsk) -> Result<Understood, FieldError> {
         Sheet::TimeLags => Question::TimeLags,
         Sheet::Lookbacks => Question::Lookbacks,
         Sheet::Overlaps => Question::Overlaps,
-        Sheet::Reach => return heard::understood(tenant, &query, Shown::Reach),
-        Sheet::Funnel => return heard::understood(tenant, &query, Shown::Funnel),
+        Sheet::Reach | Sheet::Funnel | Sheet::Episodes | Sheet::Customers => {
+            return heard::understood(tenant, sheet, &query);
+        }
     };
     only_its_own(sheet, &query)?;
     let which = Which {
@@ -126,11 +126,19 @@ fn only_its_own(sheet: Sheet, query: &NumbersQuery) -> Result<(), FieldError> {
         ("by", &query.by, by),
         ("model", &query.model, of_credits),
         ("campaign", &query.campaign, of_credits),
+        ("prior_days", &query.prior_days, false),
     ];
-    let strange = fields
-        .into_iter()
-        .find(|(_, value, taken)| value.is_some() && !taken);
-    strange.map_or(Ok(()), |(field, ..)| {
+    none_strange(&fields)
+}
+
+/// Refuses the first field that is said and not taken.
+pub(super) fn none_strange(
+    fields: &[(&'static str, &Option<String>, bool)],
+) -> Result<(), FieldError> {
+    let mut strange = fields
+        .iter()
+        .filter(|(_, value, taken)| value.is_some() && !taken);
+    strange.next().map_or(Ok(()), |(field, ..)| {
         Err(wrong(field, "this is not asked for with it"))
     })
 }
@@ -260,6 +268,39 @@ mod tests {
         }
         let cursor = encoded(&["a".to_owned(), "7".to_owned()]);
         assert_eq!(ask(&|query| query["cursor"] = json!(cursor)), "");
+    }
+
+    #[test]
+    fn what_was_sold_is_asked_by_its_own_fields() {
+        let ask = |sheet, field: &str, value: &str| {
+            let mut query = json!({"from": "2026-03-01", "to": "2026-03-31"});
+            query[field] = json!(value);
+            refused(sheet, query)
+        };
+        let taken = [
+            (Sheet::Episodes, "campaign", "spring"),
+            (Sheet::Episodes, "model", "last"),
+            (Sheet::Customers, "model", "shapley"),
+            (Sheet::Customers, "prior_days", "90"),
+        ];
+        for (sheet, field, value) in taken {
+            assert_eq!(ask(sheet, field, value), "", "{value}");
+        }
+        let wrong = [
+            (Sheet::Episodes, "model", "markov"),
+            (Sheet::Episodes, "by", "show"),
+            (Sheet::Episodes, "prior_days", "90"),
+            (Sheet::Customers, "campaign", "spring"),
+            (Sheet::Customers, "prior_days", "0"),
+            (Sheet::Customers, "prior_days", "3651"),
+            (Sheet::Customers, "from", "2026-02-28"),
+            (Sheet::Reach, "prior_days", "90"),
+            (Sheet::Codes, "prior_days", "90"),
+        ];
+        for (sheet, field, value) in wrong {
+            let named = if field == "from" { "to" } else { field };
+            assert_eq!(ask(sheet, field, value), named, "{value}");
+        }
     }
 
     #[test]

@@ -1,23 +1,27 @@
-//! Reach and funnel at `/v1/attribution`: counted from the journal, page by page.
+//! Whom ads reached and what they sold to whom, at `/v1/attribution`: counted from the journal, page by page.
 //!
-//! Promises: only what is the caller's; one question at a time, for each reads the requests of its period.
+//! Promises: only what is the caller's; one question at a time, for each reads what is live of its period.
 
 use std::sync::Arc;
 
-use hostread_explain::ReachAsked;
-use hostread_gateway::{NumbersQuery, NumbersRefusal};
+use hostread_explain::{CustomersAsked, EpisodesAsked, ReachAsked};
+use hostread_gateway::{NumbersQuery, NumbersRefusal, Sheet};
 use hostread_schemas::Day;
+use hostread_schemas::event::Model;
 use hostread_schemas::json::FieldError;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::Spot;
-use super::door::{Understood, day, decoded, encoded, limit, one_of, wrong};
+use super::door::{Understood, day, decoded, encoded, limit, none_strange, one_of, wrong};
+use super::{Spot, model};
 use crate::explain::{Explainer, NoAnswer};
-use crate::reach::{Shown, by, listing};
+use crate::reach::{self, Shown};
+use crate::sold;
 
 /// Longer periods are for the command beside the pipeline.
 const DAYS_MAX: i32 = 31;
+/// How long a customer is remembered, unless it is asked otherwise.
+const PRIOR_DAYS: u16 = 365;
 
 /// Who counts.
 pub(super) struct Heard {
@@ -28,11 +32,38 @@ pub(super) struct Heard {
 /// What is asked.
 pub(super) struct Question {
     tenant: String,
-    asked: ReachAsked,
-    by: Spot,
-    shown: Shown,
+    asked: Asked,
     limit: usize,
     after: Option<Place>,
+}
+
+/// Of which sheet.
+enum Asked {
+    Reach(ReachAsked, Spot, Shown),
+    Episodes(EpisodesAsked),
+    Customers(CustomersAsked),
+}
+
+impl Asked {
+    fn rows(&self, explainer: &Explainer, tenant: &str) -> Result<Vec<Value>, NoAnswer> {
+        let tenant = Some(tenant);
+        let listing = match self {
+            Self::Reach(asked, by, shown) => {
+                reach::listing(&explainer.reach(*asked, tenant)?, *by, *shown)
+            }
+            Self::Episodes(asked) => sold::episodes(&explainer.episodes(asked, tenant)?),
+            Self::Customers(asked) => sold::customers(&explainer.customers(*asked, tenant)?),
+        };
+        Ok(listing.objects())
+    }
+
+    /// The field that rows are in the order of.
+    const fn order(&self) -> &'static str {
+        match self {
+            Self::Reach(_, by, _) => by.name(),
+            Self::Episodes(_) | Self::Customers(_) => "campaign",
+        }
+    }
 }
 
 /// A row: what it is of, and how many rows of that there are up to it.
@@ -56,21 +87,16 @@ impl Heard {
         let place = place.map_err(|_| NumbersRefusal::Busy)?;
         let explainer = Arc::clone(&self.explainer);
         let counted = tokio::task::spawn_blocking(move || {
-            let reach = explainer.reach(question.asked, Some(&question.tenant));
+            let rows = question.asked.rows(&explainer, &question.tenant);
             // Held until it is done, also when the caller has gone.
             drop(place);
-            reach.map(|reach| {
-                said(
-                    &question,
-                    &listing(&reach, question.by, question.shown).objects(),
-                )
-            })
+            rows.map(|rows| said(&question, &rows))
         });
         let counted = counted.await.map_err(|_| NumbersRefusal::Away)?;
         counted.map_err(|why| match why {
             NoAnswer::Cause(message) => NumbersRefusal::Invalid(wrong("from", message)),
             why => {
-                tracing::warn!(?why, "whom ads reached cannot be counted");
+                tracing::warn!(?why, "the journal cannot be counted");
                 NumbersRefusal::Away
             }
         })
@@ -80,7 +106,7 @@ impl Heard {
 /// The page behind a row; rows are in the order of what they are of, which may come or go between two pages.
 fn said(question: &Question, rows: &[Value]) -> String {
     let of = |row: &Value| {
-        row[question.by.name()]
+        row[question.asked.order()]
             .as_str()
             .unwrap_or_default()
             .to_owned()
@@ -106,18 +132,51 @@ fn said(question: &Question, rows: &[Value]) -> String {
 /// The period must be named, and is short.
 pub(super) fn understood(
     tenant: String,
+    sheet: Sheet,
     query: &NumbersQuery,
-    shown: Shown,
 ) -> Result<Understood, FieldError> {
-    let strange = [
-        ("model", &query.model),
-        ("campaign", &query.campaign),
-        ("currency", &query.currency),
-    ];
-    if let Some((field, _)) = strange.into_iter().find(|(_, value)| value.is_some()) {
-        return Err(wrong(field, "this is not asked for with it"));
-    }
-    let spot: Spot = one_of(query.by.as_deref().unwrap_or("campaign"))?;
+    let reach = matches!(sheet, Sheet::Reach | Sheet::Funnel);
+    none_strange(&[
+        ("by", &query.by, reach),
+        ("model", &query.model, !reach),
+        ("campaign", &query.campaign, sheet == Sheet::Episodes),
+        ("currency", &query.currency, false),
+        ("prior_days", &query.prior_days, sheet == Sheet::Customers),
+    ])?;
+    let (from, to) = period(query)?;
+    let (from, to) = (Some(from), Some(to));
+    let asked = match sheet {
+        Sheet::Episodes => Asked::Episodes(EpisodesAsked {
+            model: divides(query)?,
+            from,
+            to,
+            campaign: query.campaign.clone(),
+        }),
+        Sheet::Customers => Asked::Customers(CustomersAsked {
+            model: divides(query)?,
+            from,
+            to,
+            prior_days: prior_days(query)?,
+        }),
+        _ => {
+            let spot: Spot = one_of(query.by.as_deref().unwrap_or("campaign"))?;
+            let by = reach::by(spot);
+            let shown = match sheet {
+                Sheet::Funnel => Shown::Funnel,
+                _ => Shown::Reach,
+            };
+            Asked::Reach(ReachAsked { by, from, to }, spot, shown)
+        }
+    };
+    Ok(Understood::Heard(Question {
+        tenant,
+        asked,
+        limit: limit(query)? as usize,
+        after: after(query)?,
+    }))
+}
+
+fn period(query: &NumbersQuery) -> Result<(Day, Day), FieldError> {
     let needed = |field, text: Option<&str>| {
         let day = day(field, text)?.map(Day::from_date);
         day.ok_or_else(|| wrong(field, "the period must be named: from and to, in UTC days"))
@@ -126,21 +185,26 @@ pub(super) fn understood(
     let to = needed("to", query.to.as_deref())?;
     if to.0.saturating_sub(from.0) >= DAYS_MAX {
         let message =
-            format!("at most {DAYS_MAX} days here; hostread report reach counts longer periods");
+            format!("at most {DAYS_MAX} days here; `hostread report` counts longer periods");
         return Err(wrong("to", message));
     }
-    Ok(Understood::Heard(Question {
-        tenant,
-        asked: ReachAsked {
-            by: by(spot),
-            from: Some(from),
-            to: Some(to),
-        },
-        by: spot,
-        shown,
-        limit: limit(query)? as usize,
-        after: after(query)?,
-    }))
+    Ok((from, to))
+}
+
+/// Who divides a conversion.
+fn divides(query: &NumbersQuery) -> Result<Model, FieldError> {
+    let named = query.model.as_deref().map(model).transpose();
+    let named = named.map_err(|message| wrong("model", message))?;
+    Ok(named.unwrap_or(Model::Linear))
+}
+
+fn prior_days(query: &NumbersQuery) -> Result<u16, FieldError> {
+    let Some(text) = &query.prior_days else {
+        return Ok(PRIOR_DAYS);
+    };
+    let days = text.parse().ok();
+    days.filter(|days| (1..=3_650).contains(days))
+        .ok_or_else(|| wrong("prior_days", "1 to 3650 days"))
 }
 
 /// The last row of the page before.
@@ -168,15 +232,14 @@ mod tests {
     }
 
     fn question(after: Option<Place>) -> Question {
+        let asked = ReachAsked {
+            by: reach::by(Spot::Campaign),
+            from: None,
+            to: None,
+        };
         Question {
             tenant: "acme".to_owned(),
-            asked: ReachAsked {
-                by: by(Spot::Campaign),
-                from: None,
-                to: None,
-            },
-            by: Spot::Campaign,
-            shown: Shown::Funnel,
+            asked: Asked::Reach(asked, Spot::Campaign, Shown::Funnel),
             limit: 3,
             after,
         }

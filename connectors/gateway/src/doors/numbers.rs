@@ -41,6 +41,10 @@ pub enum Sheet {
     Reach,
     /// How far those went.
     Funnel,
+    /// What ads in each episode sold.
+    Episodes,
+    /// What was sold to new and to returning customers.
+    Customers,
 }
 
 /// What is asked.
@@ -70,6 +74,8 @@ pub struct NumbersQuery {
     pub from: Option<String>,
     /// Last UTC day.
     pub to: Option<String>,
+    /// How many days a customer is remembered.
+    pub prior_days: Option<String>,
     /// Rows of a page.
     pub limit: Option<String>,
     /// Where the page before ended.

@@ -50,6 +50,7 @@ pub(super) async fn every_sheet(demo: &Demo<'_>, postgres: &sqlx::PgPool) {
         reach::every_row(&sheets).await;
         lift::every_campaign(&sheets);
         episodes::every_campaign(&sheets);
+        sheets.sold().await;
         with_returning += u32::from(customers::every_line(&sheets));
         with_refunds += u32::from(revenue::every_day(&sheets));
         with_bills += u32::from(returns::every_line(&sheets, postgres).await);
@@ -146,6 +147,23 @@ impl Sheets<'_> {
         }
         self.days(&campaigns);
         self.sheet(&rows);
+    }
+
+    /// What is counted from the journal is the same at the door.
+    async fn sold(&self) {
+        let period = ["--from", "2026-03-01", "--to", "2026-03-15"];
+        for (sheet, field, value) in [
+            ("episodes", "model", "last"),
+            ("customers", "model", "position"),
+            ("customers", "prior-days", "1"),
+        ] {
+            let flag = format!("--{field}");
+            let rows = self.rows(&[&[sheet, &flag, value], &period[..]].concat());
+            assert!(!rows.is_empty(), "{sheet} of {}", self.tenant);
+            let field = field.replace('-', "_");
+            let question = format!("{sheet}?{field}={value}&from=2026-03-01&to=2026-03-15");
+            assert_eq!(self.pages(&question).await, rows, "{question}");
+        }
     }
 
     /// Days before and behind one are all days.
