@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use drive::Drive;
-use world::{history, settled_history, unsettled_history};
+use world::{history, late_history, settled_history, unsettled_history};
 
 /// Runs a property over random histories or worlds; says the seed of a failure.
 fn for_worlds<W: std::fmt::Debug>(
@@ -96,7 +96,7 @@ fn sealed_and_released_rows_can_say_why() {
 #[test]
 fn what_came_after_the_seal_is_told() {
     let told = AtomicUsize::new(0);
-    for_worlds(40, unsettled_history(), |history| {
+    for_worlds(80, late_history(), |history| {
         let of_history = explained::Explained::late(history, world::near_horizons())?;
         told.fetch_add(of_history, Ordering::Relaxed);
         Ok(())

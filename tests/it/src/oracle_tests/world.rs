@@ -224,6 +224,16 @@ pub(super) fn unsettled_history() -> impl Strategy<Value = History> {
     ])
 }
 
+/// Downloads alone, of days that are sealed while more of them come.
+pub(super) fn late_history() -> impl Strategy<Value = History> {
+    use Kind::*;
+    settling(prop_oneof![
+        20 => Just(Request),
+        1 => Just(Episode),
+        1 => Just(RuleSet),
+    ])
+}
+
 fn settling(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = History> {
     let step = prop_oneof![
         30 => (kind, any::<Dice>()).prop_map(|(kind, dice)| Step::Event(kind, dice)),
